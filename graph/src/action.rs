@@ -1,0 +1,363 @@
+//! Actions: long tasks with feedback, result and cancel, as ROS 2 builds them from services and topics under `<name>/_action/`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use msgs::action::Action;
+use msgs::action_msgs::msg::{GoalInfo, GoalStatus, GoalStatusArray};
+use msgs::action_msgs::srv::{CancelGoal, CancelGoalRequest, CancelGoalResponse};
+use msgs::unique_identifier_msgs::msg::UUID;
+use parking_lot::Mutex;
+
+use crate::Qos;
+use crate::context::Context;
+use crate::error::{HandlerResult, SetupError};
+use crate::node::{Node, Publisher, Setup};
+use crate::service::{CallId, Client, Responder};
+use crate::time::Time;
+
+/// A goal's identity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GoalId(pub [u8; 16]);
+
+impl GoalId {
+    fn to_msg(self) -> UUID {
+        UUID { uuid: self.0 }
+    }
+    fn from_msg(msg: &UUID) -> Self {
+        Self(msg.uuid)
+    }
+    /// Deterministic: FNV-1a of the node's name, then its count. Across processes the start time in free-running mode keeps them apart.
+    fn next(ctx: &Context) -> Self {
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        for byte in ctx.node_name().bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        let salt = if ctx.shared.lock_step { 0 } else { ctx.now().as_nanos() as u64 };
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&(hash ^ salt).to_le_bytes());
+        id[8..].copy_from_slice(&ctx.count().to_le_bytes());
+        Self(id)
+    }
+}
+
+/// How a goal ended, as its client sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<A: Action> {
+    /// It was reached.
+    Succeeded(A::Result),
+    /// The server gave up.
+    Aborted(A::Result),
+    /// The client called it off.
+    Canceled(A::Result),
+    /// The server did not take it.
+    Rejected,
+    /// The server is not there or went away.
+    Unavailable(String),
+}
+
+struct ServedGoal<A: Action> {
+    accepted_at: Time,
+    status: i8,
+    result: Option<A::Result>,
+    waiting: Vec<Responder<A::GetResult>>,
+}
+
+/// What handles and handlers of one action server share. Finished goals are forgotten after this many newer ones.
+const KEPT_GOALS: usize = 32;
+
+struct Served<A: Action> {
+    goals: BTreeMap<GoalId, ServedGoal<A>>,
+    order: Vec<GoalId>,
+}
+
+impl<A: Action> Served<A> {
+    fn status(&self) -> GoalStatusArray {
+        let status_list = self
+            .order
+            .iter()
+            .filter_map(|id| self.goals.get(id).map(|goal| (id, goal)))
+            .map(|(id, goal)| GoalStatus {
+                goal_info: GoalInfo { goal_id: id.to_msg(), stamp: goal.accepted_at.to_msg() },
+                status: goal.status,
+            })
+            .collect();
+        GoalStatusArray { status_list }
+    }
+
+    fn forget_old(&mut self) {
+        while self.order.len() > KEPT_GOALS {
+            let Some(position) = self.order.iter().position(|id| self.goals.get(id).is_none_or(|g| g.result.is_some())) else { return };
+            let id = self.order.remove(position);
+            self.goals.remove(&id);
+        }
+    }
+}
+
+struct Ports<A: Action> {
+    served: Arc<Mutex<Served<A>>>,
+    feedback: Publisher<A::FeedbackMessage>,
+    status: Publisher<GoalStatusArray>,
+}
+
+impl<A: Action> Clone for Ports<A> {
+    fn clone(&self) -> Self {
+        Self { served: Arc::clone(&self.served), feedback: self.feedback.clone(), status: self.status.clone() }
+    }
+}
+
+/// A goal that a server works on. The node keeps it and ends it with one of `succeed`, `abort`, `canceled`.
+pub struct GoalHandle<A: Action> {
+    id: GoalId,
+    goal: Arc<A::Goal>,
+    ports: Ports<A>,
+    rejected: Arc<Mutex<bool>>,
+}
+
+impl<A: Action> Clone for GoalHandle<A> {
+    fn clone(&self) -> Self {
+        Self { id: self.id, goal: Arc::clone(&self.goal), ports: self.ports.clone(), rejected: Arc::clone(&self.rejected) }
+    }
+}
+
+impl<A: Action> GoalHandle<A> {
+    /// Its identity.
+    pub fn id(&self) -> GoalId {
+        self.id
+    }
+
+    /// What is asked.
+    pub fn goal(&self) -> &A::Goal {
+        &self.goal
+    }
+
+    /// Does not take the goal. Only from the handler that received it.
+    pub fn reject(&self, _ctx: &mut Context) {
+        *self.rejected.lock() = true;
+    }
+
+    /// Tells the client how it goes.
+    pub fn feedback(&self, ctx: &mut Context, feedback: A::Feedback) {
+        self.ports.feedback.publish(ctx, A::feedback_message(self.id.to_msg(), feedback));
+    }
+
+    /// Ends: reached.
+    pub fn succeed(&self, ctx: &mut Context, result: A::Result) {
+        self.end(ctx, GoalStatus::STATUS_SUCCEEDED, result);
+    }
+
+    /// Ends: given up.
+    pub fn abort(&self, ctx: &mut Context, result: A::Result) {
+        self.end(ctx, GoalStatus::STATUS_ABORTED, result);
+    }
+
+    /// Ends: called off.
+    pub fn canceled(&self, ctx: &mut Context, result: A::Result) {
+        self.end(ctx, GoalStatus::STATUS_CANCELED, result);
+    }
+
+    fn end(&self, ctx: &mut Context, status: i8, result: A::Result) {
+        let (waiting, report) = {
+            let mut served = self.ports.served.lock();
+            let Some(goal) = served.goals.get_mut(&self.id) else { return };
+            if goal.result.is_some() {
+                return;
+            }
+            goal.status = status;
+            goal.result = Some(result.clone());
+            let waiting = std::mem::take(&mut goal.waiting);
+            (waiting, served.status())
+        };
+        self.ports.status.publish(ctx, report);
+        for responder in waiting {
+            responder.respond(ctx, A::get_result_response(status, result.clone()));
+        }
+    }
+}
+
+/// Sends goals; progress and outcome come to the handlers that were declared with it.
+pub struct ActionClient<A: Action> {
+    send: Client<A::SendGoal>,
+    cancel: Client<CancelGoal>,
+    sent: Arc<Mutex<Sent>>,
+}
+
+#[derive(Default)]
+struct Sent {
+    sending: BTreeMap<CallId, GoalId>,
+    waiting: BTreeMap<CallId, GoalId>,
+    open: BTreeSet<GoalId>,
+}
+
+impl<A: Action> ActionClient<A> {
+    /// Sends a goal.
+    pub fn send(&self, ctx: &mut Context, goal: A::Goal) -> GoalId {
+        let id = GoalId::next(ctx);
+        let call = self.send.call(ctx, A::send_goal_request(id.to_msg(), goal));
+        let mut sent = self.sent.lock();
+        sent.sending.insert(call, id);
+        sent.open.insert(id);
+        id
+    }
+
+    /// Asks the server to call a goal off; the outcome comes as ever.
+    pub fn cancel(&self, ctx: &mut Context, id: GoalId) {
+        let goal_info = GoalInfo { goal_id: id.to_msg(), ..Default::default() };
+        self.cancel.call(ctx, CancelGoalRequest { goal_info });
+    }
+}
+
+impl<N: Node> Setup<N> {
+    /// Declares an action server. `on_goal` receives each goal, which is accepted unless it calls [`GoalHandle::reject`]; `on_cancel` is told that a client
+    /// wants a goal called off: the node then ends it with [`GoalHandle::canceled`].
+    ///
+    /// # Errors
+    /// As [`Setup::service`].
+    pub fn action_server<A: Action>(
+        &mut self,
+        name: &str,
+        mut on_goal: impl FnMut(&mut N, &mut Context, GoalHandle<A>) -> HandlerResult + Send + 'static,
+        mut on_cancel: impl FnMut(&mut N, &mut Context, GoalId) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        let ports = Ports::<A> {
+            served: Arc::new(Mutex::new(Served { goals: BTreeMap::new(), order: Vec::new() })),
+            feedback: self.publisher(&format!("{name}/_action/feedback"), Qos::reliable(10))?,
+            status: self.publisher(&format!("{name}/_action/status"), Qos::latched(1))?,
+        };
+        let goals = ports.clone();
+        self.service_deferred::<A::SendGoal>(&format!("{name}/_action/send_goal"), move |node, ctx, request, responder| {
+            let (uuid, goal) = A::split_send_goal_request(request);
+            let id = GoalId::from_msg(&uuid);
+            let accepted_at = ctx.now();
+            let known = goals.served.lock().goals.contains_key(&id);
+            if known {
+                responder.respond(ctx, A::send_goal_response(false, accepted_at.to_msg()));
+                return Ok(());
+            }
+            {
+                let mut served = goals.served.lock();
+                served.goals.insert(
+                    id,
+                    ServedGoal { accepted_at, status: GoalStatus::STATUS_EXECUTING, result: None, waiting: Vec::new() },
+                );
+                served.order.push(id);
+                served.forget_old();
+            }
+            let handle =
+                GoalHandle { id, goal: Arc::new(goal), ports: goals.clone(), rejected: Arc::new(Mutex::new(false)) };
+            let rejected = Arc::clone(&handle.rejected);
+            let result = on_goal(node, ctx, handle);
+            let accepted = !*rejected.lock() && result.is_ok();
+            if !accepted {
+                let mut served = goals.served.lock();
+                served.goals.remove(&id);
+                served.order.retain(|other| *other != id);
+            }
+            responder.respond(ctx, A::send_goal_response(accepted, accepted_at.to_msg()));
+            if accepted {
+                let report = goals.served.lock().status();
+                goals.status.publish(ctx, report);
+            }
+            result
+        })?;
+        let results = ports.clone();
+        self.service_deferred::<A::GetResult>(&format!("{name}/_action/get_result"), move |_, ctx, request, responder| {
+            let id = GoalId::from_msg(&A::split_get_result_request(request));
+            let ready = {
+                let mut served = results.served.lock();
+                match served.goals.get_mut(&id) {
+                    None => (GoalStatus::STATUS_UNKNOWN, A::Result::default()),
+                    Some(goal) => match &goal.result {
+                        Some(result) => (goal.status, result.clone()),
+                        None => {
+                            goal.waiting.push(responder);
+                            return Ok(());
+                        }
+                    },
+                }
+            };
+            responder.respond(ctx, A::get_result_response(ready.0, ready.1));
+            Ok(())
+        })?;
+        self.service::<CancelGoal>(&format!("{name}/_action/cancel_goal"), move |node, ctx, request| {
+            let asked = GoalId::from_msg(&request.goal_info.goal_id);
+            // action_msgs/CancelGoal: an identity of zero with a stamp of zero means all goals.
+            let all = asked == GoalId::default();
+            let canceling: Vec<(GoalId, GoalInfo)> = {
+                let mut served = ports.served.lock();
+                let order = served.order.clone();
+                order
+                    .into_iter()
+                    .filter(|id| all || *id == asked)
+                    .filter_map(|id| {
+                        let goal = served.goals.get_mut(&id).filter(|goal| goal.result.is_none())?;
+                        goal.status = GoalStatus::STATUS_CANCELING;
+                        Some((id, GoalInfo { goal_id: id.to_msg(), stamp: goal.accepted_at.to_msg() }))
+                    })
+                    .collect()
+            };
+            for (id, _) in &canceling {
+                on_cancel(node, ctx, *id)?;
+            }
+            let return_code =
+                if canceling.is_empty() { CancelGoalResponse::ERROR_UNKNOWN_GOAL_ID } else { CancelGoalResponse::ERROR_NONE };
+            Ok(CancelGoalResponse { return_code, goals_canceling: canceling.into_iter().map(|(_, info)| info).collect() })
+        })
+    }
+
+    /// Declares an action client.
+    ///
+    /// # Errors
+    /// As [`Setup::client`].
+    pub fn action_client<A: Action>(
+        &mut self,
+        name: &str,
+        mut on_feedback: impl FnMut(&mut N, &mut Context, GoalId, A::Feedback) -> HandlerResult + Send + 'static,
+        on_done: impl FnMut(&mut N, &mut Context, GoalId, Outcome<A>) -> HandlerResult + Send + 'static,
+    ) -> Result<ActionClient<A>, SetupError> {
+        let sent = Arc::new(Mutex::new(Sent::default()));
+        let on_done = Arc::new(Mutex::new(on_done));
+
+        let (shared, done) = (Arc::clone(&sent), Arc::clone(&on_done));
+        let results = self.client::<A::GetResult>(&format!("{name}/_action/get_result"), move |node, ctx, call, result| {
+            let Some(id) = shared.lock().waiting.remove(&call) else { return Ok(()) };
+            shared.lock().open.remove(&id);
+            let outcome = match result {
+                Ok(response) => match A::split_get_result_response(response) {
+                    (GoalStatus::STATUS_SUCCEEDED, result) => Outcome::Succeeded(result),
+                    (GoalStatus::STATUS_CANCELED, result) => Outcome::Canceled(result),
+                    (GoalStatus::STATUS_ABORTED, result) => Outcome::Aborted(result),
+                    (status, _) => Outcome::Unavailable(format!("the server forgot the goal (status {status})")),
+                },
+                Err(error) => Outcome::Unavailable(error.to_string()),
+            };
+            (done.lock())(node, ctx, id, outcome)
+        })?;
+
+        let (shared, done) = (Arc::clone(&sent), on_done);
+        let send = self.client::<A::SendGoal>(&format!("{name}/_action/send_goal"), move |node, ctx, call, result| {
+            let Some(id) = shared.lock().sending.remove(&call) else { return Ok(()) };
+            let refused = match result.map(A::split_send_goal_response) {
+                Ok((true, _)) => {
+                    let call = results.call(ctx, A::get_result_request(id.to_msg()));
+                    shared.lock().waiting.insert(call, id);
+                    return Ok(());
+                }
+                Ok((false, _)) => Outcome::Rejected,
+                Err(error) => Outcome::Unavailable(error.to_string()),
+            };
+            shared.lock().open.remove(&id);
+            (done.lock())(node, ctx, id, refused)
+        })?;
+
+        let cancel = self.client::<CancelGoal>(&format!("{name}/_action/cancel_goal"), |_, _, _, _| Ok(()))?;
+
+        let shared = Arc::clone(&sent);
+        self.subscribe::<A::FeedbackMessage>(&format!("{name}/_action/feedback"), Qos::reliable(10), move |node, ctx, message| {
+            let (uuid, feedback) = A::split_feedback_message((*message).clone());
+            let id = GoalId::from_msg(&uuid);
+            if shared.lock().open.contains(&id) { on_feedback(node, ctx, id, feedback) } else { Ok(()) }
+        })?;
+        Ok(ActionClient { send, cancel, sent })
+    }
+}

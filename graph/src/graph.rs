@@ -1,0 +1,247 @@
+//! A graph of nodes in one process: what is in it, how it runs and how it ends.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use msgs::omnimind_msgs::msg::GraphStatistics;
+
+use crate::diagnostics::{LogSink, stderr_sink};
+use crate::error::SetupError;
+use crate::lockstep::LockStep;
+use crate::monitor::Monitor;
+use crate::node::Node;
+use crate::param::ParamValue;
+use crate::shared::{Shared, StopFlag};
+use crate::slot::{Runtime, Slot};
+use crate::transport::{NodeIdentity, Transport};
+use crate::{free, name};
+
+/// Who owns time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mode {
+    /// The graph: it moves its clock by `step` and waits until all is quiet.
+    LockStep {
+        /// How far the clock moves.
+        step: Duration,
+        /// Simulated seconds per second of wall time; zero: as fast as possible.
+        rate: f64,
+    },
+    /// The wall clock.
+    FreeRunning,
+}
+
+impl Default for Mode {
+    fn default() -> Self {
+        Self::LockStep { step: Duration::from_millis(10), rate: 0.0 }
+    }
+}
+
+/// How a graph is run.
+#[derive(Clone)]
+pub struct GraphConfig {
+    /// Who owns time.
+    pub mode: Mode,
+    /// The robot's name: the namespace of every node. Empty: none.
+    pub robot: String,
+    /// The wire to other processes; none: stay in this one.
+    pub transport: Option<Arc<dyn Transport>>,
+    /// Who shows log lines to the user.
+    pub log: LogSink,
+    /// Threads that run handlers; zero: as many as there are processors.
+    pub threads: usize,
+}
+
+impl Default for GraphConfig {
+    fn default() -> Self {
+        Self { mode: Mode::default(), robot: String::new(), transport: None, log: stderr_sink(), threads: 0 }
+    }
+}
+
+/// Which ends of a node lead to a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartWhen {
+    /// Whenever it is gone.
+    Always,
+    /// When it panicked.
+    OnFailure,
+    /// Never.
+    Never,
+}
+
+/// What happens when a node is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestartPolicy {
+    /// Which ends lead to a restart.
+    pub when: RestartWhen,
+    /// After this many restarts it is given up.
+    pub max: u32,
+    /// The pause before the first restart; it doubles with each, up to 30 s.
+    pub backoff: Duration,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self { when: RestartWhen::OnFailure, max: 5, backoff: Duration::from_millis(100) }
+    }
+}
+
+/// One node of a graph: everything about it that is not in its code.
+#[derive(Clone, Debug, Default)]
+pub struct NodeSpec {
+    /// Base name; none: the name of its kind.
+    pub name: Option<String>,
+    /// Namespace below the robot's.
+    pub namespace: Option<String>,
+    /// Parameter values.
+    pub parameters: BTreeMap<String, ParamValue>,
+    /// Names that it uses, to names that it gets.
+    pub remaps: BTreeMap<String, String>,
+    /// What happens when it is gone.
+    pub restart: RestartPolicy,
+}
+
+/// Makes nodes of one kind.
+#[derive(Clone, Copy)]
+pub struct NodeFactory {
+    /// The kind's name.
+    pub name: &'static str,
+    pub(crate) build: fn(&Arc<Shared>, &Arc<Slot>) -> Result<Box<dyn Runtime>, SetupError>,
+}
+
+impl NodeFactory {
+    /// The factory of `N`.
+    pub const fn of<N: Node>() -> Self {
+        Self { name: N::NAME, build: crate::node::build::<N> }
+    }
+}
+
+impl fmt::Debug for NodeFactory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeFactory({})", self.name)
+    }
+}
+
+/// How a run went.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// Why it ended.
+    pub reason: String,
+    /// How long it ran on the graph's clock.
+    pub graph_seconds: f64,
+    /// How long it ran on the wall clock.
+    pub wall_seconds: f64,
+    /// The last counts.
+    pub statistics: GraphStatistics,
+}
+
+/// A graph of nodes in one process.
+pub struct Graph {
+    shared: Arc<Shared>,
+    config: GraphConfig,
+}
+
+impl Graph {
+    /// An empty graph.
+    ///
+    /// # Errors
+    /// A robot's name that ROS 2 does not allow, or a wire that refuses the graph's own topics.
+    pub fn new(config: GraphConfig) -> Result<Self, SetupError> {
+        let (lock_step, mode) = match config.mode {
+            Mode::LockStep { .. } => (true, "lock-step"),
+            Mode::FreeRunning => (false, "free-running"),
+        };
+        let shared = Arc::new(Shared::new(lock_step, mode.into(), config.transport.clone(), Arc::clone(&config.log)));
+        let mut graph = Self { shared, config };
+        graph.add(NodeFactory::of::<Monitor>(), NodeSpec::default())?;
+        Ok(graph)
+    }
+
+    /// Sets up a node.
+    ///
+    /// # Errors
+    /// A name that is taken or not allowed, a parameter that does not fit, an endpoint that cannot be, or the node's own reason.
+    pub fn add(&mut self, factory: NodeFactory, spec: NodeSpec) -> Result<(), SetupError> {
+        let base = spec.name.clone().unwrap_or_else(|| factory.name.to_owned());
+        let mut namespace = String::new();
+        for part in [self.config.robot.as_str(), spec.namespace.as_deref().unwrap_or("")] {
+            let part = part.trim_matches('/');
+            if !part.is_empty() {
+                namespace.push('/');
+                namespace.push_str(part);
+            }
+        }
+        let full = format!("{namespace}/{base}");
+        name::check(&full)?;
+        if namespace.is_empty() {
+            namespace.push('/');
+        }
+        let mut slots = self.shared.slots.write();
+        if slots.iter().any(|slot| *slot.name == *full) {
+            return Err(SetupError::DuplicateNode(full));
+        }
+        let identity = NodeIdentity { namespace, name: base, id: self.shared.id() };
+        let slot = Arc::new(Slot::new(identity, Arc::from(full), spec, factory, &self.shared));
+        slots.push(Arc::clone(&slot));
+        drop(slots);
+        if let Err(error) = slot.bring_up(&self.shared) {
+            self.shared.slots.write().retain(|other| !Arc::ptr_eq(other, &slot));
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Ends the graph from anywhere.
+    pub fn stop_flag(&self) -> StopFlag {
+        self.shared.stop.clone()
+    }
+
+    /// Runs until something asks it to stop, then stops every node in order.
+    pub fn run(&mut self) -> RunReport {
+        let begun = Instant::now();
+        let from = self.shared.now();
+        match self.config.mode {
+            Mode::LockStep { .. } => {
+                let mut driver = self.driver();
+                driver.start();
+                while !self.shared.stop.is_set() {
+                    driver.step();
+                    driver.pace();
+                }
+                driver.stop();
+            }
+            Mode::FreeRunning => free::run(&self.shared, self.threads().max(self.shared.slots.read().len()).min(16)),
+        }
+        RunReport {
+            reason: self.shared.stop.reason().unwrap_or_default(),
+            graph_seconds: self.shared.now().seconds_since(from),
+            wall_seconds: begun.elapsed().as_secs_f64(),
+            statistics: self.statistics(),
+        }
+    }
+
+    /// What has been counted so far.
+    pub fn statistics(&self) -> GraphStatistics {
+        crate::monitor::statistics(&self.shared)
+    }
+
+    pub(crate) fn driver(&self) -> LockStep {
+        let (step, rate) = match self.config.mode {
+            Mode::LockStep { step, rate } => (step, rate),
+            Mode::FreeRunning => (Duration::from_millis(10), 0.0),
+        };
+        LockStep::new(&self.shared, step, rate, self.threads())
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn threads(&self) -> usize {
+        if self.config.threads > 0 {
+            return self.config.threads;
+        }
+        std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+    }
+}

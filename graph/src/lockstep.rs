@@ -1,0 +1,229 @@
+//! Lock-step: the graph owns time. In each step the clock moves on, due timers fire, and messages travel in rounds until all is quiet.
+//!
+//! The nodes that have work in a round run in parallel; what they send is kept until the round ends and then delivered in the order of
+//! the nodes. So the result never depends on how threads are scheduled.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::context::Output;
+use crate::runner;
+use crate::shared::Shared;
+use crate::slot::Slot;
+use crate::time::Time;
+
+/// A step in which messages still travel after this many rounds is a loop without a timer in it.
+const MAX_ROUNDS: usize = 1000;
+
+type Job = (usize, Arc<Slot>);
+
+/// Threads that help with a round.
+struct Crew {
+    shared: Arc<Shared>,
+    state: Mutex<Round>,
+    more: Condvar,
+    done: Condvar,
+    stop: AtomicBool,
+}
+
+/// The work of one round and how much of it is taken. Each round has its own, so a late helper cannot take from the next.
+#[derive(Default)]
+struct Jobs {
+    list: Vec<Job>,
+    taken: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Round {
+    number: u64,
+    jobs: Arc<Jobs>,
+    results: Vec<(usize, Vec<Output>)>,
+    open: usize,
+}
+
+impl Crew {
+    fn work(&self, jobs: &Jobs) {
+        loop {
+            let index = jobs.taken.fetch_add(1, Ordering::AcqRel);
+            let Some((position, slot)) = jobs.list.get(index) else { return };
+            let outputs = runner::run(&self.shared, slot, usize::MAX);
+            let mut state = self.state.lock();
+            state.results.push((*position, outputs));
+            state.open -= 1;
+            if state.open == 0 {
+                self.done.notify_all();
+            }
+        }
+    }
+
+    fn help(&self) {
+        let mut seen = 0;
+        loop {
+            let jobs = {
+                let mut state = self.state.lock();
+                while state.number == seen && !self.stop.load(Ordering::Acquire) {
+                    self.more.wait(&mut state);
+                }
+                if self.stop.load(Ordering::Acquire) {
+                    return;
+                }
+                seen = state.number;
+                Arc::clone(&state.jobs)
+            };
+            self.work(&jobs);
+        }
+    }
+
+    /// Runs all jobs and returns what they asked for, in the order of the nodes.
+    fn round(&self, jobs: Vec<Job>) -> Vec<(usize, Vec<Output>)> {
+        let jobs = Arc::new(Jobs { list: jobs, taken: AtomicUsize::new(0) });
+        {
+            let mut state = self.state.lock();
+            state.open = jobs.list.len();
+            state.jobs = Arc::clone(&jobs);
+            state.number += 1;
+        }
+        self.more.notify_all();
+        self.work(&jobs);
+        let mut state = self.state.lock();
+        while state.open > 0 {
+            self.done.wait(&mut state);
+        }
+        let mut results = std::mem::take(&mut state.results);
+        drop(state);
+        results.sort_by_key(|(position, _)| *position);
+        results
+    }
+}
+
+/// Drives a graph in lock-step.
+pub(crate) struct LockStep {
+    shared: Arc<Shared>,
+    crew: Option<(Arc<Crew>, Vec<std::thread::JoinHandle<()>>)>,
+    step: Duration,
+    rate: f64,
+    begun: Option<(Instant, Time)>,
+}
+
+impl LockStep {
+    pub fn new(shared: &Arc<Shared>, step: Duration, rate: f64, threads: usize) -> Self {
+        let crew = (threads > 1).then(|| {
+            let crew = Arc::new(Crew {
+                shared: Arc::clone(shared),
+                state: Mutex::default(),
+                more: Condvar::new(),
+                done: Condvar::new(),
+                stop: AtomicBool::new(false),
+            });
+            let helpers = (1..threads)
+                .map(|_| {
+                    let crew = Arc::clone(&crew);
+                    std::thread::spawn(move || crew.help())
+                })
+                .collect();
+            (crew, helpers)
+        });
+        Self { shared: Arc::clone(shared), crew, step, rate, begun: None }
+    }
+
+    /// Calls every node's `start`.
+    pub fn start(&mut self) {
+        let slots: Vec<Arc<Slot>> = self.shared.slots.read().clone();
+        for slot in &slots {
+            for output in runner::start(&self.shared, slot) {
+                self.shared.perform(slot, output);
+            }
+        }
+        self.settle();
+    }
+
+    /// Moves the clock on by one step and lets everything that follows happen.
+    pub fn step(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let now = shared.now() + self.step;
+        shared.set_now(now);
+        runner::restart_due(&shared);
+        shared.admit();
+        let slots: Vec<Arc<Slot>> = shared.slots.read().clone();
+        for slot in &slots {
+            slot.fire_timers(now);
+        }
+        self.settle();
+    }
+
+    /// Waits until the wall clock has caught up, if a rate is asked for.
+    pub fn pace(&mut self) {
+        if self.rate <= 0.0 {
+            return;
+        }
+        let now = self.shared.now();
+        let (wall, sim) = *self.begun.get_or_insert_with(|| (Instant::now(), now));
+        let target = wall + Duration::from_secs_f64((now.seconds_since(sim) / self.rate).max(0.0));
+        if let Some(ahead) = target.checked_duration_since(Instant::now()) {
+            std::thread::sleep(ahead);
+        } else if Instant::now().duration_since(target) > Duration::from_secs(1) {
+            // Too slow for the rate: do not rush later to make up for it.
+            self.begun = Some((Instant::now(), now));
+        }
+    }
+
+    /// Calls every node's `stop`, the last one first.
+    pub fn stop(&mut self) {
+        self.settle();
+        let slots: Vec<Arc<Slot>> = self.shared.slots.read().clone();
+        for slot in slots.iter().rev() {
+            for output in runner::stop(&self.shared, slot) {
+                self.shared.perform(slot, output);
+            }
+            // Nodes that still live hear the last words of those that are gone.
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        for round in 0.. {
+            let slots = self.shared.slots.read().clone();
+            let jobs: Vec<Job> = slots.into_iter().enumerate().filter(|(_, slot)| slot.has_work()).collect();
+            if jobs.is_empty() {
+                return;
+            }
+            if round == MAX_ROUNDS {
+                let (_, slot) = &jobs[0];
+                let why = format!("messages still travel after {MAX_ROUNDS} rounds of one step: is there a loop without a timer?");
+                self.shared.write_log(slot, crate::diagnostics::Level::Error, &why);
+                slot.statuses.lock().insert("lock-step".into(), (crate::diagnostics::Level::Error, why));
+                return;
+            }
+            let slots: Vec<Job> = jobs.clone();
+            let results = match &self.crew {
+                Some((crew, _)) if jobs.len() > 1 => crew.round(jobs),
+                _ => jobs.into_iter().map(|(index, slot)| (index, runner::run(&self.shared, &slot, usize::MAX))).collect(),
+            };
+            for (index, outputs) in results {
+                let Some((_, slot)) = slots.iter().find(|(position, _)| *position == index) else { continue };
+                for output in outputs {
+                    self.shared.perform(slot, output);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for LockStep {
+    fn drop(&mut self) {
+        if let Some((crew, helpers)) = self.crew.take() {
+            {
+                let _state = crew.state.lock();
+                crew.stop.store(true, Ordering::Release);
+            }
+            crew.more.notify_all();
+            for helper in helpers {
+                // A helper never panics: handlers' panics are caught.
+                let _ = helper.join();
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Messages with their type erased: what travels between nodes that know each other only by topic.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use msgs::{Message, MessageType};
+
+use crate::Time;
+
+/// A message whose type is known only at run time.
+pub trait Erased: Send + Sync + 'static {
+    /// The type's name, hash and definition.
+    fn message_type(&self) -> &'static MessageType;
+    /// Serialised, with the encapsulation header.
+    fn to_cdr(&self) -> Vec<u8>;
+    /// About how many bytes it takes serialised.
+    fn size_hint(&self) -> usize;
+    /// For downcasting.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl<M: Message> Erased for M {
+    fn message_type(&self) -> &'static MessageType {
+        M::message_type()
+    }
+    fn to_cdr(&self) -> Vec<u8> {
+        Message::to_cdr(self)
+    }
+    fn size_hint(&self) -> usize {
+        Message::size_hint(self)
+    }
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// A message of any type with where it came from, as taps see it.
+#[derive(Clone)]
+pub struct AnyMessage {
+    /// Fully qualified topic, with a leading slash.
+    pub topic: Arc<str>,
+    /// The type's name, hash and definition.
+    pub message_type: &'static MessageType,
+    /// Graph time of publication.
+    pub stamp: Time,
+    /// The publisher's count on this topic, from 1.
+    pub sequence: u64,
+    /// The publishing node's fully qualified name; empty if it is in another process.
+    pub publisher: Arc<str>,
+    pub(crate) payload: Arc<dyn Erased>,
+}
+
+impl AnyMessage {
+    /// The message itself, if it is an `M`; shared, not copied.
+    pub fn downcast<M: Message>(&self) -> Option<Arc<M>> {
+        Arc::clone(&self.payload).into_any().downcast::<M>().ok()
+    }
+
+    /// Serialised, with the encapsulation header.
+    pub fn to_cdr(&self) -> Vec<u8> {
+        self.payload.to_cdr()
+    }
+
+    /// About how many bytes it takes serialised.
+    pub fn size_hint(&self) -> usize {
+        self.payload.size_hint()
+    }
+}
+
+impl fmt::Debug for AnyMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyMessage")
+            .field("topic", &self.topic)
+            .field("type", &self.message_type.name)
+            .field("stamp", &self.stamp)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! The graph's own node: /clock, /rosout, /diagnostics and graph/statistics. Silence is a bug: what does not fit is said here.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use msgs::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus};
+use msgs::omnimind_msgs::msg::{EdgeStatistics, GraphStatistics, NodeStatistics};
+use msgs::rcl_interfaces::msg::Log;
+use msgs::rosgraph_msgs::msg::Clock;
+use msgs::std_msgs::msg::Header;
+
+use crate::context::Context;
+use crate::diagnostics::Level;
+use crate::error::{HandlerResult, SetupError};
+use crate::node::{Node, Publisher, Setup};
+use crate::qos::Qos;
+use crate::shared::Shared;
+
+/// Publishes what the graph knows about itself.
+pub struct Monitor {
+    clock: Option<Publisher<Clock>>,
+    diagnostics: Publisher<DiagnosticArray>,
+    statistics: Publisher<GraphStatistics>,
+}
+
+impl Node for Monitor {
+    const NAME: &'static str = "graph";
+
+    fn setup(setup: &mut Setup<Self>) -> Result<Self, SetupError> {
+        let rosout = setup.publisher::<Log>("/rosout", Qos::latched(1000))?;
+        // The monitor is set up once per graph; after a restart the first publisher goes on.
+        let _ = setup.shared.rosout.set(Arc::clone(rosout.core()));
+        let clock = if setup.shared.lock_step { Some(setup.publisher("/clock", Qos::sensor_data())?) } else { None };
+        let diagnostics = setup.publisher("/diagnostics", Qos::reliable(10))?;
+        let statistics = setup.publisher("graph/statistics", Qos::reliable(10))?;
+        if clock.is_some() {
+            setup.timer(Duration::from_millis(10), Self::tell_time)?;
+        }
+        setup.timer(Duration::from_secs(1), Self::report)?;
+        Ok(Self { clock, diagnostics, statistics })
+    }
+}
+
+impl Monitor {
+    fn tell_time(&mut self, ctx: &mut Context) -> HandlerResult {
+        if let Some(clock) = &self.clock {
+            clock.publish(ctx, Clock { clock: ctx.now().to_msg() });
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, ctx: &mut Context) -> HandlerResult {
+        let shared = Arc::clone(&ctx.shared);
+        let mut status = Vec::new();
+        for slot in shared.slots.read().iter() {
+            let node = slot.name.trim_start_matches('/');
+            let statuses = slot.statuses.lock();
+            status.push(entry(node, "node", Level::Ok, slot.supervision.lock().state.as_str().to_owned()));
+            status.extend(statuses.iter().map(|(what, (level, message))| entry(node, what, *level, message.clone())));
+        }
+        status.extend(contradictions(&shared));
+        self.diagnostics.publish(ctx, DiagnosticArray { header: header(ctx), status });
+        self.statistics.publish(ctx, statistics(&shared));
+        Ok(())
+    }
+}
+
+fn header(ctx: &Context) -> Header {
+    Header { stamp: ctx.now().to_msg(), frame_id: String::new() }
+}
+
+fn entry(node: &str, what: &str, level: Level, message: String) -> DiagnosticStatus {
+    DiagnosticStatus {
+        level: level.diagnostic(),
+        name: format!("{node}: {what}"),
+        message,
+        hardware_id: String::new(),
+        values: Vec::new(),
+    }
+}
+
+/// What does not fit together: incompatible quality of service, subscriptions that nobody in this process feeds.
+fn contradictions(shared: &Shared) -> Vec<DiagnosticStatus> {
+    let mut found = Vec::new();
+    for topic in shared.topics.read().values() {
+        let ends = topic.ends.read();
+        for publisher in &ends.publishers {
+            for subscriber in &ends.subscribers {
+                if let Some(why) = publisher.qos.incompatibility(&subscriber.qos) {
+                    let message = format!("{} to {}: {why}", publisher.slot.name, subscriber.slot.name);
+                    found.push(entry("graph", &format!("topic {}", topic.name), Level::Error, message));
+                }
+            }
+        }
+        if ends.publishers.is_empty() && !ends.subscribers.is_empty() {
+            let who: Vec<&str> = ends.subscribers.iter().map(|subscriber| &*subscriber.slot.name).collect();
+            let message = format!("{} listens, nobody in this process publishes", who.join(", "));
+            found.push(entry("graph", &format!("topic {}", topic.name), Level::Ok, message));
+        }
+    }
+    found
+}
+
+/// Everything that is counted.
+pub(crate) fn statistics(shared: &Shared) -> GraphStatistics {
+    let now = shared.now();
+    let wall = shared.started.elapsed().as_secs_f64().max(1e-9);
+    let nodes = shared
+        .slots
+        .read()
+        .iter()
+        .map(|slot| {
+            let time = slot.stats.time.lock();
+            let supervision = slot.supervision.lock();
+            NodeStatistics {
+                name: slot.name.to_string(),
+                state: supervision.state.as_str().to_owned(),
+                restarts: slot.stats.restarts.load(Ordering::Relaxed) as u32,
+                handled: slot.stats.handled.load(Ordering::Relaxed),
+                dropped: slot.stats.dropped.load(Ordering::Relaxed),
+                p50_ms: time.quantile(0.5).as_secs_f32() * 1e3,
+                p99_ms: time.quantile(0.99).as_secs_f32() * 1e3,
+                busy: (slot.stats.busy_ns.load(Ordering::Relaxed) as f64 * 1e-9 / wall) as f32,
+                last_error: supervision.last_error.clone(),
+            }
+        })
+        .collect();
+    let elapsed = if shared.lock_step { now.as_secs_f64() } else { wall };
+    GraphStatistics {
+        header: Header { stamp: now.to_msg(), frame_id: String::new() },
+        mode: shared.mode.clone(),
+        real_time_factor: (elapsed / wall) as f32,
+        nodes,
+        edges: edges(shared, elapsed.max(1e-9)),
+    }
+}
+
+fn edges(shared: &Shared, elapsed: f64) -> Vec<EdgeStatistics> {
+    let mut edges = Vec::new();
+    for topic in shared.topics.read().values() {
+        let ends = topic.ends.read();
+        for subscriber in &ends.subscribers {
+            for (publisher, stats) in subscriber.edges() {
+                let latency = stats.latency.lock();
+                let messages = stats.messages.load(Ordering::Relaxed);
+                let inside = !publisher.is_empty();
+                edges.push(EdgeStatistics {
+                    topic: topic.name.to_string(),
+                    type_: topic.message_type.name.to_owned(),
+                    publisher: publisher.to_string(),
+                    subscriber: subscriber.slot.name.to_string(),
+                    transport: if inside { "in-process" } else { "network" }.to_owned(),
+                    copies: u32::from(!inside),
+                    messages,
+                    dropped: stats.dropped.load(Ordering::Relaxed),
+                    rate: (messages as f64 / elapsed) as f32,
+                    p50_us: latency.quantile(0.5).as_secs_f32() * 1e6,
+                    p99_us: latency.quantile(0.99).as_secs_f32() * 1e6,
+                    why: if inside { "both nodes are in this process: they share the message" } else { "the publisher is in another process" }
+                        .to_owned(),
+                });
+            }
+        }
+        for publisher in &ends.publishers {
+            let Some(remote) = &publisher.remote else { continue };
+            if !remote.matched() {
+                continue;
+            }
+            let (transport, copies) = remote.carrier();
+            let messages = publisher.sequence.load(Ordering::Relaxed);
+            edges.push(EdgeStatistics {
+                topic: topic.name.to_string(),
+                type_: topic.message_type.name.to_owned(),
+                publisher: publisher.slot.name.to_string(),
+                transport: transport.to_owned(),
+                copies,
+                messages,
+                rate: (messages as f64 / elapsed) as f32,
+                why: "somebody outside this process listens".to_owned(),
+                ..Default::default()
+            });
+        }
+    }
+    edges
+}

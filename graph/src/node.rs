@@ -1,0 +1,491 @@
+//! What a node is, and how it declares its ports, parameters and handlers.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use msgs::{Message, MessageType, Service};
+
+use crate::context::{Context, Output};
+use crate::diagnostics::Level;
+use crate::error::{HandlerResult, NodeError, SetupError, nearest};
+use crate::message::AnyMessage;
+use crate::name::Resolver;
+use crate::param::{ParamBuilder, ParamStore, ParamType, ParamValue};
+use crate::qos::Durability;
+use crate::service::{CallError, CallId, Client, ClientCore, ReplyTo, Responder, ServiceEntry, open_request};
+use crate::shared::{Arrival, Shared};
+use crate::slot::{Event, Item, Runtime, Slot, TimerEntry};
+use crate::topic::{PublisherCore, SubscriberCore, Tap};
+use crate::transport::{Endpoint, EndpointKind};
+use crate::{Qos, Time};
+
+/// A node: state, declared ports and parameters, and handlers.
+///
+/// A handler runs on a message, a timer, a request or a goal, one at a time, and takes time only from its [`Context`]. So the same node
+/// runs live, in lock-step simulation and in replay.
+pub trait Node: Sized + Send + 'static {
+    /// The name of its kind, as launch files say it.
+    const NAME: &'static str;
+
+    /// Declares parameters, ports and handlers, and makes the initial state.
+    ///
+    /// # Errors
+    /// What the declarations return, or [`Setup::failed`] for the node's own reasons.
+    fn setup(setup: &mut Setup<Self>) -> Result<Self, SetupError>;
+
+    /// Called once when the graph starts, before any other handler.
+    ///
+    /// # Errors
+    /// Are logged and shown on /diagnostics.
+    fn start(&mut self, _ctx: &mut Context) -> HandlerResult {
+        Ok(())
+    }
+
+    /// Called once when the graph stops, after the last handler.
+    ///
+    /// # Errors
+    /// Are logged.
+    fn stop(&mut self, _ctx: &mut Context) -> HandlerResult {
+        Ok(())
+    }
+}
+
+type Handler<N> = Box<dyn FnMut(&mut N, &mut Context, Event) -> HandlerResult + Send>;
+
+/// Publishes a topic.
+pub struct Publisher<M> {
+    core: Arc<PublisherCore>,
+    _message: PhantomData<fn() -> M>,
+}
+
+impl<M> Clone for Publisher<M> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core), _message: PhantomData }
+    }
+}
+
+impl<M: Message> Publisher<M> {
+    /// Publishes `message`, an `M` or an `Arc<M>`. Subscribers in this process share it.
+    pub fn publish(&self, ctx: &mut Context, message: impl Into<Arc<M>>) {
+        let stamp = ctx.now();
+        ctx.emit(Output::Publish { core: Arc::clone(&self.core), message: message.into(), stamp, published: Instant::now() });
+    }
+
+    pub(crate) fn core(&self) -> &Arc<PublisherCore> {
+        &self.core
+    }
+
+    /// The fully qualified topic.
+    pub fn topic(&self) -> &str {
+        &self.core.topic.name
+    }
+}
+
+type Injection<N> = Box<dyn FnOnce(&mut N, &mut Context) -> HandlerResult + Send>;
+
+/// The way into a node for a driver's own thread: what is sent runs as a handler.
+pub struct Injector<N> {
+    shared: Arc<Shared>,
+    slot: Arc<Slot>,
+    port: usize,
+    generation: u64,
+    _node: PhantomData<fn(N)>,
+}
+
+impl<N> Clone for Injector<N> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            slot: Arc::clone(&self.slot),
+            port: self.port,
+            generation: self.generation,
+            _node: PhantomData,
+        }
+    }
+}
+
+impl<N: Node> Injector<N> {
+    /// Runs `handler` as a handler of the node, in its turn. Returns false if that life of the node is over: the driver should end.
+    pub fn send(&self, handler: impl FnOnce(&mut N, &mut Context) -> HandlerResult + Send + 'static) -> bool {
+        if self.slot.generation() != self.generation || self.shared.stop.is_set() {
+            return false;
+        }
+        let injection: Injection<N> = Box::new(handler);
+        let item = Item {
+            port: self.port,
+            generation: self.generation,
+            event: Event::Inject(Box::new(injection)),
+            published: None,
+            edge: None,
+        };
+        self.shared.deliver_from_outside(&self.slot, item);
+        true
+    }
+}
+
+/// A node being set up.
+pub struct Setup<N> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) slot: Arc<Slot>,
+    resolver: Resolver,
+    overrides: BTreeMap<String, ParamValue>,
+    params: Arc<ParamStore>,
+    handlers: Vec<Handler<N>>,
+}
+
+impl<N: Node> Setup<N> {
+    fn new(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            slot: Arc::clone(slot),
+            resolver: Resolver {
+                namespace: slot.identity.namespace.clone(),
+                node: slot.identity.name.clone(),
+                remaps: slot.spec.remaps.clone(),
+            },
+            overrides: slot.spec.parameters.clone(),
+            params: Arc::default(),
+            handlers: Vec::new(),
+        }
+    }
+
+    /// The node's fully qualified name.
+    pub fn node_name(&self) -> &str {
+        &self.slot.name
+    }
+
+    /// Declares a parameter; end with [`ParamBuilder::declare`].
+    pub fn param<T: ParamType>(&mut self, name: &str, default: T) -> ParamBuilder<'_, T> {
+        ParamBuilder::new(&self.params, &mut self.overrides, &self.slot.name, name.to_owned(), default)
+    }
+
+    /// An error for the node's own reasons.
+    pub fn failed(&self, reason: impl std::fmt::Display) -> SetupError {
+        SetupError::Node { node: self.slot.name.to_string(), reason: reason.to_string() }
+    }
+
+    fn port(&mut self, depth: usize, handler: Handler<N>) -> usize {
+        self.handlers.push(handler);
+        self.slot.open_port(depth)
+    }
+
+    fn endpoint(&self, kind: EndpointKind, name: &str, message_type: (&'static str, &'static str, &'static str), qos: Qos) -> Endpoint {
+        Endpoint {
+            kind,
+            node: self.slot.identity.clone(),
+            id: self.shared.id(),
+            name: name.to_owned(),
+            type_name: message_type.0,
+            dds_name: message_type.1,
+            type_hash: message_type.2,
+            qos,
+        }
+    }
+
+    /// Declares a publisher.
+    ///
+    /// # Errors
+    /// A forbidden name, a topic that carries another type, or a wire that refuses it.
+    pub fn publisher<M: Message>(&mut self, topic: &str, qos: Qos) -> Result<Publisher<M>, SetupError> {
+        let name = self.resolver.resolve(topic)?;
+        let kind = M::message_type();
+        let topic = self.shared.topic(&name, kind, &self.slot.name)?;
+        let remote = match &self.shared.transport {
+            Some(wire) => {
+                Some(wire.publisher(&self.endpoint(EndpointKind::Publisher, &name, (kind.name, kind.dds_name, kind.hash), qos))?)
+            }
+            None => None,
+        };
+        let core = Arc::new(PublisherCore {
+            topic: Arc::clone(&topic),
+            slot: Arc::clone(&self.slot),
+            qos,
+            sequence: 0.into(),
+            latched: Default::default(),
+            remote,
+        });
+        topic.ends.write().publishers.push(Arc::clone(&core));
+        Ok(Publisher { core, _message: PhantomData })
+    }
+
+    /// Declares a subscription.
+    ///
+    /// # Errors
+    /// A forbidden name, a topic that carries another type, or a wire that refuses it.
+    pub fn subscribe<M: Message>(
+        &mut self,
+        topic: &str,
+        qos: Qos,
+        mut handler: impl FnMut(&mut N, &mut Context, Arc<M>) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        let name = self.resolver.resolve(topic)?;
+        let kind = M::message_type();
+        let topic = self.shared.topic(&name, kind, &self.slot.name)?;
+        let port = self.port(
+            qos.depth(),
+            Box::new(move |node, ctx, event| match event {
+                Event::Message(any) => match any.downcast::<M>() {
+                    Some(message) => handler(node, ctx, message),
+                    None => Ok(()),
+                },
+                _ => Ok(()),
+            }),
+        );
+        let subscriber = Arc::new(SubscriberCore::new(Arc::clone(&self.slot), port, qos));
+        {
+            let mut ends = topic.ends.write();
+            if qos.durability == Durability::TransientLocal {
+                for publisher in &ends.publishers {
+                    for parcel in publisher.latched.lock().iter() {
+                        subscriber.deliver(parcel);
+                    }
+                }
+            }
+            ends.subscribers.push(Arc::clone(&subscriber));
+        }
+        if let Some(wire) = &self.shared.transport {
+            let endpoint = self.endpoint(EndpointKind::Subscription, &name, (kind.name, kind.dds_name, kind.hash), qos);
+            let shared = Arc::clone(&self.shared);
+            let token = wire.subscription(
+                &endpoint,
+                Arc::new(move |sample| match M::from_cdr(&sample.payload) {
+                    Ok(message) => shared.receive(Arrival {
+                        topic: Arc::clone(&topic),
+                        subscriber: Arc::clone(&subscriber),
+                        message: Arc::new(message),
+                        stamp: sample.source_time,
+                        sequence: sample.sequence.max(0) as u64,
+                    }),
+                    Err(error) => {
+                        let what = format!("receive {}", topic.name);
+                        let why = format!("a sample from another process is no {}: {error}", M::message_type().name);
+                        subscriber.slot.statuses.lock().insert(what, (Level::Warn, why));
+                    }
+                }),
+            )?;
+            self.slot.tokens.lock().push(token);
+        }
+        Ok(())
+    }
+
+    /// Declares a tap: every message of this process's graph on the topics that `filter` accepts.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room.
+    pub fn tap(
+        &mut self,
+        filter: impl Fn(&str, &MessageType) -> bool + Send + Sync + 'static,
+        mut handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        // In lock-step everything is handled within the step; in free-running mode a slow tap must not eat the memory.
+        let depth = if self.shared.lock_step { usize::MAX } else { 1000 };
+        let port = self.port(
+            depth,
+            Box::new(move |node, ctx, event| match event {
+                Event::Message(any) => handler(node, ctx, &any),
+                _ => Ok(()),
+            }),
+        );
+        self.shared.add_tap(Arc::new(Tap {
+            slot: Arc::clone(&self.slot),
+            port,
+            generation: self.slot.generation(),
+            filter: Box::new(filter),
+        }));
+        Ok(())
+    }
+
+    /// Declares a timer; it first fires one period after the start. Periods missed in free-running mode are skipped.
+    ///
+    /// # Errors
+    /// A period of zero.
+    pub fn timer(
+        &mut self,
+        period: Duration,
+        mut handler: impl FnMut(&mut N, &mut Context) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        if period.is_zero() {
+            return Err(self.failed("a timer needs a period above zero"));
+        }
+        let depth = if self.shared.lock_step { usize::MAX } else { 1 };
+        let port = self.port(depth, Box::new(move |node, ctx, _| handler(node, ctx)));
+        self.slot.timers.lock().push(TimerEntry { port, period, next: self.shared.now() + period });
+        Ok(())
+    }
+
+    /// Declares a service that answers at once.
+    ///
+    /// # Errors
+    /// A forbidden name, a service that somebody serves already, or a wire that refuses it.
+    pub fn service<S: Service>(
+        &mut self,
+        name: &str,
+        mut handler: impl FnMut(&mut N, &mut Context, S::Request) -> Result<S::Response, NodeError> + Send + 'static,
+    ) -> Result<(), SetupError> {
+        self.service_deferred::<S>(name, move |node, ctx, request, responder| {
+            let response = handler(node, ctx, request)?;
+            responder.respond(ctx, response);
+            Ok(())
+        })
+    }
+
+    /// Declares a service that answers when it can.
+    ///
+    /// # Errors
+    /// As [`Setup::service`].
+    pub fn service_deferred<S: Service>(
+        &mut self,
+        name: &str,
+        mut handler: impl FnMut(&mut N, &mut Context, S::Request, Responder<S>) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        let name = self.resolver.resolve(name)?;
+        let service_type = S::service_type();
+        let label = name.clone();
+        let port = self.port(
+            1000,
+            Box::new(move |node, ctx, event| match event {
+                Event::Request { body, reply } => handler(node, ctx, open_request::<S>(&label, body)?, Responder::new(reply)),
+                _ => Ok(()),
+            }),
+        );
+        let generation = self.slot.generation();
+        {
+            let mut services = self.shared.services.write();
+            if let Some(entry) = services.get(&name) {
+                return Err(SetupError::ServiceTaken { name, owner: entry.slot.name.to_string() });
+            }
+            services.insert(name.clone(), ServiceEntry { slot: Arc::clone(&self.slot), port, generation, service_type });
+        }
+        if let Some(wire) = &self.shared.transport {
+            let shared = Arc::clone(&self.shared);
+            let slot = Arc::clone(&self.slot);
+            let types = (service_type.name, service_type.dds_name, service_type.hash);
+            let token = wire.service(
+                &self.endpoint(EndpointKind::Service, &name, types, Qos::reliable(10)),
+                Arc::new(move |request| {
+                    let event = Event::Request { body: crate::service::Body::Cdr(request.payload), reply: ReplyTo::remote(request.reply) };
+                    shared.deliver_from_outside(&slot, Item { port, generation, event, published: None, edge: None });
+                }),
+            )?;
+            self.slot.tokens.lock().push(token);
+        }
+        Ok(())
+    }
+
+    /// Declares a client of a service; answers come to `handler`.
+    ///
+    /// # Errors
+    /// A forbidden name, a service of another type, or a wire that refuses it.
+    pub fn client<S: Service>(
+        &mut self,
+        name: &str,
+        mut handler: impl FnMut(&mut N, &mut Context, CallId, Result<S::Response, CallError>) -> HandlerResult + Send + 'static,
+    ) -> Result<Client<S>, SetupError> {
+        let name = self.resolver.resolve(name)?;
+        let service_type = S::service_type();
+        if let Some(entry) = self.shared.services.read().get(&name)
+            && entry.service_type.hash != service_type.hash
+        {
+            return Err(SetupError::TypeMismatch {
+                name,
+                node: self.slot.name.to_string(),
+                existing: entry.service_type.name,
+                wanted: service_type.name,
+            });
+        }
+        let remote = match &self.shared.transport {
+            Some(wire) => {
+                let types = (service_type.name, service_type.dds_name, service_type.hash);
+                Some(wire.client(&self.endpoint(EndpointKind::Client, &name, types, Qos::reliable(10)))?)
+            }
+            None => None,
+        };
+        let label = name.clone();
+        let port = self.port(
+            1000,
+            Box::new(move |node, ctx, event| match event {
+                Event::Response { call, result } => {
+                    let result = result.and_then(|body| {
+                        body.open().map_err(|reason| CallError::Malformed { name: label.clone(), reason })
+                    });
+                    handler(node, ctx, call, result)
+                }
+                _ => Ok(()),
+            }),
+        );
+        let core = Arc::new(ClientCore { name: Arc::from(name), remote });
+        Ok(Client { core, port, generation: self.slot.generation(), _service: PhantomData })
+    }
+
+    /// The way in for a driver's own thread. Only drivers at the edge (a camera, a socket) may have threads.
+    pub fn injector(&mut self) -> Injector<N> {
+        let port = self.port(
+            64,
+            Box::new(|node, ctx, event| match event {
+                Event::Inject(any) => match any.downcast::<Injection<N>>() {
+                    Ok(injection) => injection(node, ctx),
+                    Err(_) => Ok(()),
+                },
+                _ => Ok(()),
+            }),
+        );
+        Injector {
+            shared: Arc::clone(&self.shared),
+            slot: Arc::clone(&self.slot),
+            port,
+            generation: self.slot.generation(),
+            _node: PhantomData,
+        }
+    }
+
+    /// The time at set-up.
+    pub fn now(&self) -> Time {
+        self.shared.now()
+    }
+
+    pub(crate) fn params(&self) -> Arc<ParamStore> {
+        Arc::clone(&self.params)
+    }
+}
+
+struct Typed<N> {
+    node: N,
+    handlers: Vec<Handler<N>>,
+}
+
+impl<N: Node> Runtime for Typed<N> {
+    fn dispatch(&mut self, port: usize, event: Event, ctx: &mut Context) -> HandlerResult {
+        match self.handlers.get_mut(port) {
+            Some(handler) => handler(&mut self.node, ctx, event),
+            None => Ok(()),
+        }
+    }
+    fn start(&mut self, ctx: &mut Context) -> HandlerResult {
+        self.node.start(ctx)
+    }
+    fn stop(&mut self, ctx: &mut Context) -> HandlerResult {
+        self.node.stop(ctx)
+    }
+}
+
+/// Sets up an `N` in `slot`.
+pub(crate) fn build<N: Node>(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<Box<dyn Runtime>, SetupError> {
+    if let Some(wire) = &shared.transport {
+        let token = wire.node(&slot.identity)?;
+        slot.tokens.lock().push(token);
+    }
+    let mut setup = Setup::<N>::new(shared, slot);
+    let node = N::setup(&mut setup)?;
+    if let Some(name) = setup.overrides.keys().next() {
+        return Err(SetupError::UnknownParameter {
+            node: slot.name.to_string(),
+            name: name.clone(),
+            nearest: nearest(name, setup.params.names().iter().map(String::as_str)),
+        });
+    }
+    crate::param_services::declare(&mut setup)?;
+    *slot.params.lock() = setup.params();
+    Ok(Box::new(Typed { node, handlers: setup.handlers }))
+}

@@ -1,0 +1,260 @@
+//! A slot: the place of one node in the graph, with its inbox, its timers, its counters and, while it lives, the node.
+
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::context::Context;
+use crate::diagnostics::Level;
+use crate::error::{HandlerResult, SetupError};
+use crate::graph::{NodeFactory, NodeSpec};
+use crate::message::AnyMessage;
+use crate::param::ParamStore;
+use crate::service::{Body, CallError, CallId, ReplyTo};
+use crate::shared::Shared;
+use crate::stats::{EdgeStats, NodeStats};
+use crate::time::Time;
+use crate::transport::{NodeIdentity, Token};
+
+/// What a handler is called for.
+pub(crate) enum Event {
+    Message(AnyMessage),
+    Timer,
+    Request { body: Body, reply: ReplyTo },
+    Response { call: CallId, result: Result<Body, CallError> },
+    Inject(Box<dyn Any + Send>),
+}
+
+/// An event in an inbox.
+pub(crate) struct Item {
+    pub port: usize,
+    pub generation: u64,
+    pub event: Event,
+    pub published: Option<Instant>,
+    pub edge: Option<Arc<EdgeStats>>,
+}
+
+/// A node with its type erased.
+pub(crate) trait Runtime: Send {
+    fn dispatch(&mut self, port: usize, event: Event, ctx: &mut Context) -> HandlerResult;
+    fn start(&mut self, ctx: &mut Context) -> HandlerResult;
+    fn stop(&mut self, ctx: &mut Context) -> HandlerResult;
+}
+
+#[derive(Default)]
+struct Inbox {
+    items: VecDeque<Item>,
+    /// By port: how many wait, how many may.
+    waiting: Vec<usize>,
+    depths: Vec<usize>,
+}
+
+/// A repeating call of a handler.
+pub(crate) struct TimerEntry {
+    pub port: usize,
+    pub period: Duration,
+    pub next: Time,
+}
+
+/// Where a node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// Set up, waiting for the graph to start.
+    Starting,
+    /// Handling.
+    Running,
+    /// It panicked or asked to leave, and comes back.
+    Restarting,
+    /// It was stopped in order.
+    Stopped,
+    /// It was given up.
+    Failed,
+}
+
+impl NodeState {
+    /// As written in graph/statistics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Restarting => "restarting",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What supervision remembers.
+pub(crate) struct Supervision {
+    pub state: NodeState,
+    pub restart_at: Option<Time>,
+    pub failures: u32,
+    pub last_error: String,
+}
+
+pub(crate) struct Slot {
+    /// Fully qualified.
+    pub name: Arc<str>,
+    pub identity: NodeIdentity,
+    pub spec: NodeSpec,
+    pub factory: NodeFactory,
+    pub params: Mutex<Arc<ParamStore>>,
+    pub runtime: Mutex<Option<Box<dyn Runtime>>>,
+    pub timers: Mutex<Vec<TimerEntry>>,
+    pub tokens: Mutex<Vec<Box<dyn Token>>>,
+    pub stats: NodeStats,
+    pub statuses: Mutex<BTreeMap<String, (Level, String)>>,
+    pub supervision: Mutex<Supervision>,
+    /// Free-running: already in the run queue.
+    pub queued: AtomicBool,
+    /// Deterministic identities of calls and goals.
+    pub counter: AtomicU64,
+    inbox: Mutex<Inbox>,
+    generation: AtomicU64,
+    shared: Weak<Shared>,
+}
+
+impl Slot {
+    pub fn new(identity: NodeIdentity, name: Arc<str>, spec: NodeSpec, factory: NodeFactory, shared: &Arc<Shared>) -> Self {
+        Self {
+            name,
+            identity,
+            spec,
+            factory,
+            params: Mutex::default(),
+            runtime: Mutex::new(None),
+            timers: Mutex::default(),
+            tokens: Mutex::default(),
+            stats: NodeStats::default(),
+            statuses: Mutex::default(),
+            supervision: Mutex::new(Supervision {
+                state: NodeState::Starting,
+                restart_at: None,
+                failures: 0,
+                last_error: String::new(),
+            }),
+            queued: AtomicBool::new(false),
+            counter: AtomicU64::new(0),
+            inbox: Mutex::default(),
+            generation: AtomicU64::new(0),
+            shared: Arc::downgrade(shared),
+        }
+    }
+
+    /// Counts the lives of the node: items meant for an earlier life are not delivered.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Ends a life: forgets what waits and what was declared.
+    pub fn reset(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        *self.inbox.lock() = Inbox::default();
+        self.timers.lock().clear();
+        self.tokens.lock().clear();
+    }
+
+    /// Reserves the next port, whose queue holds `depth` items.
+    pub fn open_port(&self, depth: usize) -> usize {
+        let mut inbox = self.inbox.lock();
+        inbox.depths.push(depth.max(1));
+        inbox.waiting.push(0);
+        inbox.depths.len() - 1
+    }
+
+    /// Puts an item into the inbox; if the port's queue is full, its oldest item is dropped and counted.
+    pub fn push(self: &Arc<Self>, item: Item) {
+        if item.generation != self.generation() {
+            return;
+        }
+        {
+            let mut inbox = self.inbox.lock();
+            let port = item.port;
+            let Some(depth) = inbox.depths.get(port).copied() else { return };
+            if inbox.waiting[port] >= depth {
+                if let Some(oldest) = inbox.items.iter().position(|waiting| waiting.port == port)
+                    && let Some(lost) = inbox.items.remove(oldest)
+                {
+                    inbox.waiting[port] -= 1;
+                    if let Some(edge) = lost.edge {
+                        edge.drop_one();
+                        self.stats.dropped.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+            inbox.waiting[port] += 1;
+            inbox.items.push_back(item);
+        }
+        if let Some(shared) = self.shared.upgrade() {
+            shared.wake(self);
+        }
+    }
+
+    pub fn pop(&self) -> Option<Item> {
+        let mut inbox = self.inbox.lock();
+        let item = inbox.items.pop_front()?;
+        inbox.waiting[item.port] -= 1;
+        Some(item)
+    }
+
+    pub fn has_work(&self) -> bool {
+        !self.inbox.lock().items.is_empty()
+    }
+
+    /// Calls the timers that are due at `now`.
+    pub fn fire_timers(self: &Arc<Self>, now: Time) {
+        let mut due = Vec::new();
+        for timer in self.timers.lock().iter_mut() {
+            while timer.next <= now {
+                due.push(timer.port);
+                timer.next += timer.period;
+            }
+        }
+        let generation = self.generation();
+        for port in due {
+            self.push(Item { port, generation, event: Event::Timer, published: None, edge: None });
+        }
+    }
+
+    /// As [`Slot::fire_timers`], but periods that were missed are skipped.
+    pub fn fire_timers_once(self: &Arc<Self>, now: Time) {
+        for timer in self.timers.lock().iter_mut() {
+            if timer.next < now - timer.period {
+                timer.next = now;
+            }
+        }
+        self.fire_timers(now);
+    }
+
+    /// When the next timer is due.
+    pub fn next_timer(&self) -> Option<Time> {
+        self.timers.lock().iter().map(|timer| timer.next).min()
+    }
+
+    /// Sets up the node for a new life.
+    pub fn bring_up(self: &Arc<Self>, shared: &Arc<Shared>) -> Result<(), SetupError> {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (self.factory.build)(shared, self)));
+        let built = match result {
+            Ok(built) => built,
+            Err(panic) => Err(SetupError::Panic {
+                node: self.name.to_string(),
+                message: crate::error::panic_message(&*panic),
+            }),
+        };
+        match built {
+            Ok(runtime) => {
+                *self.runtime.lock() = Some(runtime);
+                Ok(())
+            }
+            Err(error) => {
+                shared.unregister(self);
+                self.reset();
+                Err(error)
+            }
+        }
+    }
+}

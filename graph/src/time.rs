@@ -1,0 +1,102 @@
+//! Graph time: nanoseconds on the clock that the graph runs on, wall or simulated.
+
+use std::ops::{Add, AddAssign, Sub};
+use std::time::Duration;
+
+use msgs::builtin_interfaces::msg::{Duration as DurationMsg, Time as TimeMsg};
+
+/// An instant on the graph's clock, in nanoseconds.
+///
+/// With the wall clock it counts from the Unix epoch, in simulation from the start of the simulation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(i64);
+
+impl Time {
+    /// The clock's origin.
+    pub const ZERO: Time = Time(0);
+
+    /// An instant `nanos` nanoseconds after the origin.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// An instant `secs` seconds after the origin.
+    pub fn from_secs_f64(secs: f64) -> Self {
+        Self((secs * 1e9).round() as i64)
+    }
+
+    /// Nanoseconds since the origin.
+    pub const fn as_nanos(self) -> i64 {
+        self.0
+    }
+
+    /// Seconds since the origin.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 * 1e-9
+    }
+
+    /// Signed seconds from `earlier` to `self`.
+    pub fn seconds_since(self, earlier: Time) -> f64 {
+        (self.0 - earlier.0) as f64 * 1e-9
+    }
+
+    /// The time as ROS 2 writes it.
+    pub fn to_msg(self) -> TimeMsg {
+        TimeMsg { sec: self.0.div_euclid(1_000_000_000) as i32, nanosec: self.0.rem_euclid(1_000_000_000) as u32 }
+    }
+
+    /// The time that ROS 2 wrote.
+    pub fn from_msg(msg: &TimeMsg) -> Self {
+        Self(i64::from(msg.sec) * 1_000_000_000 + i64::from(msg.nanosec))
+    }
+
+    /// The present wall time.
+    pub fn wall() -> Self {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self(since.as_nanos() as i64)
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Time;
+    fn add(self, rhs: Duration) -> Time {
+        Time(self.0.saturating_add(rhs.as_nanos() as i64))
+    }
+}
+
+impl AddAssign<Duration> for Time {
+    fn add_assign(&mut self, rhs: Duration) {
+        *self = *self + rhs;
+    }
+}
+
+impl Sub<Duration> for Time {
+    type Output = Time;
+    fn sub(self, rhs: Duration) -> Time {
+        Time(self.0.saturating_sub(rhs.as_nanos() as i64))
+    }
+}
+
+/// A length of time as ROS 2 writes it.
+pub fn duration_to_msg(duration: Duration) -> DurationMsg {
+    DurationMsg { sec: duration.as_secs() as i32, nanosec: duration.subsec_nanos() }
+}
+
+/// The length of time that ROS 2 wrote; negative lengths become zero.
+pub fn duration_from_msg(msg: &DurationMsg) -> Duration {
+    let nanos = i64::from(msg.sec) * 1_000_000_000 + i64::from(msg.nanosec);
+    Duration::from_nanos(nanos.max(0) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_round_trip_also_before_the_origin() {
+        for nanos in [0, 1, 999_999_999, 1_000_000_000, -1, -1_500_000_000, 1_700_000_000_123_456_789] {
+            let time = Time::from_nanos(nanos);
+            assert_eq!(Time::from_msg(&time.to_msg()), time);
+        }
+    }
+}

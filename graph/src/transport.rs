@@ -1,0 +1,135 @@
+//! What the graph asks of a wire to other processes. `wire` answers with ROS 2 over Zenoh; without one the graph stays in its process.
+
+use std::sync::Arc;
+
+use crate::message::Erased;
+use crate::{Qos, Time};
+
+/// A node as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeIdentity {
+    /// Namespace with a leading slash and none at the end; "/" for the root.
+    pub namespace: String,
+    /// Base name.
+    pub name: String,
+    /// Unique in this process.
+    pub id: u64,
+}
+
+/// What an endpoint does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointKind {
+    /// Publishes a topic.
+    Publisher,
+    /// Subscribes to a topic.
+    Subscription,
+    /// Serves a service.
+    Service,
+    /// Calls a service.
+    Client,
+}
+
+/// One end of a topic or service.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// What it does.
+    pub kind: EndpointKind,
+    /// Whose it is.
+    pub node: NodeIdentity,
+    /// Unique in this process.
+    pub id: u64,
+    /// Fully qualified name with a leading slash.
+    pub name: String,
+    /// For instance `sensor_msgs/msg/Image`.
+    pub type_name: &'static str,
+    /// For instance `sensor_msgs::msg::dds_::Image_`.
+    pub dds_name: &'static str,
+    /// For instance `RIHS01_` and 64 hexadecimal digits.
+    pub type_hash: &'static str,
+    /// Quality of service offered or requested.
+    pub qos: Qos,
+}
+
+/// A sample that came from another process.
+#[derive(Clone, Debug)]
+pub struct RemoteSample {
+    /// CDR with its encapsulation header.
+    pub payload: Vec<u8>,
+    /// When the publisher sent it, on its clock.
+    pub source_time: Time,
+    /// The publisher's count, from 1.
+    pub sequence: i64,
+    /// The publisher's global identity.
+    pub gid: [u8; 16],
+}
+
+/// A request that came from another process.
+pub struct RemoteRequest {
+    /// CDR with its encapsulation header.
+    pub payload: Vec<u8>,
+    /// Sends the answer; call it once.
+    pub reply: Box<dyn FnOnce(Vec<u8>) + Send>,
+}
+
+/// What can go wrong between processes.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The wire could not be opened or was lost.
+    #[error("cannot reach other processes: {0}")]
+    Unreachable(String),
+    /// A name or type is not allowed on the wire.
+    #[error("`{name}` cannot be put on the wire: {reason}")]
+    Refused {
+        /// The topic's or service's name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nobody answered a request in time.
+    #[error("nobody answered on `{0}`")]
+    NoAnswer(String),
+}
+
+/// Receives samples, on a thread of the wire.
+pub type SampleSink = Arc<dyn Fn(RemoteSample) + Send + Sync>;
+/// Receives requests, on a thread of the wire.
+pub type RequestSink = Arc<dyn Fn(RemoteRequest) + Send + Sync>;
+/// Receives one answer, on a thread of the wire.
+pub type ReplySink = Box<dyn FnOnce(Result<Vec<u8>, TransportError>) + Send>;
+
+/// Something declared on the wire; dropping it takes it back.
+pub trait Token: Send + Sync {}
+
+/// The wire's side of a publisher.
+pub trait RemotePublisher: Send + Sync {
+    /// Whether anybody outside this process listens.
+    fn matched(&self) -> bool;
+    /// Sends `message`; `stamp` is the graph's time of publication. Transient-local samples must be handed over even when nobody listens yet.
+    fn publish(&self, message: &dyn Erased, stamp: Time) -> Result<(), TransportError>;
+    /// How listeners are reached, for the graph's report: "shared-memory", "network" or "" when nobody listens, and how many copies of the payload that costs.
+    fn carrier(&self) -> (&'static str, u32);
+}
+
+/// The wire's side of a service client.
+pub trait RemoteClient: Send + Sync {
+    /// Whether a server is known outside this process.
+    fn available(&self) -> bool;
+    /// Sends a request (CDR with header); `reply` is called exactly once.
+    fn call(&self, request: Vec<u8>, reply: ReplySink);
+}
+
+/// A wire to other processes. Samples never come back to the process that sent them.
+pub trait Transport: Send + Sync {
+    /// Announces a node.
+    fn node(&self, node: &NodeIdentity) -> Result<Box<dyn Token>, TransportError>;
+    /// Announces a publisher.
+    fn publisher(&self, endpoint: &Endpoint) -> Result<Box<dyn RemotePublisher>, TransportError>;
+    /// Announces a subscription; `sink` is called for each sample from outside.
+    fn subscription(&self, endpoint: &Endpoint, sink: SampleSink) -> Result<Box<dyn Token>, TransportError>;
+    /// Announces a service server.
+    fn service(&self, endpoint: &Endpoint, sink: RequestSink) -> Result<Box<dyn Token>, TransportError>;
+    /// Announces a service client.
+    fn client(&self, endpoint: &Endpoint) -> Result<Box<dyn RemoteClient>, TransportError>;
+    /// Where it listens, in one line for the user.
+    fn describe(&self) -> String;
+}

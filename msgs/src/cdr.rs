@@ -1,0 +1,412 @@
+//! XCDR1, little-endian, as ROS 2 puts it on the wire (OMG DDSI-RTPS 10.2, DDS-XTypes 7.4): primitives aligned to their size relative
+//! to the byte after the 4-byte encapsulation header; strings with a 32-bit length that counts the closing NUL.
+//!
+//! Sequences of primitives are copied in bulk. The reader trusts no length: it never sets aside more memory than bytes remain.
+
+use crate::Message;
+
+/// Encapsulation header: plain CDR, little-endian, no options.
+pub const HEADER: [u8; 4] = [0x00, 0x01, 0x00, 0x00];
+
+/// Why bytes are not an encoding of the wanted type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The header is not that of little-endian plain CDR.
+    #[error("encapsulation header {0:02x?} is not little-endian plain CDR (00 01 00 00)")]
+    Encapsulation(Vec<u8>),
+    /// The bytes end before the message does.
+    #[error("truncated at byte {offset}: {needed} more bytes are needed, {remaining} are left")]
+    Truncated {
+        /// Position after the header.
+        offset: usize,
+        /// Bytes that the next item takes.
+        needed: usize,
+        /// Bytes that are left.
+        remaining: usize,
+    },
+    /// A sequence or string is longer than its type allows.
+    #[error("length {length} at byte {offset} is over the bound of {bound}")]
+    Bound {
+        /// Position after the header.
+        offset: usize,
+        /// Length found.
+        length: usize,
+        /// Largest allowed length.
+        bound: usize,
+    },
+    /// A string does not end with NUL.
+    #[error("the string at byte {offset} has no closing NUL")]
+    Terminator {
+        /// Position after the header.
+        offset: usize,
+    },
+    /// A string is not UTF-8.
+    #[error("the string at byte {offset} is not UTF-8")]
+    Utf8 {
+        /// Position after the header.
+        offset: usize,
+    },
+    /// A boolean is neither 0 nor 1.
+    #[error("{value} at byte {offset} is not a boolean")]
+    Boolean {
+        /// Position after the header.
+        offset: usize,
+        /// Value found.
+        value: u8,
+    },
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A primitive with a fixed size, aligned to it.
+pub trait Primitive: Copy + Default + sealed::Sealed {
+    /// Size and alignment in bytes.
+    const SIZE: usize;
+    /// Writes all `values` into `target`, which has `SIZE` bytes for each.
+    fn write_all(values: &[Self], target: &mut [u8]);
+    /// Reads all values of `source`, a whole number of `SIZE` bytes.
+    fn read_all(source: &[u8]) -> Vec<Self>;
+    /// Reads `values.len()` values of `source`.
+    fn read_into(source: &[u8], values: &mut [Self]);
+    /// The position of the first value that is not allowed.
+    fn find_invalid(_source: &[u8]) -> Option<usize> {
+        None
+    }
+}
+
+macro_rules! primitive {
+    ($($type:ty)*) => {$(
+        impl sealed::Sealed for $type {}
+        impl Primitive for $type {
+            const SIZE: usize = size_of::<$type>();
+            #[inline]
+            fn write_all(values: &[Self], target: &mut [u8]) {
+                for (chunk, value) in target.as_chunks_mut().0.iter_mut().zip(values) {
+                    *chunk = value.to_le_bytes();
+                }
+            }
+            #[inline]
+            fn read_all(source: &[u8]) -> Vec<Self> {
+                source.as_chunks().0.iter().map(|chunk| <$type>::from_le_bytes(*chunk)).collect()
+            }
+            #[inline]
+            fn read_into(source: &[u8], values: &mut [Self]) {
+                for (value, chunk) in values.iter_mut().zip(source.as_chunks().0) {
+                    *value = <$type>::from_le_bytes(*chunk);
+                }
+            }
+        }
+    )*};
+}
+primitive!(i8 i16 u16 i32 u32 i64 u64 f32 f64);
+
+impl sealed::Sealed for u8 {}
+impl Primitive for u8 {
+    const SIZE: usize = 1;
+    #[inline]
+    fn write_all(values: &[Self], target: &mut [u8]) {
+        target.copy_from_slice(values);
+    }
+    #[inline]
+    fn read_all(source: &[u8]) -> Vec<Self> {
+        source.to_vec()
+    }
+    #[inline]
+    fn read_into(source: &[u8], values: &mut [Self]) {
+        values.copy_from_slice(source);
+    }
+}
+
+impl sealed::Sealed for bool {}
+impl Primitive for bool {
+    const SIZE: usize = 1;
+    #[inline]
+    fn write_all(values: &[Self], target: &mut [u8]) {
+        for (byte, value) in target.iter_mut().zip(values) {
+            *byte = u8::from(*value);
+        }
+    }
+    #[inline]
+    fn read_all(source: &[u8]) -> Vec<Self> {
+        source.iter().map(|byte| *byte != 0).collect()
+    }
+    #[inline]
+    fn read_into(source: &[u8], values: &mut [Self]) {
+        for (value, byte) in values.iter_mut().zip(source) {
+            *value = *byte != 0;
+        }
+    }
+    #[inline]
+    fn find_invalid(source: &[u8]) -> Option<usize> {
+        source.iter().position(|byte| *byte > 1)
+    }
+}
+
+/// Builds an encoded message.
+#[derive(Debug)]
+pub struct Writer {
+    buffer: Vec<u8>,
+}
+
+impl Writer {
+    /// A writer that holds the encapsulation header, with room for `body` more bytes.
+    pub fn with_capacity(body: usize) -> Self {
+        let mut buffer = Vec::with_capacity(HEADER.len() + body);
+        buffer.extend_from_slice(&HEADER);
+        Self { buffer }
+    }
+
+    /// The encoded message with its header.
+    pub fn finish(self) -> Vec<u8> {
+        self.buffer
+    }
+
+    #[inline]
+    fn align(&mut self, size: usize) {
+        // The header has 4 bytes, which keeps alignments up to 4; 8 is relative to the body.
+        let position = self.buffer.len() - HEADER.len();
+        let padded = position.next_multiple_of(size);
+        if padded != position {
+            self.buffer.resize(HEADER.len() + padded, 0);
+        }
+    }
+
+    /// Writes one primitive.
+    #[inline]
+    pub fn put<T: Primitive>(&mut self, value: T) {
+        self.put_array(&[value]);
+    }
+
+    /// Writes a fixed number of primitives.
+    #[inline]
+    pub fn put_array<T: Primitive>(&mut self, values: &[T]) {
+        if values.is_empty() {
+            return;
+        }
+        self.align(T::SIZE);
+        let start = self.buffer.len();
+        self.buffer.resize(start + values.len() * T::SIZE, 0);
+        T::write_all(values, &mut self.buffer[start..]);
+    }
+
+    /// Writes a length and that many primitives.
+    #[inline]
+    pub fn put_sequence<T: Primitive>(&mut self, values: &[T]) {
+        self.put_length(values.len());
+        self.put_array(values);
+    }
+
+    /// Writes a sequence length. A length over 32 bits cannot be expressed; no message of this size fits into memory pools either, so
+    /// it is cut to the largest and the reader refuses the message as truncated.
+    #[inline]
+    pub fn put_length(&mut self, length: usize) {
+        self.put(u32::try_from(length).unwrap_or(u32::MAX));
+    }
+
+    /// Writes a string with its closing NUL.
+    #[inline]
+    pub fn put_string(&mut self, value: &str) {
+        self.put_length(value.len() + 1);
+        self.buffer.extend_from_slice(value.as_bytes());
+        self.buffer.push(0);
+    }
+
+    /// Writes a fixed number of strings.
+    pub fn put_string_array(&mut self, values: &[String]) {
+        values.iter().for_each(|value| self.put_string(value));
+    }
+
+    /// Writes a length and that many strings.
+    pub fn put_string_sequence(&mut self, values: &[String]) {
+        self.put_length(values.len());
+        self.put_string_array(values);
+    }
+
+    /// Writes a fixed number of messages.
+    pub fn put_message_array<M: Message>(&mut self, values: &[M]) {
+        values.iter().for_each(|value| value.encode(self));
+    }
+
+    /// Writes a length and that many messages.
+    pub fn put_message_sequence<M: Message>(&mut self, values: &[M]) {
+        self.put_length(values.len());
+        self.put_message_array(values);
+    }
+}
+
+/// Reads an encoded message.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    /// The bytes after the header.
+    body: &'a [u8],
+    position: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader of the body of `bytes`.
+    ///
+    /// # Errors
+    /// [`Error::Encapsulation`] if the header is not [`HEADER`] (the two option bytes are not looked at: some writers note padding
+    /// there).
+    pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
+        match bytes {
+            [0, 1, _, _, body @ ..] => Ok(Self { body, position: 0 }),
+            other => Err(Error::Encapsulation(other[..other.len().min(4)].to_vec())),
+        }
+    }
+
+    /// Bytes not read yet.
+    pub fn remaining(&self) -> usize {
+        self.body.len() - self.position
+    }
+
+    #[inline]
+    fn take(&mut self, align: usize, length: usize) -> Result<&'a [u8], Error> {
+        let start = self.position.next_multiple_of(align);
+        let end = start.saturating_add(length);
+        match self.body.get(start..end) {
+            Some(bytes) => {
+                self.position = end;
+                Ok(bytes)
+            }
+            None => Err(self.truncated(end - self.position)),
+        }
+    }
+
+    fn truncated(&self, needed: usize) -> Error {
+        Error::Truncated { offset: self.position, needed, remaining: self.remaining() }
+    }
+
+    /// Reads one primitive.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`]; [`Error::Boolean`].
+    #[inline]
+    pub fn get<T: Primitive>(&mut self) -> Result<T, Error> {
+        Ok(self.get_array::<T, 1>()?[0])
+    }
+
+    /// Reads a fixed number of primitives.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`]; [`Error::Boolean`].
+    #[inline]
+    pub fn get_array<T: Primitive, const N: usize>(&mut self) -> Result<[T; N], Error> {
+        let bytes = self.take(T::SIZE, N * T::SIZE)?;
+        self.check::<T>(bytes)?;
+        let mut values = [T::default(); N];
+        T::read_into(bytes, &mut values);
+        Ok(values)
+    }
+
+    fn check<T: Primitive>(&self, bytes: &[u8]) -> Result<(), Error> {
+        match T::find_invalid(bytes) {
+            None => Ok(()),
+            Some(index) => Err(Error::Boolean { offset: self.position - bytes.len() + index, value: bytes[index] }),
+        }
+    }
+
+    /// Reads a length and that many primitives.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`]; [`Error::Bound`] if there are more than `bound`; [`Error::Boolean`].
+    #[inline]
+    pub fn get_sequence<T: Primitive>(&mut self, bound: Option<usize>) -> Result<Vec<T>, Error> {
+        let length = self.get_length(bound, T::SIZE)?;
+        if length == 0 {
+            return Ok(Vec::new());
+        }
+        let bytes = self.take(T::SIZE, length.saturating_mul(T::SIZE))?;
+        self.check::<T>(bytes)?;
+        Ok(T::read_all(bytes))
+    }
+
+    /// Reads the length of a sequence whose elements take at least `element` bytes each.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] if that many elements cannot follow; [`Error::Bound`] if there are more than `bound`.
+    #[inline]
+    pub fn get_length(&mut self, bound: Option<usize>, element: usize) -> Result<usize, Error> {
+        let length = self.get::<u32>()? as usize;
+        if let Some(bound) = bound.filter(|bound| length > *bound) {
+            return Err(Error::Bound { offset: self.position - 4, length, bound });
+        }
+        let needed = length.saturating_mul(element);
+        if needed > self.remaining() {
+            return Err(self.truncated(needed));
+        }
+        Ok(length)
+    }
+
+    /// Reads a string; a length of 0, which some writers use for the empty string, is accepted.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`]; [`Error::Bound`] if it has more than `bound` bytes; [`Error::Terminator`]; [`Error::Utf8`].
+    #[inline]
+    pub fn get_string(&mut self, bound: Option<usize>) -> Result<String, Error> {
+        let length = self.get_length(bound.map(|b| b.saturating_add(1)), 1)?;
+        let offset = self.position;
+        match self.take(1, length)? {
+            [] => Ok(String::new()),
+            [text @ .., 0] => Ok(std::str::from_utf8(text).map_err(|_| Error::Utf8 { offset })?.to_owned()),
+            _ => Err(Error::Terminator { offset }),
+        }
+    }
+
+    /// Reads a fixed number of strings.
+    ///
+    /// # Errors
+    /// As [`Reader::get_string`].
+    pub fn get_string_array<const N: usize>(&mut self, bound: Option<usize>) -> Result<[String; N], Error> {
+        let mut values = std::array::from_fn(|_| String::new());
+        for value in &mut values {
+            *value = self.get_string(bound)?;
+        }
+        Ok(values)
+    }
+
+    /// Reads a length and that many strings.
+    ///
+    /// # Errors
+    /// As [`Reader::get_string`]; [`Error::Bound`] if there are more than `bound`.
+    pub fn get_string_sequence(&mut self, bound: Option<usize>, each: Option<usize>) -> Result<Vec<String>, Error> {
+        let length = self.get_length(bound, 4)?;
+        let mut values = self.modest(length);
+        for _ in 0..length {
+            values.push(self.get_string(each)?);
+        }
+        Ok(values)
+    }
+
+    /// Reads a fixed number of messages.
+    ///
+    /// # Errors
+    /// Those of the message.
+    pub fn get_message_array<M: Message, const N: usize>(&mut self) -> Result<[M; N], Error> {
+        let mut values = std::array::from_fn(|_| M::default());
+        for value in &mut values {
+            *value = M::decode(self)?;
+        }
+        Ok(values)
+    }
+
+    /// Reads a length and that many messages.
+    ///
+    /// # Errors
+    /// Those of the message; [`Error::Bound`] if there are more than `bound`.
+    pub fn get_message_sequence<M: Message>(&mut self, bound: Option<usize>) -> Result<Vec<M>, Error> {
+        let length = self.get_length(bound, M::message_type().min_size)?;
+        let mut values = self.modest(length);
+        for _ in 0..length {
+            values.push(M::decode(self)?);
+        }
+        Ok(values)
+    }
+
+    /// A vector with room for `length` items, but for no more bytes than remain to be read.
+    fn modest<T>(&self, length: usize) -> Vec<T> {
+        Vec::with_capacity(length.min(self.remaining() / size_of::<T>().max(1)))
+    }
+}

@@ -1,0 +1,3 @@
+//! Battery: state of charge by coulomb counting, started and slowly corrected by the open-circuit voltage.
+
+pub mod gauge;

@@ -1,0 +1,3 @@
+//! Force: the wrist's wrench, tared while unloaded and at rest, low-pass filtered, with over-range detection.
+
+pub mod filter;

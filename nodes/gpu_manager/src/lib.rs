@@ -1,0 +1,1 @@
+//! omnimind-gpu_manager

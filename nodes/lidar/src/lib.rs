@@ -1,0 +1,3 @@
+//! Lidar: checks of a scan's geometry and of every range before anybody navigates by it.
+
+pub mod scan;

@@ -1,0 +1,3 @@
+//! Temperature: plausibility checks and a median filter for the body's thermometer.
+
+pub mod filter;

@@ -1,0 +1,116 @@
+//! Ambient occlusion estimated from the depth buffer at a quarter of the resolution: corners and contacts get darker.
+
+use super::camera::Intrinsics;
+use super::raster::{NOTHING, ScreenTriangle};
+use glam::Vec3;
+
+const STEP: usize = 4;
+const SAMPLES: usize = 10;
+const RADIUS_M: f32 = 0.22;
+
+/// Openness (1 = free, 0 = buried) on a grid of one value per 4x4 pixels.
+#[derive(Clone, Debug, Default)]
+pub struct Occlusion {
+    columns: usize,
+    rows: usize,
+    open: Vec<f32>,
+    depth: Vec<f32>,
+    raw: Vec<f32>,
+}
+
+impl Occlusion {
+    /// Estimates openness for the whole image from reciprocal depth and triangle numbers.
+    pub fn update(&mut self, camera: &Intrinsics, inverse_z: &[f32], ids: &[u32], triangles: &[ScreenTriangle]) {
+        let (w, h) = (camera.width, camera.height);
+        self.columns = w.div_ceil(STEP).max(1);
+        self.rows = h.div_ceil(STEP).max(1);
+        self.raw.clear();
+        self.depth.clear();
+        let (fx, fy, cx, cy) = (camera.fx as f32, camera.fy as f32, camera.cx as f32, camera.cy as f32);
+        let ray = |x: usize, y: usize| Vec3::new((x as f32 - cx) / fx, (y as f32 - cy) / fy, 1.0);
+        for by in 0..self.rows {
+            for bx in 0..self.columns {
+                let (x, y) = ((bx * STEP + STEP / 2).min(w - 1), (by * STEP + STEP / 2).min(h - 1));
+                let id = ids[y * w + x];
+                if id == NOTHING {
+                    self.raw.push(1.0);
+                    self.depth.push(0.0);
+                    continue;
+                }
+                let z = 1.0 / inverse_z[y * w + x];
+                let p = ray(x, y) * z;
+                let [a, b, c] = triangles[id as usize].inverse_z;
+                // The plane 1/z = a x + b y + c in ray space is the plane's normal, pointing away from the camera.
+                let n = -Vec3::new(a * fx, b * fy, c + a * cx + b * cy).normalize_or(Vec3::Z);
+                let reach = fx * RADIUS_M / z;
+                // Turn the spiral from block to block; the blur below takes the pattern out.
+                let phase = ((bx & 1) * 2 + (by & 1) * 3) as f32 * 0.9 + ((bx & 2) + (by & 2)) as f32 * 0.35;
+                let mut sum = 0.0;
+                for k in 0..SAMPLES {
+                    let t = (k as f32 + 0.5) / SAMPLES as f32;
+                    let r = (reach * t * t).max(1.5);
+                    let (s, co) = (phase + k as f32 * 2.399_963).sin_cos();
+                    let sx = (x as f32 + r * co) as i32;
+                    let sy = (y as f32 + r * s) as i32;
+                    if sx < 0 || sy < 0 || sx >= w as i32 || sy >= h as i32 {
+                        continue;
+                    }
+                    let iz = inverse_z[sy as usize * w + sx as usize];
+                    if iz <= 0.0 {
+                        continue;
+                    }
+                    let v = ray(sx as usize, sy as usize) / iz - p;
+                    let d2 = v.length_squared();
+                    if d2 > 1e-8 && d2 < RADIUS_M * RADIUS_M {
+                        let cos = n.dot(v) / d2.sqrt();
+                        sum += (cos - 0.08).max(0.0) * (1.0 - d2 / (RADIUS_M * RADIUS_M));
+                    }
+                }
+                self.raw.push((1.0 - 2.0 * sum / SAMPLES as f32).clamp(0.15, 1.0));
+                self.depth.push(z);
+            }
+        }
+        self.blur();
+    }
+
+    fn blur(&mut self) {
+        self.open.clear();
+        for y in 0..self.rows {
+            for x in 0..self.columns {
+                let centre = self.depth[y * self.columns + x];
+                let (mut sum, mut weight) = (0.0, 1e-6);
+                for j in y.saturating_sub(1)..=(y + 1).min(self.rows - 1) {
+                    for i in x.saturating_sub(1)..=(x + 1).min(self.columns - 1) {
+                        let k = j * self.columns + i;
+                        let g = if (self.depth[k] - centre).abs() < 0.06 * centre { 1.0 } else { 0.0 };
+                        sum += g * self.raw[k];
+                        weight += g;
+                    }
+                }
+                self.open.push(if centre > 0.0 { sum / weight } else { 1.0 });
+            }
+        }
+    }
+
+    /// Openness at a pixel of depth `z`, from the four nearest grid values at a similar depth.
+    #[inline]
+    pub fn at(&self, x: usize, y: usize, z: f32) -> f32 {
+        let gx = (x as f32 - 1.5) / STEP as f32;
+        let gy = (y as f32 - 1.5) / STEP as f32;
+        let (gx, gy) = (gx.max(0.0), gy.max(0.0));
+        let (ix, iy) = (gx as usize, gy as usize);
+        let (fx, fy) = (gx - ix as f32, gy - iy as f32);
+        let (ix1, iy1) = ((ix + 1).min(self.columns - 1), (iy + 1).min(self.rows - 1));
+        let mut sum = 0.0;
+        let mut weight = 1e-4;
+        for (i, j, w) in
+            [(ix, iy, (1.0 - fx) * (1.0 - fy)), (ix1, iy, fx * (1.0 - fy)), (ix, iy1, (1.0 - fx) * fy), (ix1, iy1, fx * fy)]
+        {
+            let k = j * self.columns + i;
+            let w = if (self.depth[k] - z).abs() < 0.08 * z { w } else { w * 0.001 };
+            sum += w * self.open[k];
+            weight += w;
+        }
+        (sum + 1e-4) / weight
+    }
+}
