@@ -161,6 +161,11 @@ impl<N: Node> Setup<N> {
         ParamBuilder::new(&self.params, &mut self.overrides, &self.slot.name, name.to_owned(), default)
     }
 
+    /// Says at set-up that something works less well than it should.
+    pub fn warn(&mut self, message: impl AsRef<str>) {
+        self.shared.write_log(&self.slot, Level::Warn, message.as_ref());
+    }
+
     /// An error for the node's own reasons.
     pub fn failed(&self, reason: impl std::fmt::Display) -> SetupError {
         SetupError::Node { node: self.slot.name.to_string(), reason: reason.to_string() }

@@ -89,6 +89,9 @@ pub struct Surface {
     pub x: f64,
     /// Where things stand on it, m, map frame.
     pub y: f64,
+    /// Width along the free edge, m; 0 if the file does not say.
+    #[serde(default)]
+    pub width: f64,
     /// Base pose in front of the free edge, facing it.
     pub stand: HomePose,
 }
@@ -97,6 +100,11 @@ impl Surface {
     /// Where things stand on it, map frame.
     pub fn position(&self) -> DVec2 {
         DVec2::new(self.x, self.y)
+    }
+
+    /// Base pose in front of the free edge, facing it.
+    pub fn stand_pose(&self) -> Pose2 {
+        self.stand.into()
     }
 }
 

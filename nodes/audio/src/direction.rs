@@ -134,6 +134,19 @@ impl DirectionFinder {
     }
 }
 
+/// Sum of both microphones with the delay of [`Bearing`] taken out to the nearest sample: the source adds up, noise from
+/// elsewhere does not, and no frequency is cancelled. `[n]`, `[n]` -> `[n]`.
+pub fn delay_and_sum(left: &[f32], right: &[f32], delay_s: f64) -> Vec<f32> {
+    let shift = (delay_s * f64::from(SAMPLE_RATE)).round() as i64;
+    (0..left.len())
+        .map(|i| {
+            let j = i as i64 + shift;
+            let other = usize::try_from(j).ok().and_then(|j| right.get(j)).copied();
+            0.5 * (left[i] + other.unwrap_or(left[i]))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +184,16 @@ mod tests {
             assert!(error.abs() < 2.0, "{degrees}: {b:?}");
             assert!(b.strength > 0.5, "{b:?}");
         }
+    }
+
+    #[test]
+    fn delay_and_sum_keeps_a_source_at_the_side() {
+        let (left, right) = heard_from(1.3, 0.0);
+        let b = DirectionFinder::new(0.10).bearing(&left, &right).unwrap();
+        let aligned = delay_and_sum(&left, &right, b.delay_s);
+        let plain: Vec<f32> = left.iter().zip(&right).map(|(l, r)| 0.5 * (l + r)).collect();
+        assert!(rms(&aligned) > 0.95 * rms(&left));
+        assert!(rms(&plain) < 0.9 * rms(&left));
     }
 
     #[test]

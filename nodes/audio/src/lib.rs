@@ -1,1 +1,27 @@
-//! omnimind-audio
+//! Hearing and speaking: features, voice activity, direction, speech to text, who speaks and in which mood, text to
+//! speech. The algorithms are plain functions and structs; [`Audio`] is the node around them.
+//!
+//! ```
+//! use omnimind_audio::features::{dbfs, rms};
+//! assert_eq!(dbfs(rms(&[0.5, -0.5, 0.5, -0.5])).round(), -6.0);
+//! ```
+
+pub mod direction;
+pub mod ear;
+pub mod emotion;
+pub mod features;
+pub mod network;
+mod node;
+pub mod pitch;
+pub mod resample;
+pub mod segmenter;
+pub mod speaker;
+mod speech_queue;
+pub mod stt;
+pub mod tokenizer;
+pub mod tts;
+pub mod vad;
+pub mod wav;
+pub mod wer;
+
+pub use node::Audio;

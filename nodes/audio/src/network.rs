@@ -1,8 +1,9 @@
 //! The one door through which this crate runs neural networks.
 
-use models::Tensor;
+use models::{Broker, ModelHandle, Priority, Tensor};
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a network gave back.
 #[derive(Debug, Clone, Default)]
@@ -59,4 +60,36 @@ pub trait Network: Send {
     /// # Errors
     /// [`NetworkError::Run`] with the runtime's words.
     fn run(&mut self, inputs: Vec<(&str, Tensor)>) -> Result<NetworkOutputs, NetworkError>;
+}
+
+/// A network of the process's broker.
+pub struct BrokerNetwork {
+    broker: Arc<Broker>,
+    model: ModelHandle,
+    priority: Priority,
+}
+
+impl BrokerNetwork {
+    /// Loads `model` or `model/file` of the catalogue; never fetches.
+    ///
+    /// # Errors
+    /// [`NetworkError::Unavailable`].
+    pub fn open(broker: &Arc<Broker>, key: &str, priority: Priority) -> Result<Self, NetworkError> {
+        let model = broker
+            .load(key)
+            .map_err(|e| NetworkError::Unavailable { model: key.to_owned(), reason: e.to_string() })?;
+        Ok(Self { broker: Arc::clone(broker), model, priority })
+    }
+}
+
+impl Network for BrokerNetwork {
+    fn run(&mut self, inputs: Vec<(&str, Tensor)>) -> Result<NetworkOutputs, NetworkError> {
+        let out =
+            self.broker.infer(&self.model, self.priority, inputs).map_err(|e| NetworkError::Run(e.to_string()))?;
+        let floats = out.tensors.into_iter().filter_map(|(name, tensor)| match tensor {
+            Tensor::F32(array) => Some((name, array)),
+            _ => None,
+        });
+        Ok(NetworkOutputs { tensors: floats.collect(), run_ms: out.run_ms as f32, device: out.device })
+    }
 }

@@ -2,10 +2,14 @@
 //! with the front end of Resemblyzer, compared by cosine.
 
 use crate::features::{MelBank, MelScale, SAMPLE_RATE, Spectrum, dbfs, rms};
-use crate::network::{Network, NetworkError};
-use models::Tensor;
+use crate::network::{BrokerNetwork, Network, NetworkError};
+use models::{Broker, Priority, Tensor};
 use ndarray::Array3;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The encoder's name in the model catalogue.
+pub const MODEL: &str = "resemblyzer_ge2e";
 
 /// Values per embedding.
 pub const EMBEDDING_SIZE: usize = 256;
@@ -67,6 +71,14 @@ impl SpeakerEncoder {
     /// Takes the network (`mels [n, 160, 40]` -> `embed [n, 256]`).
     pub fn new(network: Box<dyn Network>) -> Self {
         Self { network }
+    }
+
+    /// Loads the encoder of the model catalogue; never fetches.
+    ///
+    /// # Errors
+    /// [`NetworkError::Unavailable`] with what to do about it.
+    pub fn open(broker: &Arc<Broker>) -> Result<Self, NetworkError> {
+        Ok(Self::new(Box::new(BrokerNetwork::open(broker, MODEL, Priority::BACKGROUND)?)))
     }
 
     /// Embedding of 16 kHz mono speech of at least 0.6 s: mean over 1.6 s windows, then unit length.

@@ -2,10 +2,18 @@
 //! Commands", 2024): an encoder over raw samples, a decoder with key-value cache, greedy decoding.
 
 use crate::features::{SAMPLE_RATE, rms};
-use crate::network::{Network, NetworkError, NetworkOutputs};
+use crate::network::{BrokerNetwork, Network, NetworkError, NetworkOutputs};
 use crate::tokenizer::Tokenizer;
-use models::Tensor;
+use models::{Broker, Priority, Tensor};
 use ndarray::{Array1, Array2, Array4, ArrayD};
+use std::sync::Arc;
+
+/// The recogniser's name in the model catalogue.
+pub const MODEL: &str = "moonshine_tiny_en";
+/// Version of its weights.
+pub const MODEL_VERSION: &str = "0.0.63";
+/// Language it knows (BCP 47).
+pub const LANGUAGE: &str = "en";
 
 /// Text of one utterance.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +66,19 @@ impl Moonshine {
     /// Puts the parts together.
     pub fn new(encoder: Box<dyn Network>, decoder: Box<dyn Network>, tokenizer: Tokenizer) -> Self {
         Self { encoder, decoder, tokenizer }
+    }
+
+    /// Loads the recogniser of the model catalogue from the cache; never fetches.
+    ///
+    /// # Errors
+    /// [`NetworkError::Unavailable`] with what to do about it.
+    pub fn open(broker: &Arc<Broker>) -> Result<Self, NetworkError> {
+        let unavailable = |reason: String| NetworkError::Unavailable { model: MODEL.to_owned(), reason };
+        let part = |file: &str| BrokerNetwork::open(broker, &format!("{MODEL}/{file}"), Priority::MISSION);
+        let path = broker.store().locate(&format!("{MODEL}/tokenizer")).map_err(|e| unavailable(e.to_string()))?;
+        let bytes = std::fs::read(path).map_err(|e| unavailable(e.to_string()))?;
+        let tokenizer = Tokenizer::parse(&bytes).map_err(|e| unavailable(e.to_string()))?;
+        Ok(Self::new(Box::new(part("encoder")?), Box::new(part("decoder")?), tokenizer))
     }
 
     /// Text of 16 kHz mono samples `[n]`, 0.1 to 30 s. The level is brought to a fixed one first.

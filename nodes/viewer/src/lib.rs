@@ -1,1 +1,13 @@
-//! omnimind-viewer
+//! The viewer: the robot's world, plan, battery and words as a Rerun recording (.rrd), or live in a Rerun viewer.
+//!
+//! [`scene`] turns messages into Rerun's words, [`Stream`] writes them from a thread of its own, [`Viewer`] is the node.
+
+pub mod blueprint;
+pub mod jpeg;
+mod node;
+pub mod plan_text;
+pub mod scene;
+mod stream;
+
+pub use node::Viewer;
+pub use stream::{OpenError, Stream, Target};

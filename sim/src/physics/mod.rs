@@ -67,6 +67,11 @@ impl Part {
         }
     }
 
+    /// Which part a collider is.
+    pub fn of(collider: &Collider) -> Self {
+        Self::decode(collider.user_data)
+    }
+
     /// True for what belongs to the robot.
     pub fn is_robot(self) -> bool {
         !matches!(self, Part::Static(_) | Part::Object(_))
@@ -236,6 +241,7 @@ impl Physics {
         let opening = self.opening();
         let asked = 2.0 * self.sliders[FINGERS[0]].profile.target;
         self.grasp.step(&mut self.engine, &self.objects, dt, forces, opening, asked, self.sliders[EXTEND].child);
+        self.contacts.set_carried(self.grasp.held());
         self.wrench = self.measure_wrench();
         let v = self.base_velocity().0;
         self.distance += DVec2::new(v.x, v.y).length() * dt;

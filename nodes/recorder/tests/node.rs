@@ -1,0 +1,144 @@
+//! The recorder as a node of a graph.
+
+use std::path::Path;
+use std::time::Duration;
+
+use graph::testing::Bench;
+use graph::{Level, SetupError};
+use msgs::omnimind_msgs::srv::{Record, RecordRequest};
+use msgs::sensor_msgs::msg::{CompressedImage, Image};
+use msgs::{Message, std_msgs::msg::String as Text};
+use omnimind_recorder::Recorder;
+
+fn image() -> Image {
+    Image { width: 8, height: 4, encoding: "rgb8".into(), step: 24, data: (0..96).collect(), ..Image::default() }
+}
+
+fn read(path: &Path) -> Vec<(String, String, u64, Vec<u8>)> {
+    let bytes = std::fs::read(path).unwrap();
+    mcap::MessageStream::new(&bytes)
+        .unwrap()
+        .map(|m| {
+            let m = m.unwrap();
+            let schema = m.channel.schema.as_ref().unwrap().name.clone();
+            (m.channel.topic.clone(), schema, m.log_time, m.data.to_vec())
+        })
+        .collect()
+}
+
+#[test]
+fn everything_is_recorded_and_images_are_thinned_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run/recording.mcap");
+    let mut bench = Bench::new();
+    bench.add::<Recorder>(&[("path", path.to_str().unwrap().into())]).unwrap();
+    for i in 0..20 {
+        bench.publish("camera/image_raw", image());
+        bench.publish("device/camera/image", image());
+        bench.publish("chatter", Text { data: format!("hello {i}") });
+        bench.run_for(Duration::from_millis(100));
+    }
+    bench.stop();
+    let messages = read(&path);
+    let of = |topic: &str| messages.iter().filter(|m| m.0 == topic).collect::<Vec<_>>();
+    let chatter = of("/chatter");
+    assert_eq!(chatter.len(), 20);
+    assert_eq!(Text::from_cdr(&chatter[3].3).unwrap().data, "hello 3");
+    assert_eq!(chatter[3].1, "std_msgs/msg/String");
+    assert!((2..=3).contains(&of("/camera/image_raw").len()), "raw images at 1 Hz");
+    let compressed = of("/camera/image_raw/compressed");
+    assert!((9..=11).contains(&compressed.len()), "{} images at 5 Hz", compressed.len());
+    let jpeg = CompressedImage::from_cdr(&compressed[0].3).unwrap();
+    assert_eq!(&jpeg.data[..2], [0xFF, 0xD8]);
+    assert_eq!(jpeg.format, "rgb8; jpeg compressed bgr8");
+    assert!(of("/device/camera/image").is_empty(), "left out by default");
+    assert!(messages.windows(2).all(|w| w[0].2 <= w[1].2), "in the order of time");
+    let metadata = std::fs::read_to_string(path.with_file_name("metadata.yaml")).unwrap();
+    assert!(metadata.contains("storage_identifier: mcap") && metadata.contains("- recording.mcap"));
+}
+
+#[test]
+fn the_same_run_gives_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |name: &str| {
+        let path = dir.path().join(name);
+        let mut bench = Bench::new();
+        // What the graph measures about itself is wall time.
+        let exclude = vec!["/graph/statistics".to_owned()];
+        bench.add::<Recorder>(&[("path", path.to_str().unwrap().into()), ("exclude", exclude.into())]).unwrap();
+        for _ in 0..5 {
+            bench.publish("camera/image_raw", image());
+            bench.run_for(Duration::from_millis(200));
+        }
+        bench.stop();
+        read(&path)
+    };
+    assert!(run("a.mcap") == run("b.mcap"));
+}
+
+#[test]
+fn recording_is_started_and_stopped_by_service_and_never_overwrites() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.mcap").display().to_string();
+    let mut bench = Bench::new();
+    bench.add::<Recorder>(&[]).unwrap();
+    let request = || RecordRequest { path: path.clone() };
+    assert!(!bench.call::<Record>("recorder/stop", RecordRequest::default()).unwrap().success);
+    assert_eq!(bench.call::<Record>("recorder/start", request()).unwrap().path, path);
+    let second = bench.call::<Record>("recorder/start", request()).unwrap();
+    assert!(!second.success && second.message.contains("already"));
+    bench.publish("chatter", Text { data: "x".into() });
+    bench.run_for(Duration::from_millis(50));
+    assert!(bench.call::<Record>("recorder/stop", RecordRequest::default()).unwrap().success);
+    assert!(read(Path::new(&path)).iter().any(|m| m.0 == "/chatter"));
+    let again = bench.call::<Record>("recorder/start", request()).unwrap();
+    assert!(again.success && again.path.ends_with("a_1.mcap"), "{}", again.path);
+}
+
+#[test]
+fn an_unusable_path_is_an_error_at_set_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let path = file.join("a.mcap").display().to_string();
+    let mut bench = Bench::new();
+    let error = bench.add::<Recorder>(&[("path", path.as_str().into())]).unwrap_err();
+    assert!(matches!(error, SetupError::Node { .. }), "{error}");
+    assert!(error.to_string().contains("cannot make the folder"), "{error}");
+    let mut bench = Bench::new();
+    bench.add::<Recorder>(&[]).unwrap();
+    let answer = bench.call::<Record>("recorder/start", RecordRequest { path }).unwrap();
+    assert!(!answer.success && answer.message.contains("cannot"));
+}
+
+#[test]
+fn a_full_recording_ends_with_a_diagnostic_and_is_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.mcap");
+    let mut bench = Bench::new();
+    bench.add::<Recorder>(&[("path", path.to_str().unwrap().into()), ("limit_mb", 1_i64.into())]).unwrap();
+    for _ in 0..20 {
+        bench.publish("chatter", Text { data: "x".repeat(100_000) });
+        bench.run_for(Duration::from_millis(20));
+    }
+    let (level, text) = bench.status("recorder", "recording").unwrap();
+    assert_eq!(level, Level::Error);
+    assert!(text.contains("limit of 1000000 bytes"), "{text}");
+    bench.stop();
+    assert!(read(&path).iter().filter(|m| m.0 == "/chatter").count() < 20);
+}
+
+#[test]
+fn a_broken_image_is_reported_and_does_not_end_the_recording() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.mcap");
+    let mut bench = Bench::new();
+    bench.add::<Recorder>(&[("path", path.to_str().unwrap().into())]).unwrap();
+    bench.publish("camera/image_raw", Image { width: 9000, ..image() });
+    bench.run_for(Duration::from_millis(20));
+    bench.publish("chatter", Text { data: "after".into() });
+    bench.run_for(Duration::from_millis(20));
+    assert!(bench.status("recorder", "handler").is_some());
+    bench.stop();
+    assert!(read(&path).iter().any(|m| m.0 == "/chatter"));
+}

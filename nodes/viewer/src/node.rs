@@ -1,0 +1,194 @@
+//! The node: subscriptions in front of a [`Stream`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use graph::{Context, HandlerResult, Level, Node, Param, Qos, Setup, SetupError};
+use msgs::geometry_msgs::msg::{Pose, PoseWithCovarianceStamped};
+use msgs::nav_msgs::msg::{OccupancyGrid, Odometry, Path};
+use msgs::omnimind_msgs::msg::{Belief, EnergyForecast, MissionState, Plan, SimState, Transcript};
+use msgs::rcl_interfaces::msg::Log;
+use msgs::sensor_msgs::msg::{BatteryState, CameraInfo, Image, LaserScan};
+use msgs::vision_msgs::msg::Detection2DArray;
+
+use crate::scene::{Body, Item};
+use crate::stream::{Stream, Target};
+
+/// Shows the robot in Rerun: a .rrd file (parameter `path`), or a running viewer (parameter `url`).
+pub struct Viewer {
+    image_rate_hz: Param<f64>,
+    depth_rate_hz: Param<f64>,
+    scan_rate_hz: Param<f64>,
+    streams: Vec<Stream>,
+    // When the next one of each decimated stream is due, ns.
+    due: [i64; KINDS],
+    trail: Vec<[f32; 3]>,
+    last_mission: String,
+    camera_known: bool,
+}
+
+const CAMERA: usize = 0;
+const DEPTH: usize = 1;
+const SCAN: usize = 2;
+const POSE: usize = 3;
+const SPEED: usize = 4;
+const BATTERY: usize = 5;
+const TRUTH: usize = 6;
+const TRAIL: usize = 7;
+const PLAN: usize = 8;
+const BELIEF: usize = 9;
+const KINDS: usize = 10;
+
+impl Node for Viewer {
+    const NAME: &'static str = "viewer";
+
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        let path = s.param("path", String::new()).describe(".rrd file to write; empty: none").read_only().declare()?;
+        let url = s.param("url", String::new()).describe("running Rerun viewer, e.g. rerun+http://127.0.0.1:9876/proxy; empty: none").read_only().declare()?;
+        let quality = s.param("jpeg_quality", 75_i64).range(1.0, 100.0).describe("JPEG quality of camera images").read_only().declare()?;
+        let image_rate_hz = s.param("image_rate_hz", 2.0).unit("Hz").range(0.0, 100.0).describe("camera images shown").declare()?;
+        let depth_rate_hz = s.param("depth_rate_hz", 0.5).unit("Hz").range(0.0, 100.0).describe("depth images shown").declare()?;
+        let scan_rate_hz = s.param("scan_rate_hz", 5.0).unit("Hz").range(0.0, 100.0).describe("lidar scans shown").declare()?;
+        s.subscribe("camera/image_raw", Qos::sensor_data(), Self::on_camera)?;
+        s.subscribe("camera/depth/image_raw", Qos::sensor_data(), Self::on_depth)?;
+        s.subscribe("camera/camera_info", Qos::sensor_data(), Self::on_camera_info)?;
+        s.subscribe("vision/detections", Qos::sensor_data(), |n: &mut Self, c, m: Arc<Detection2DArray>| n.show(c, Item::Detections(m)))?;
+        s.subscribe("scan", Qos::sensor_data(), Self::on_scan)?;
+        s.subscribe("map", Qos::state(), |n: &mut Self, c, m: Arc<OccupancyGrid>| n.show(c, Item::Map(m)))?;
+        s.subscribe("motion/path", Qos::reliable(10), |n: &mut Self, c, m: Arc<Path>| n.show(c, Item::Path(m)))?;
+        s.subscribe("amcl_pose", Qos::reliable(10), Self::on_pose)?;
+        s.subscribe("odom", Qos::sensor_data(), Self::on_odometry)?;
+        s.subscribe("fusion/belief", Qos::state(), Self::on_belief)?;
+        s.subscribe("sim/state", Qos::sensor_data(), Self::on_truth)?;
+        s.subscribe("sim/mission", Qos::reliable(10), Self::on_mission)?;
+        s.subscribe("planner/plan", Qos::reliable(10), Self::on_plan)?;
+        s.subscribe("planner/energy_forecast", Qos::reliable(10), |n: &mut Self, c, m: Arc<EnergyForecast>| n.show(c, Item::Energy(m)))?;
+        s.subscribe("battery_state", Qos::sensor_data(), Self::on_battery)?;
+        s.subscribe("speech/transcript", Qos::reliable(10), |n: &mut Self, c, m: Arc<Transcript>| n.show(c, Item::Transcript(m)))?;
+        s.subscribe("/rosout", Qos::reliable(100), |n: &mut Self, c, m: Arc<Log>| n.show(c, Item::Log(m)))?;
+
+        let mut targets = Vec::new();
+        if !path.get().is_empty() {
+            targets.push(Target::File(PathBuf::from(path.get())));
+        }
+        if !url.get().is_empty() {
+            targets.push(Target::Live(url.get()));
+        }
+        let quality = u8::try_from(quality.get()).unwrap_or(75);
+        let streams = targets.iter().map(|t| Stream::open(t, Body::default(), quality)).collect::<Result<_, _>>().map_err(|e| s.failed(e))?;
+        Ok(Self {
+            image_rate_hz,
+            depth_rate_hz,
+            scan_rate_hz,
+            streams,
+            due: [i64::MIN; KINDS],
+            trail: Vec::new(),
+            last_mission: String::new(),
+            camera_known: false,
+        })
+    }
+
+    fn stop(&mut self, ctx: &mut Context) -> HandlerResult {
+        for stream in &mut self.streams {
+            let dropped = stream.dropped();
+            if dropped > 0 {
+                ctx.warn(format!("{dropped} images and scans were left out of the Rerun recording: the writer could not keep up"));
+            }
+            if !stream.finish(Duration::from_secs(10)) {
+                ctx.status(Level::Warn, "rerun", "the Rerun recording did not close within 10 s; its end may be missing");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Viewer {
+    fn show(&mut self, ctx: &mut Context, item: Item) -> HandlerResult {
+        let nanos = ctx.now().as_nanos();
+        for stream in &self.streams {
+            stream.show(nanos, item.clone());
+        }
+        Ok(())
+    }
+
+    /// Whether the next of a stream is due at `rate_hz`.
+    #[allow(clippy::cast_possible_truncation)]
+    fn is_due(&mut self, ctx: &Context, kind: usize, rate_hz: f64) -> bool {
+        let now = ctx.now().as_nanos();
+        if self.streams.is_empty() || rate_hz <= 0.0 || now < self.due[kind] {
+            return false;
+        }
+        self.due[kind] = now.saturating_add((1e9 / rate_hz) as i64);
+        true
+    }
+
+    fn on_camera(&mut self, ctx: &mut Context, image: Arc<Image>) -> HandlerResult {
+        if self.is_due(ctx, CAMERA, self.image_rate_hz.get()) { self.show(ctx, Item::Camera(image)) } else { Ok(()) }
+    }
+
+    fn on_depth(&mut self, ctx: &mut Context, image: Arc<Image>) -> HandlerResult {
+        if self.is_due(ctx, DEPTH, self.depth_rate_hz.get()) { self.show(ctx, Item::Depth(image)) } else { Ok(()) }
+    }
+
+    fn on_camera_info(&mut self, ctx: &mut Context, info: Arc<CameraInfo>) -> HandlerResult {
+        if std::mem::replace(&mut self.camera_known, true) {
+            return Ok(());
+        }
+        self.show(ctx, Item::CameraInfo(info))
+    }
+
+    fn on_scan(&mut self, ctx: &mut Context, scan: Arc<LaserScan>) -> HandlerResult {
+        if self.is_due(ctx, SCAN, self.scan_rate_hz.get()) { self.show(ctx, Item::Scan(scan)) } else { Ok(()) }
+    }
+
+    fn on_pose(&mut self, ctx: &mut Context, pose: Arc<PoseWithCovarianceStamped>) -> HandlerResult {
+        self.pose(ctx, &pose.pose.pose)
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn pose(&mut self, ctx: &mut Context, pose: &Pose) -> HandlerResult {
+        if !self.is_due(ctx, POSE, 10.0) {
+            return Ok(());
+        }
+        let point = [pose.position.x as f32, pose.position.y as f32, 0.01];
+        // A point per 5 cm keeps the trail short however long the robot stands.
+        if self.trail.last().is_none_or(|last| (last[0] - point[0]).hypot(last[1] - point[1]) > 0.05) {
+            self.trail.push(point);
+        }
+        self.show(ctx, Item::RobotPose(pose.clone()))?;
+        if self.is_due(ctx, TRAIL, 0.5) { self.show(ctx, Item::Trail(self.trail.clone())) } else { Ok(()) }
+    }
+
+    fn on_odometry(&mut self, ctx: &mut Context, odometry: Arc<Odometry>) -> HandlerResult {
+        if self.is_due(ctx, SPEED, 5.0) { self.show(ctx, Item::Odometry(odometry)) } else { Ok(()) }
+    }
+
+    fn on_belief(&mut self, ctx: &mut Context, belief: Arc<Belief>) -> HandlerResult {
+        if belief.header.frame_id == "map" {
+            self.pose(ctx, &belief.robot_pose.pose)?;
+        }
+        if self.is_due(ctx, BELIEF, 2.0) { self.show(ctx, Item::Belief(belief)) } else { Ok(()) }
+    }
+
+    fn on_truth(&mut self, ctx: &mut Context, state: Arc<SimState>) -> HandlerResult {
+        if self.is_due(ctx, TRUTH, 5.0) { self.show(ctx, Item::Truth(state)) } else { Ok(()) }
+    }
+
+    fn on_mission(&mut self, ctx: &mut Context, mission: Arc<MissionState>) -> HandlerResult {
+        let text = format!("{} {} {}", mission.phase, mission.result, mission.reason);
+        if text == self.last_mission {
+            return Ok(());
+        }
+        self.last_mission = text;
+        self.show(ctx, Item::Mission(mission))
+    }
+
+    fn on_plan(&mut self, ctx: &mut Context, plan: Arc<Plan>) -> HandlerResult {
+        if self.is_due(ctx, PLAN, 5.0) { self.show(ctx, Item::Plan(plan)) } else { Ok(()) }
+    }
+
+    fn on_battery(&mut self, ctx: &mut Context, battery: Arc<BatteryState>) -> HandlerResult {
+        if self.is_due(ctx, BATTERY, 1.0) { self.show(ctx, Item::Battery(battery)) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,306 @@
+//! Messages in Rerun's words: one function per kind of message, all of them total (odd messages are skipped, not fatal).
+
+use std::sync::Arc;
+
+use msgs::geometry_msgs::msg::{Pose, PoseStamped};
+use msgs::nav_msgs::msg::{OccupancyGrid, Odometry, Path};
+use msgs::omnimind_msgs::msg::{Belief, EnergyForecast, MissionState, Plan, SimState, Transcript};
+use msgs::rcl_interfaces::msg::Log;
+use msgs::sensor_msgs::msg::{BatteryState, CameraInfo, Image, LaserScan};
+use msgs::vision_msgs::msg::Detection2DArray;
+use re_sdk::{RecordingStream, RecordingStreamResult};
+use re_sdk_types::archetypes::{
+    Arrows3D, Boxes2D, Boxes3D, Cylinders3D, DepthImage, EncodedImage, GridMap, LineStrips3D, Pinhole, Points3D, Scalars, TextDocument,
+    TextLog, Transform3D, ViewCoordinates,
+};
+use re_sdk_types::components::{Colormap, MediaType, TextLogLevel};
+use re_sdk_types::datatypes::{ChannelDatatype, ImageFormat};
+
+use crate::{jpeg, plan_text};
+
+/// Name of the timeline: the graph's clock.
+pub const TIMELINE: &str = "graph_time";
+
+/// Something to show.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// What the camera sees.
+    Camera(Arc<Image>),
+    /// Distances, 32FC1 in metres.
+    Depth(Arc<Image>),
+    /// The camera's lens.
+    CameraInfo(Arc<CameraInfo>),
+    /// Boxes in the camera image.
+    Detections(Arc<Detection2DArray>),
+    /// Lidar beams.
+    Scan(Arc<LaserScan>),
+    /// The map.
+    Map(Arc<OccupancyGrid>),
+    /// The path that is being followed.
+    Path(Arc<Path>),
+    /// Where the robot believes to be, in the map.
+    RobotPose(Pose),
+    /// Where it has been, in the map, m.
+    Trail(Vec<[f32; 3]>),
+    /// Odometry, for the speed.
+    Odometry(Arc<Odometry>),
+    /// What is believed about the world.
+    Belief(Arc<Belief>),
+    /// The simulator's truth.
+    Truth(Arc<SimState>),
+    /// The judge.
+    Mission(Arc<MissionState>),
+    /// The plan.
+    Plan(Arc<Plan>),
+    /// The battery.
+    Battery(Arc<BatteryState>),
+    /// The energy account.
+    Energy(Arc<EnergyForecast>),
+    /// What was heard.
+    Transcript(Arc<Transcript>),
+    /// A log line.
+    Log(Arc<Log>),
+}
+
+impl Item {
+    /// Whether it may be left out when the writer cannot keep up.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Camera(_) | Self::Depth(_) | Self::Scan(_))
+    }
+}
+
+/// How the robot looks: a cylinder, and where the camera sits on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Body {
+    /// Radius of the base, m.
+    pub radius: f32,
+    /// Height of the base, m.
+    pub height: f32,
+    /// Camera position in base_link, m.
+    pub camera_position: [f32; 3],
+    /// Camera pitch, positive downward, rad.
+    pub camera_pitch: f32,
+    /// Lidar position in base_link, m.
+    pub lidar_position: [f32; 3],
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self { radius: 0.164, height: 0.12, camera_position: [0.05, 0.0, 0.62], camera_pitch: 0.35, lidar_position: [0.0, 0.0, 0.16] }
+    }
+}
+
+/// Logs what does not change.
+///
+/// # Errors
+/// Rerun's own, when its types do not serialise.
+pub fn log_static(rec: &RecordingStream, body: &Body) -> RecordingStreamResult<()> {
+    rec.log_static("world", &ViewCoordinates::RIGHT_HAND_Z_UP())?;
+    let base = Cylinders3D::from_lengths_and_radii([body.height], [body.radius])
+        .with_centers([[0.0, 0.0, body.height / 2.0]])
+        .with_colors([0x3C78_C8FF]);
+    rec.log_static("world/robot/base", &base)?;
+    let nose = Arrows3D::from_vectors([[body.radius + 0.1, 0.0, 0.0]]).with_origins([[0.0, 0.0, body.height]]).with_colors([0xFFFF_FFFF]);
+    rec.log_static("world/robot/heading", &nose)?;
+    let mast = LineStrips3D::new([[[-0.1, 0.0, body.height], [-0.1, 0.0, body.camera_position[2]], body.camera_position]]).with_radii([0.012]);
+    rec.log_static("world/robot/mast", &mast)?;
+    rec.log_static("world/robot/scan", &Transform3D::from_translation(body.lidar_position))?;
+    // Optical frame (REP 103): z forward, x right, y down; then pitched downward.
+    let (sin, cos) = body.camera_pitch.sin_cos();
+    let columns = [[0.0, -1.0, 0.0], [-sin, 0.0, -cos], [cos, 0.0, -sin]];
+    rec.log_static("world/robot/camera", &Transform3D::from_translation_mat3x3(body.camera_position, columns))
+}
+
+/// Logs one item at the time that is set on `rec`.
+///
+/// # Errors
+/// Rerun's own, when its types do not serialise.
+pub fn log(rec: &RecordingStream, item: &Item, jpeg_quality: u8) -> RecordingStreamResult<()> {
+    match item {
+        Item::Camera(image) => {
+            if let Ok(jpeg) = jpeg::encode(&image.encoding, image.width, image.height, image.step, &image.data, jpeg_quality) {
+                let media = EncodedImage::from_file_contents(jpeg).with_media_type(MediaType::JPEG);
+                rec.log("world/robot/camera/image", &media)?;
+            }
+            Ok(())
+        }
+        Item::Depth(image) => depth(rec, image),
+        Item::CameraInfo(info) => {
+            if info.k[0] <= 0.0 || info.width == 0 {
+                return Ok(());
+            }
+            #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+            let lens = Pinhole::from_focal_length_and_resolution([info.k[0] as f32, info.k[4] as f32], [info.width as f32, info.height as f32])
+                .with_principal_point([info.k[2] as f32, info.k[5] as f32])
+                .with_image_plane_distance(0.4);
+            rec.log_static("world/robot/camera", &lens)
+        }
+        Item::Detections(array) => detections(rec, array),
+        Item::Scan(scan) => rec.log("world/robot/scan", &Points3D::new(scan_points(scan)).with_radii([0.015]).with_colors([0xFF50_50FF])),
+        Item::Map(grid) => map(rec, grid),
+        Item::Path(path) => {
+            let points: Vec<[f32; 3]> = path.poses.iter().map(|p| lifted(p, 0.02)).collect();
+            rec.log("world/path", &LineStrips3D::new([points]).with_radii([0.015]).with_colors([0x32DC_64FF]))
+        }
+        Item::RobotPose(pose) => rec.log("world/robot", &transform(pose)),
+        Item::Trail(points) => {
+            rec.log("world/trail", &LineStrips3D::new([points.clone()]).with_radii([0.01]).with_colors([0x6496_FFA0]))
+        }
+        Item::Odometry(odometry) => rec.log("motion/speed_m_per_s", &Scalars::single(odometry.twist.twist.linear.x)),
+        Item::Belief(belief) => beliefs(rec, belief),
+        Item::Truth(state) => truth(rec, state),
+        Item::Mission(mission) => {
+            let text = format!("mission: {} {}", mission.phase, mission.reason);
+            rec.log("log/mission", &TextLog::new(text).with_level(TextLogLevel::INFO))
+        }
+        Item::Plan(plan) => rec.log("plan", &TextDocument::from_markdown(plan_text::markdown(plan))),
+        Item::Battery(battery) => {
+            rec.log("battery/percent", &Scalars::single(f64::from(battery.percentage) * 100.0))?;
+            rec.log("battery/power_w", &Scalars::single(f64::from(battery.voltage * battery.current)))
+        }
+        Item::Energy(energy) => {
+            rec.log("battery/charge_wh", &Scalars::single(f64::from(energy.charge_wh)))?;
+            rec.log("battery/to_dock_wh", &Scalars::single(f64::from(energy.to_dock_wh)))
+        }
+        Item::Transcript(heard) => rec.log("log/speech", &TextLog::new(format!("heard: {}", heard.text)).with_level(TextLogLevel::INFO)),
+        Item::Log(line) => {
+            let level = match line.level {
+                Log::ERROR | Log::FATAL => TextLogLevel::ERROR,
+                Log::WARN => TextLogLevel::WARN,
+                Log::DEBUG => TextLogLevel::DEBUG,
+                _ => TextLogLevel::INFO,
+            };
+            rec.log("log/rosout", &TextLog::new(format!("{}: {}", line.name, line.msg)).with_level(level))
+        }
+    }
+}
+
+fn depth(rec: &RecordingStream, image: &Image) -> RecordingStreamResult<()> {
+    let row = image.width as usize * 4;
+    if image.encoding != "32FC1" || image.is_bigendian != 0 || image.step as usize != row || image.data.len() != row * image.height as usize {
+        return Ok(());
+    }
+    let archetype = DepthImage::from_data_type_and_bytes(image.data.clone(), [image.width, image.height], ChannelDatatype::F32)
+        .with_meter(1.0)
+        .with_colormap(Colormap::Turbo);
+    rec.log("world/robot/camera/depth", &archetype)
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn detections(rec: &RecordingStream, array: &Detection2DArray) -> RecordingStreamResult<()> {
+    let mut centers = Vec::new();
+    let mut sizes = Vec::new();
+    let mut labels = Vec::new();
+    for detection in &array.detections {
+        let bbox = &detection.bbox;
+        centers.push([bbox.center.position.x as f32, bbox.center.position.y as f32]);
+        sizes.push([bbox.size_x as f32, bbox.size_y as f32]);
+        let label = detection.results.first().map_or_else(String::new, |r| format!("{} {:.0} %", r.hypothesis.class_id, r.hypothesis.score * 100.0));
+        labels.push(label);
+    }
+    rec.log("world/robot/camera/image/detections", &Boxes2D::from_centers_and_sizes(centers, sizes).with_labels(labels))
+}
+
+/// The beams of a scan that hit something, as points in the scan's frame, m.
+#[must_use]
+#[allow(clippy::cast_precision_loss)]
+pub fn scan_points(scan: &LaserScan) -> Vec<[f32; 3]> {
+    scan.ranges
+        .iter()
+        .enumerate()
+        .filter(|(_, r)| r.is_finite() && **r >= scan.range_min && **r <= scan.range_max)
+        .map(|(i, r)| {
+            let (sin, cos) = (scan.angle_min + i as f32 * scan.angle_increment).sin_cos();
+            [r * cos, r * sin, 0.0]
+        })
+        .collect()
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn map(rec: &RecordingStream, grid: &OccupancyGrid) -> RecordingStreamResult<()> {
+    let (width, height) = (grid.info.width, grid.info.height);
+    if grid.data.len() != width as usize * height as usize || grid.data.is_empty() {
+        return Ok(());
+    }
+    let origin = &grid.info.origin.position;
+    let cells = GridMap::new(map_pixels(&grid.data, width as usize), ImageFormat::l8([width, height]), grid.info.resolution)
+        .with_translation([origin.x as f32, origin.y as f32, -0.01]);
+    rec.log("world/map", &cells)
+}
+
+/// Grey values of a map, first row on top: free is light, occupied dark, unknown in between (map_server's trinary colours).
+#[must_use]
+pub fn map_pixels(cells: &[i8], width: usize) -> Vec<u8> {
+    let grey = |cell: &i8| match *cell {
+        cell @ 0..=100 => 254 - (i16::from(cell) * 254 / 100) as u8,
+        _ => 205,
+    };
+    cells.chunks(width.max(1)).rev().flat_map(|row| row.iter().map(grey)).collect()
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn beliefs(rec: &RecordingStream, belief: &Belief) -> RecordingStreamResult<()> {
+    let points = belief.objects.iter().map(|o| [o.position.x as f32, o.position.y as f32, o.position.z as f32]);
+    let labels = belief.objects.iter().map(|o| format!("{} {:.0} %", o.label, o.confidence * 100.0));
+    let radii = belief.objects.iter().map(|o| o.position_sigma.clamp(0.03, 0.3));
+    let objects = Points3D::new(points).with_labels(labels).with_radii(radii).with_colors([0xFFC8_32FF]);
+    rec.log("world/beliefs", &objects)
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn truth(rec: &RecordingStream, state: &SimState) -> RecordingStreamResult<()> {
+    let centers: Vec<[f32; 3]> = state.objects.iter().map(|o| translation(&o.pose)).collect();
+    let labels: Vec<String> = state.objects.iter().map(|o| o.name.clone()).collect();
+    let boxes = Boxes3D::from_centers_and_half_sizes(centers, state.objects.iter().map(|_| [0.04_f32, 0.04, 0.07]))
+        .with_labels(labels)
+        .with_show_labels(false)
+        .with_colors([0xB4B4_B4C0]);
+    rec.log("world/truth/objects", &boxes)?;
+    let [x, y, _] = translation(&state.robot_pose);
+    let circle: Vec<[f32; 3]> = (0..=32).map(|i| (i as f32 * std::f32::consts::TAU / 32.0).sin_cos()).map(|(s, c)| [x + 0.17 * c, y + 0.17 * s, 0.005]).collect();
+    rec.log("world/truth/robot", &LineStrips3D::new([circle]).with_colors([0xB4B4_B4FF]).with_radii([0.006]))
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn translation(pose: &Pose) -> [f32; 3] {
+    [pose.position.x as f32, pose.position.y as f32, pose.position.z as f32]
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn lifted(pose: &PoseStamped, z: f32) -> [f32; 3] {
+    [pose.pose.position.x as f32, pose.pose.position.y as f32, z]
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn transform(pose: &Pose) -> Transform3D {
+    let q = &pose.orientation;
+    // A quaternion of zeros (an unset message) is no rotation.
+    let xyzw = if q.x == 0.0 && q.y == 0.0 && q.z == 0.0 && q.w == 0.0 { [0.0, 0.0, 0.0, 1.0] } else { [q.x as f32, q.y as f32, q.z as f32, q.w as f32] };
+    Transform3D::from_translation_rotation(translation(pose), re_sdk_types::datatypes::Quaternion(xyzw))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scan_points_leave_out_what_did_not_hit() {
+        let scan = LaserScan {
+            angle_min: 0.0,
+            angle_increment: std::f32::consts::FRAC_PI_2,
+            range_min: 0.1,
+            range_max: 12.0,
+            ranges: vec![1.0, 2.0, f32::INFINITY, 0.05],
+            ..LaserScan::default()
+        };
+        let points = scan_points(&scan);
+        assert_eq!(points.len(), 2);
+        assert!((points[0][0] - 1.0).abs() < 1e-6 && (points[1][1] - 2.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn maps_are_drawn_with_their_first_row_at_the_bottom() {
+        assert_eq!(map_pixels(&[0, 100, -1, 50], 2), [205, 127, 254, 0]);
+    }
+}

@@ -1,0 +1,87 @@
+//! ImageNet classification: the picture into EfficientNet's input, its output into probabilities and an embedding.
+
+use image::RgbImage;
+use ndarray::{Array4, ArrayViewD};
+
+use crate::frame::{Filter, FrameError, resize};
+
+/// Side of the network's input in pixels.
+pub const INPUT_SIDE: u32 = 224;
+/// Classes of ImageNet-1k.
+pub const CLASSES: usize = 1000;
+const MEAN_RGB: [f32; 3] = [0.485, 0.456, 0.406];
+const DEVIATION_RGB: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// The network's input: [1,3,224,224], red, green, blue as 0..1, less ImageNet's mean, over its deviation. The whole picture
+/// is stretched to a square: for a scene the borders count as much as the middle.
+///
+/// # Errors
+/// [`FrameError::Size`] for a picture without pixels.
+pub fn preprocess(image: &RgbImage) -> Result<Array4<f32>, FrameError> {
+    let small = resize(image, INPUT_SIDE, INPUT_SIDE, Filter::Area)?;
+    let side = INPUT_SIDE as usize;
+    let mut input = Array4::<f32>::zeros((1, 3, side, side));
+    for (channel, (mean, deviation)) in MEAN_RGB.iter().zip(DEVIATION_RGB).enumerate() {
+        let mut plane = input.slice_mut(ndarray::s![0, channel, .., ..]);
+        for (value, pixel) in plane.iter_mut().zip(small.pixels()) {
+            *value = (f32::from(pixel.0[channel]) / 255.0 - mean) / deviation;
+        }
+    }
+    Ok(input)
+}
+
+/// Probabilities by softmax; `None` unless there are 1000 finite logits.
+pub fn probabilities(logits: &ArrayViewD<'_, f32>) -> Option<Vec<f32>> {
+    if logits.len() != CLASSES || logits.iter().any(|v| !v.is_finite()) {
+        return None;
+    }
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weights: Vec<f32> = logits.iter().map(|v| (v - largest).exp()).collect();
+    let sum: f32 = weights.iter().sum();
+    Some(weights.iter().map(|w| w / sum).collect())
+}
+
+/// A unit vector that stands for the picture: the logits less their mean, over their length. `None` for unusable logits.
+///
+/// Two pictures of like content have a high cosine. It is the classifier's opinion in 1000 numbers, not a trained embedding.
+pub fn embedding(logits: &ArrayViewD<'_, f32>) -> Option<Vec<f32>> {
+    if logits.len() != CLASSES {
+        return None;
+    }
+    let mean = logits.iter().sum::<f32>() / CLASSES as f32;
+    let length = logits.iter().map(|v| (v - mean).powi(2)).sum::<f32>().sqrt();
+    (length.is_finite() && length > 0.0).then(|| logits.iter().map(|v| (v - mean) / length).collect())
+}
+
+/// Cosine of two unit vectors, -1..1; 0 if their lengths differ.
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    if a.len() != b.len() {
+        return 0.0;
+    }
+    a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>().clamp(-1.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::ArrayD;
+
+    #[test]
+    fn probabilities_sum_to_one_and_survive_large_logits() {
+        let mut logits = ArrayD::<f32>::zeros(vec![1, CLASSES]);
+        logits[[0, 7]] = 1000.0;
+        let p = probabilities(&logits.view()).unwrap();
+        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-5 && p[7] > 0.999);
+        logits[[0, 7]] = f32::NAN;
+        assert!(probabilities(&logits.view()).is_none() && embedding(&logits.view()).is_none());
+    }
+
+    #[test]
+    fn an_embedding_is_a_unit_vector_blind_to_offset_and_scale() {
+        let a = ArrayD::from_shape_fn(vec![1, CLASSES], |i| (i[1] as f32 * 0.37).sin());
+        let b = a.mapv(|v| 3.0 * v + 5.0);
+        let (ea, eb) = (embedding(&a.view()).unwrap(), embedding(&b.view()).unwrap());
+        assert!((cosine(&ea, &ea) - 1.0).abs() < 1e-5 && (cosine(&ea, &eb) - 1.0).abs() < 1e-5);
+        assert!(embedding(&ArrayD::zeros(vec![1, CLASSES]).view()).is_none());
+    }
+}

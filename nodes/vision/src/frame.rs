@@ -1,0 +1,217 @@
+//! Getting at pixels: compressed files and raw frames, with limits, never a panic.
+
+use std::io::Cursor;
+
+use fast_image_resize as fir;
+use fir::images::{Image as FirImage, ImageRef};
+use image::{ImageReader, Limits, RgbImage};
+use sha2::{Digest, Sha256};
+
+/// No side of a picture may be longer, in pixels.
+pub const MAX_SIDE: u32 = 16_384;
+/// No picture may need more memory when decoded, in bytes.
+const MAX_DECODED_BYTES: u64 = 512 << 20;
+
+/// Why there are no pixels.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum FrameError {
+    /// Not JPEG, PNG or WebP, or damaged.
+    #[error("cannot decode the picture: {0}")]
+    Decode(String),
+    /// No pixels, or too many.
+    #[error("a picture of {width} x {height} is not accepted")]
+    Size {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// An encoding that this node cannot read.
+    #[error("image encoding `{0}` is not supported; use rgb8, bgr8, rgba8, bgra8 or mono8")]
+    Encoding(String),
+    /// A line of pixels does not fit into a row.
+    #[error("a row of {step} bytes cannot hold {width} pixels of `{encoding}`")]
+    Step {
+        /// Bytes per row.
+        step: u32,
+        /// Width in pixels.
+        width: u32,
+        /// The encoding.
+        encoding: String,
+    },
+    /// Not as many bytes as rows times row length.
+    #[error("the frame has {found} bytes, {expected} are needed")]
+    Length {
+        /// Bytes needed.
+        expected: usize,
+        /// Bytes there are.
+        found: usize,
+    },
+}
+
+/// Decodes JPEG, PNG or WebP, told apart by content, up to 16384 pixels a side and 512 MiB.
+///
+/// # Errors
+/// [`FrameError::Decode`], [`FrameError::Size`].
+pub fn decode(bytes: &[u8]) -> Result<RgbImage, FrameError> {
+    let failed = |e: &dyn std::fmt::Display| FrameError::Decode(e.to_string());
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| failed(&e))?;
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    reader.limits(limits);
+    let image = reader.decode().map_err(|e| failed(&e))?.into_rgb8();
+    check_size(image.width(), image.height())?;
+    Ok(image)
+}
+
+/// Pixels of a raw frame as in sensor_msgs/Image: `step` bytes per row, `encoding` by its ROS name.
+///
+/// # Errors
+/// [`FrameError`]: size, encoding, row length or data length do not fit together.
+pub fn rgb_from_raw(width: u32, height: u32, step: u32, encoding: &str, data: &[u8]) -> Result<RgbImage, FrameError> {
+    check_size(width, height)?;
+    let channels: u32 = match encoding {
+        "rgb8" | "bgr8" => 3,
+        "rgba8" | "bgra8" => 4,
+        "mono8" => 1,
+        other => return Err(FrameError::Encoding(other.to_owned())),
+    };
+    // Sides are at most 2^14, so the products below fit.
+    if step < width * channels {
+        return Err(FrameError::Step { step, width, encoding: encoding.to_owned() });
+    }
+    let expected = step as usize * height as usize;
+    if data.len() != expected {
+        return Err(FrameError::Length { expected, found: data.len() });
+    }
+    let mut pixels = Vec::with_capacity(width as usize * height as usize * 3);
+    for row in data.chunks_exact(step as usize) {
+        let row = &row[..(width * channels) as usize];
+        match encoding {
+            "rgb8" => pixels.extend_from_slice(row),
+            "mono8" => pixels.extend(row.iter().flat_map(|v| [*v; 3])),
+            _ => {
+                let (r, b) = if encoding.starts_with("rgb") { (0, 2) } else { (2, 0) };
+                pixels.extend(row.chunks_exact(channels as usize).flat_map(|p| [p[r], p[1], p[b]]));
+            }
+        }
+    }
+    RgbImage::from_raw(width, height, pixels).ok_or(FrameError::Size { width, height })
+}
+
+fn check_size(width: u32, height: u32) -> Result<(), FrameError> {
+    if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE { Err(FrameError::Size { width, height }) } else { Ok(()) }
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 of size and pixels: the picture's name.
+pub fn image_id(image: &RgbImage) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(image.width().to_le_bytes());
+    hasher.update(image.height().to_le_bytes());
+    hasher.update(image.as_raw());
+    hasher.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// How [`resize`] computes a pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// Bilinear between the four nearest pixels, as OpenCV's default: what detectors are trained with.
+    Nearby,
+    /// Bilinear over the whole area that a pixel covers: no aliasing when shrinking.
+    Area,
+}
+
+/// The picture at another size, stretched if the sides' ratio differs.
+///
+/// # Errors
+/// [`FrameError::Size`] for a target without pixels.
+pub fn resize(image: &RgbImage, width: u32, height: u32, filter: Filter) -> Result<RgbImage, FrameError> {
+    let size = |_| FrameError::Size { width, height };
+    check_size(width, height)?;
+    if image.dimensions() == (width, height) {
+        return Ok(image.clone());
+    }
+    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), fir::PixelType::U8x3).map_err(|_| FrameError::Size { width: image.width(), height: image.height() })?;
+    let mut target = FirImage::new(width, height, fir::PixelType::U8x3);
+    let algorithm = match filter {
+        Filter::Nearby => fir::ResizeAlg::Interpolation(fir::FilterType::Bilinear),
+        Filter::Area => fir::ResizeAlg::Convolution(fir::FilterType::Bilinear),
+    };
+    fir::Resizer::new().resize(&source, &mut target, &fir::ResizeOptions::new().resize_alg(algorithm)).map_err(|e| FrameError::Decode(e.to_string()))?;
+    RgbImage::from_raw(width, height, target.into_vec()).ok_or(()).map_err(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn encodings_agree() {
+        let expected = [10, 20, 30, 40, 50, 60];
+        for (encoding, step, data) in [
+            ("rgb8", 6, vec![10, 20, 30, 40, 50, 60]),
+            ("bgr8", 6, vec![30, 20, 10, 60, 50, 40]),
+            ("rgba8", 8, vec![10, 20, 30, 0, 40, 50, 60, 0]),
+            ("bgra8", 9, vec![30, 20, 10, 0, 60, 50, 40, 0, 99]),
+        ] {
+            assert_eq!(rgb_from_raw(2, 1, step, encoding, &data).unwrap().into_raw(), expected, "{encoding}");
+        }
+        assert_eq!(rgb_from_raw(1, 2, 1, "mono8", &[7, 9]).unwrap().into_raw(), [7, 7, 7, 9, 9, 9]);
+    }
+
+    #[test]
+    fn frames_that_do_not_fit_together_are_refused() {
+        assert!(matches!(rgb_from_raw(0, 1, 3, "rgb8", &[]), Err(FrameError::Size { .. })));
+        assert!(matches!(rgb_from_raw(u32::MAX, 1, 3, "rgb8", &[]), Err(FrameError::Size { .. })));
+        assert!(matches!(rgb_from_raw(1, 1, 3, "16UC1", &[0; 3]), Err(FrameError::Encoding(_))));
+        assert!(matches!(rgb_from_raw(2, 1, 3, "rgb8", &[0; 3]), Err(FrameError::Step { .. })));
+        assert!(matches!(rgb_from_raw(1, 2, 3, "rgb8", &[0; 5]), Err(FrameError::Length { expected: 6, found: 5 })));
+    }
+
+    #[test]
+    fn a_lossless_picture_survives_a_round_trip() {
+        let image = RgbImage::from_fn(9, 7, |x, y| image::Rgb([x as u8 * 20, y as u8 * 30, 7]));
+        for format in [image::ImageFormat::Png, image::ImageFormat::WebP] {
+            let mut bytes = Cursor::new(Vec::new());
+            image.write_to(&mut bytes, format).unwrap();
+            assert_eq!(decode(bytes.get_ref()).unwrap(), image);
+        }
+    }
+
+    #[test]
+    fn a_picture_that_claims_to_be_huge_is_refused() {
+        let mut bytes = Cursor::new(Vec::new());
+        RgbImage::new(1, 1).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        let mut bytes = bytes.into_inner();
+        // Width in the IHDR chunk (PNG specification, 11.2.2).
+        bytes[16..20].copy_from_slice(&60_000_u32.to_be_bytes());
+        assert!(matches!(decode(&bytes), Err(FrameError::Decode(_))));
+    }
+
+    #[test]
+    fn the_name_of_a_picture_depends_on_its_pixels_and_shape() {
+        let a = RgbImage::new(2, 3);
+        assert_eq!(image_id(&a).len(), 16);
+        assert_ne!(image_id(&a), image_id(&RgbImage::new(3, 2)));
+    }
+
+    #[test]
+    fn resizing_keeps_a_flat_colour() {
+        let image = RgbImage::from_pixel(30, 20, image::Rgb([9, 99, 199]));
+        for filter in [Filter::Nearby, Filter::Area] {
+            assert!(resize(&image, 7, 11, filter).unwrap().pixels().all(|p| p.0 == [9, 99, 199]));
+        }
+        assert!(resize(&image, 0, 11, Filter::Area).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn rubbish_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400), head in 0..4_usize) {
+            let heads: [&[u8]; 4] = [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\x40\0\0\0WEBPVP8 "];
+            let _ = decode(&[heads[head], &bytes].concat());
+        }
+    }
+}

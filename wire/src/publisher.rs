@@ -1,0 +1,117 @@
+//! Publishers (rmw_zenoh: `detail/rmw_publisher_data.cpp`).
+
+use crate::attachment::{Attachment, Gid, gid_of};
+use crate::error::WireError;
+use crate::name::{EntityKind, TokenParts, endpoint_token, key_expression};
+use crate::qos::cache_depth;
+use crate::session::Link;
+use graph::{Durability, History, Reliability};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use zenoh::Wait;
+use zenoh::key_expr::KeyExpr;
+use zenoh::liveliness::LivelinessToken;
+use zenoh::qos::CongestionControl;
+use zenoh::sample::Locality;
+use zenoh_ext::{AdvancedPublisher, AdvancedPublisherBuilderExt, CacheConfig, MissDetectionConfig};
+
+/// rmw_zenoh: `SAMPLE_MISS_DETECTION_HEARTBEAT_PERIOD`.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// A publisher on the wire with its token.
+pub(crate) struct WirePublisher {
+    // Dropped in this order: first it is no longer announced.
+    _token: LivelinessToken,
+    publisher: AdvancedPublisher<'static>,
+    link: Arc<Link>,
+    name: String,
+    gid: Gid,
+    /// Number of the last sample; held while sending, so that numbers go out in order.
+    sequence: Mutex<i64>,
+    matched: Arc<AtomicBool>,
+    last_size: AtomicUsize,
+}
+
+impl WirePublisher {
+    pub fn declare(link: &Arc<Link>, parts: &TokenParts<'_>, to: Locality) -> Result<Self, WireError> {
+        let config = &link.config;
+        let key = key_expression(config.domain, parts.name, parts.dds_name, parts.type_hash)?;
+        let key = KeyExpr::try_from(key)?;
+        let token = endpoint_token(config.domain, &link.zid, &config.enclave, parts);
+        let gid = gid_of(&token);
+        let reliable = parts.qos.reliability == Reliability::Reliable;
+        let reliability = if reliable { zenoh::qos::Reliability::Reliable } else { zenoh::qos::Reliability::BestEffort };
+        // Blocking is only for those who asked that nothing be lost: a slow listener must not stall a sensor.
+        let block = reliable && parts.qos.history == History::KeepAll;
+        let congestion = if block { CongestionControl::Block } else { CongestionControl::Drop };
+        let builder = link.session.declare_publisher(key).congestion_control(congestion).reliability(reliability);
+        let mut builder = builder.allowed_destination(to).advanced();
+        if parts.qos.durability == Durability::TransientLocal {
+            builder = builder.cache(CacheConfig::default().max_samples(cache_depth(parts.qos))).publisher_detection();
+            if reliable {
+                builder = builder.sample_miss_detection(MissDetectionConfig::default().sporadic_heartbeat(HEARTBEAT));
+            }
+        }
+        link.add_own(gid);
+        let publisher = builder.wait()?;
+        let matched = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&matched);
+        let listener = publisher.matching_listener().callback(move |status| flag.store(status.matching(), Ordering::Release));
+        listener.background().wait()?;
+        if publisher.matching_status().wait()?.matching() {
+            matched.store(true, Ordering::Release);
+        }
+        let token = link.announce(&token)?;
+        Ok(Self {
+            _token: token,
+            publisher,
+            link: Arc::clone(link),
+            name: parts.name.to_owned(),
+            gid,
+            sequence: Mutex::new(0),
+            matched,
+            last_size: AtomicUsize::new(0),
+        })
+    }
+
+    /// Sends an encoded message.
+    pub fn put(&self, payload: Vec<u8>, source_time_ns: i64) -> Result<(), WireError> {
+        self.last_size.store(payload.len(), Ordering::Relaxed);
+        let mut sequence = self.sequence.lock();
+        *sequence += 1;
+        let attachment = Attachment { sequence: *sequence, source_time_ns, gid: self.gid };
+        Ok(self.publisher.put(payload).attachment(attachment.to_bytes()).wait()?)
+    }
+
+    /// Whether anybody listens.
+    pub fn matched(&self) -> bool {
+        self.matched.load(Ordering::Acquire)
+    }
+
+    /// How listeners are reached, and how many copies of the payload that costs from one message struct to the other.
+    pub fn carrier(&self) -> (&'static str, u32) {
+        if !self.matched() {
+            return ("", 0);
+        }
+        let config = &self.link.config;
+        let large = self.last_size.load(Ordering::Relaxed) >= config.shared_memory_threshold;
+        if config.shared_memory && large {
+            let listeners = self.link.others(EntityKind::Subscription, &self.name);
+            let sharing = self.link.shared_memory_sessions();
+            if !listeners.is_empty() && listeners.is_subset(&sharing) {
+                // Serialised, into the pool, out of it, deserialised.
+                return ("shared-memory", 4);
+            }
+        }
+        // Serialised, into the socket, out of it, into one piece, deserialised.
+        ("network", 5)
+    }
+}
+
+impl Drop for WirePublisher {
+    fn drop(&mut self) {
+        self.link.remove_own(&self.gid);
+    }
+}

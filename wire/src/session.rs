@@ -1,0 +1,202 @@
+//! Sessions: the embedded router, the peer that carries a graph, and what both sides of an endpoint share.
+
+use crate::attachment::{Attachment, Gid};
+use crate::config::WireConfig;
+use crate::error::{OpenError, WireError};
+use crate::name::{EntityKind, all_tokens, parse_token};
+use crate::view::GraphView;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use zenoh::pubsub::Subscriber;
+use zenoh::sample::{Sample, SampleKind};
+use zenoh::{Session, Wait};
+
+/// How long the router's port may take to answer.
+const PROBE: Duration = Duration::from_millis(500);
+/// How often the supervisor looks for a router.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// An open session with what its endpoints share.
+pub(crate) struct Link {
+    pub session: Session,
+    pub config: WireConfig,
+    /// Zenoh identity, hexadecimal.
+    pub zid: String,
+    /// Samples and requests without a readable attachment.
+    pub malformed: AtomicU64,
+    /// Replies that could not be sent.
+    pub lost_replies: AtomicU64,
+    own: Mutex<BTreeSet<Gid>>,
+    tokens: Arc<Mutex<BTreeSet<String>>>,
+    next_id: AtomicI64,
+    _watch: Subscriber<()>,
+}
+
+impl Link {
+    pub fn new(session: Session, config: WireConfig) -> Result<Self, OpenError> {
+        let tokens = Arc::new(Mutex::new(BTreeSet::new()));
+        let seen = Arc::clone(&tokens);
+        let update = move |sample: Sample| {
+            let key = sample.key_expr().as_str().to_owned();
+            match sample.kind() {
+                SampleKind::Put => seen.lock().insert(key),
+                SampleKind::Delete => seen.lock().remove(&key),
+            };
+        };
+        let watch = session
+            .liveliness()
+            .declare_subscriber(all_tokens(config.domain))
+            .history(true)
+            .callback(update)
+            .wait()
+            .map_err(|e| OpenError::Session(e.to_string()))?;
+        let zid = session.zid().to_string();
+        Ok(Self {
+            session,
+            config,
+            zid,
+            malformed: AtomicU64::new(0),
+            lost_replies: AtomicU64::new(0),
+            own: Mutex::default(),
+            tokens,
+            next_id: AtomicI64::new(1),
+            _watch: watch,
+        })
+    }
+
+    /// A number for a request.
+    pub fn next_sequence(&self) -> i64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes an identity as this session's, so that its samples are not taken for somebody else's.
+    pub fn add_own(&self, gid: Gid) {
+        self.own.lock().insert(gid);
+    }
+
+    /// Takes it back.
+    pub fn remove_own(&self, gid: &Gid) {
+        self.own.lock().remove(gid);
+    }
+
+    /// The attachment, if it can be read and somebody else sent it. What cannot be read is counted.
+    pub fn accept(&self, attachment: Option<&zenoh::bytes::ZBytes>) -> Option<Attachment> {
+        match attachment.and_then(|bytes| Attachment::from_bytes(&bytes.to_bytes())) {
+            None => {
+                self.malformed.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+            // History queries of an AdvancedSubscriber also reach publishers of the same session.
+            Some(found) => Some(found).filter(|a| !self.own.lock().contains(&a.gid)),
+        }
+    }
+
+    /// The graph as known now.
+    pub fn view(&self) -> GraphView {
+        GraphView::from_tokens(self.tokens.lock().iter().map(String::as_str))
+    }
+
+    /// Identities of the other sessions that have an endpoint of this kind on a name.
+    pub fn others(&self, kind: EntityKind, name: &str) -> BTreeSet<String> {
+        let tokens = self.tokens.lock();
+        let entities = tokens.iter().filter_map(|token| parse_token(token));
+        entities.filter(|e| e.kind == kind && e.name == name && e.session != self.zid).map(|e| e.session).collect()
+    }
+
+    /// Identities of the sessions that share memory with this one.
+    pub fn shared_memory_sessions(&self) -> BTreeSet<String> {
+        let transports = self.session.info().transports().wait();
+        transports.filter(|t| t.is_shm()).map(|t| t.zid().to_string()).collect()
+    }
+
+    /// Announces by a liveliness token.
+    pub fn announce(&self, token: &str) -> Result<zenoh::liveliness::LivelinessToken, WireError> {
+        Ok(self.session.liveliness().declare_token(token.to_owned()).wait()?)
+    }
+}
+
+/// Whether a program listens at the router's address.
+fn answers(config: &WireConfig) -> bool {
+    let addresses = config.router_address().and_then(|address| address.to_socket_addrs().ok());
+    addresses.into_iter().flatten().any(|address| TcpStream::connect_timeout(&address, PROBE).is_ok())
+}
+
+/// Starts a router unless something listens there already.
+pub(crate) fn start_router(config: &WireConfig) -> Result<Option<Session>, OpenError> {
+    if answers(config) {
+        return Ok(None);
+    }
+    match zenoh::open(config.router_config()?).wait() {
+        Ok(session) => Ok(Some(session)),
+        // Another process may have been faster.
+        Err(_) if answers(config) => Ok(None),
+        Err(error) => Err(OpenError::Router { endpoint: config.router.clone(), reason: error.to_string() }),
+    }
+}
+
+/// Opens a session that needs the router.
+pub(crate) fn open(config: &WireConfig, zenoh_config: zenoh::Config) -> Result<Session, OpenError> {
+    zenoh::open(zenoh_config).wait().map_err(|error| {
+        let endpoint = config.router.clone();
+        if config.router_address().is_none() {
+            OpenError::Session(error.to_string())
+        } else if answers(config) {
+            OpenError::NotZenoh { endpoint, reason: error.to_string() }
+        } else {
+            OpenError::Unreachable { endpoint }
+        }
+    })
+}
+
+/// Keeps a router alive: starts one when the session has lost its own.
+pub(crate) struct RouterKeeper {
+    router: Arc<Mutex<Option<Session>>>,
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RouterKeeper {
+    pub fn new(config: WireConfig, router: Option<Session>, session: Session) -> Self {
+        let router = Arc::new(Mutex::new(router));
+        let (stop, stopped) = mpsc::channel();
+        let held = Arc::clone(&router);
+        let watch = move || {
+            let mut missing = 0;
+            while stopped.recv_timeout(WATCH) == Err(RecvTimeoutError::Timeout) {
+                missing = if session.info().routers_zid().wait().next().is_some() { 0 } else { missing + 1 };
+                // Twice in a row: a reconnection may be under way. A failure is tried again in the next round.
+                if missing >= 2 && let Ok(Some(new)) = start_router(&config) {
+                    *held.lock() = Some(new);
+                    missing = 0;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("wire-router".into()).spawn(watch).ok();
+        Self { router, stop: Some(stop), thread }
+    }
+
+    /// Whether this process runs the router.
+    pub fn holds_router(&self) -> bool {
+        self.router.lock().is_some()
+    }
+}
+
+impl Drop for RouterKeeper {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported by the panic hook.
+            let _ = thread.join();
+        }
+        if let Some(router) = self.router.lock().take() {
+            // Nothing is left to be done if closing fails.
+            let _ = router.close().wait();
+        }
+    }
+}

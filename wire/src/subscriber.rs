@@ -1,0 +1,41 @@
+//! Subscriptions (rmw_zenoh: `detail/rmw_subscription_data.cpp`).
+
+use crate::error::WireError;
+use crate::qos::cache_depth;
+use crate::session::Link;
+use graph::{Durability, Qos, Reliability};
+use std::sync::Arc;
+use std::time::Duration;
+use zenoh::Wait;
+use zenoh::key_expr::KeyExpr;
+use zenoh::sample::{Locality, Sample};
+use zenoh_ext::{AdvancedSubscriber, AdvancedSubscriberBuilderExt, HistoryConfig, RecoveryConfig};
+
+/// How long a publisher may take to hand over its history; rmw_zenoh waits as long as it takes.
+const HISTORY_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Subscribes to `key`; `callback` runs on a thread of Zenoh for every sample of an allowed origin.
+pub(crate) fn declare(
+    link: &Link,
+    key: String,
+    qos: &Qos,
+    from: Locality,
+    callback: impl Fn(Sample) + Send + Sync + 'static,
+) -> Result<AdvancedSubscriber<()>, WireError> {
+    let builder = link.session.declare_subscriber(KeyExpr::try_from(key)?).allowed_origin(from);
+    let mut builder = builder.callback(callback).advanced();
+    if qos.durability == Durability::TransientLocal {
+        let history = HistoryConfig::default().detect_late_publishers().max_samples(cache_depth(qos));
+        builder = builder.history(history).subscriber_detection().query_timeout(HISTORY_TIMEOUT);
+        if qos.reliability == Reliability::Reliable {
+            builder = builder.recovery(RecoveryConfig::default().heartbeat());
+        }
+    }
+    Ok(builder.wait()?)
+}
+
+/// A sample with its attachment read: payload, attachment. `None` if it is malformed (counted) or this session's own.
+pub(crate) fn accept(link: &Arc<Link>, sample: &Sample) -> Option<(Vec<u8>, crate::Attachment)> {
+    let attachment = link.accept(sample.attachment())?;
+    Some((sample.payload().to_bytes().into_owned(), attachment))
+}

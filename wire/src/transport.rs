@@ -1,0 +1,221 @@
+//! The wire as a graph sees it.
+
+use crate::attachment::{Gid, gid_of};
+use crate::config::WireConfig;
+use crate::error::{CallError, OpenError, WireError};
+use crate::name::{EntityKind, TokenParts, endpoint_token, key_expression, node_token};
+use crate::publisher::WirePublisher;
+use crate::session::{Link, RouterKeeper, open, start_router};
+use crate::view::GraphView;
+use crate::{service, subscriber};
+use graph::transport::{
+    Endpoint, NodeIdentity, RemoteClient, RemotePublisher, RemoteSample, ReplySink, RequestSink, SampleSink, Token, Transport,
+    TransportError,
+};
+use graph::{Erased, Time};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use zenoh::Wait;
+use zenoh::liveliness::LivelinessToken;
+use zenoh::sample::{Locality, SampleKind};
+
+/// How long a server may take (rmw_zenoh: `queries_default_timeout`).
+const CALL_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// ROS 2 over Zenoh for one process. In-process edges are the graph's: whatever goes through here comes from or goes to other processes.
+pub struct Wire {
+    link: Arc<Link>,
+    // Dropped after the session is closed.
+    keeper: Option<RouterKeeper>,
+}
+
+/// What went wrong on the wire so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Statistics {
+    /// Samples and requests dropped because they carried no attachment that can be read: their senders do not speak rmw_zenoh.
+    pub malformed: u64,
+    /// Replies that could not be sent.
+    pub lost_replies: u64,
+}
+
+impl Wire {
+    /// Opens a session; starts a router first if none is there and the configuration allows.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what stands at the router's address, or what is wrong with the configuration.
+    pub fn open(config: WireConfig) -> Result<Self, OpenError> {
+        let router = if config.embed_router { start_router(&config)? } else { None };
+        let session = open(&config, config.peer_config()?)?;
+        let keeper = config.embed_router.then(|| RouterKeeper::new(config.clone(), router, session.clone()));
+        Ok(Self { link: Arc::new(Link::new(session, config)?), keeper })
+    }
+
+    /// The ROS graph of all processes as known now, this one included.
+    pub fn graph_snapshot(&self) -> GraphView {
+        self.link.view()
+    }
+
+    /// Zenoh identity of this process's session, hexadecimal: [`crate::EndpointInfo::session`] of its own endpoints.
+    pub fn session_id(&self) -> &str {
+        &self.link.zid
+    }
+
+    /// What went wrong so far.
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            malformed: self.link.malformed.load(Ordering::Relaxed),
+            lost_replies: self.link.lost_replies.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Whether this process runs the router.
+    pub fn holds_router(&self) -> bool {
+        self.keeper.as_ref().is_some_and(RouterKeeper::holds_router)
+    }
+
+    fn token(&self, endpoint: &Endpoint) -> (String, Gid) {
+        let config = &self.link.config;
+        let token = endpoint_token(config.domain, &self.link.zid, &config.enclave, &parts(endpoint));
+        let gid = gid_of(&token);
+        (token, gid)
+    }
+
+    fn key(&self, endpoint: &Endpoint) -> Result<String, WireError> {
+        key_expression(self.link.config.domain, &endpoint.name, endpoint.dds_name, endpoint.type_hash)
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        // Endpoints that the graph still holds go silent; nothing is left to be done if closing fails.
+        let _ = self.link.session.close().wait();
+    }
+}
+
+fn parts(endpoint: &Endpoint) -> TokenParts<'_> {
+    TokenParts {
+        kind: EntityKind::from(endpoint.kind),
+        node: &endpoint.node,
+        id: endpoint.id,
+        name: &endpoint.name,
+        dds_name: endpoint.dds_name,
+        type_hash: endpoint.type_hash,
+        qos: &endpoint.qos,
+    }
+}
+
+fn transport_error(error: WireError) -> TransportError {
+    match error {
+        WireError::Name { name, reason } => TransportError::Refused { name, reason },
+        WireError::Zenoh(reason) => TransportError::Unreachable(reason),
+    }
+}
+
+/// A token, and what is declared with it. Dropped in this order.
+struct Declared<T> {
+    _token: LivelinessToken,
+    _declared: T,
+}
+
+impl<T: Send + Sync> Token for Declared<T> {}
+
+struct WireClient {
+    link: Arc<Link>,
+    name: String,
+    key: String,
+    gid: Gid,
+    _token: LivelinessToken,
+}
+
+impl RemotePublisher for WirePublisher {
+    fn matched(&self) -> bool {
+        WirePublisher::matched(self)
+    }
+
+    fn publish(&self, message: &dyn Erased, stamp: Time) -> Result<(), TransportError> {
+        self.put(message.to_cdr(), stamp.as_nanos()).map_err(transport_error)
+    }
+
+    fn carrier(&self) -> (&'static str, u32) {
+        WirePublisher::carrier(self)
+    }
+}
+
+impl RemoteClient for WireClient {
+    fn available(&self) -> bool {
+        !self.link.others(EntityKind::Service, &self.name).is_empty()
+    }
+
+    fn call(&self, request: Vec<u8>, reply: ReplySink) {
+        let name = self.name.clone();
+        let sink = Box::new(move |result: Result<Vec<u8>, CallError>| {
+            reply(result.map_err(|error| match error {
+                CallError::Wire(error) => transport_error(error),
+                CallError::Failed { reason, .. } => TransportError::NoAnswer(format!("{name} ({reason})")),
+                CallError::Unavailable(name) | CallError::Timeout { name, .. } => TransportError::NoAnswer(name),
+            }));
+        });
+        service::call(&self.link, &self.key, &self.name, self.gid, Locality::Remote, request, CALL_TIMEOUT, sink);
+    }
+}
+
+impl Transport for Wire {
+    fn node(&self, node: &NodeIdentity) -> Result<Box<dyn Token>, TransportError> {
+        let config = &self.link.config;
+        let token = node_token(config.domain, &self.link.zid, &config.enclave, node);
+        let token = self.link.announce(&token).map_err(transport_error)?;
+        Ok(Box::new(Declared { _token: token, _declared: () }))
+    }
+
+    fn publisher(&self, endpoint: &Endpoint) -> Result<Box<dyn RemotePublisher>, TransportError> {
+        let publisher = WirePublisher::declare(&self.link, &parts(endpoint), Locality::Remote);
+        Ok(Box::new(publisher.map_err(transport_error)?))
+    }
+
+    fn subscription(&self, endpoint: &Endpoint, sink: SampleSink) -> Result<Box<dyn Token>, TransportError> {
+        let link = Arc::clone(&self.link);
+        let callback = move |sample: zenoh::sample::Sample| {
+            if sample.kind() != SampleKind::Put {
+                return;
+            }
+            if let Some((payload, attachment)) = subscriber::accept(&link, &sample) {
+                sink(RemoteSample {
+                    payload,
+                    source_time: Time::from_nanos(attachment.source_time_ns),
+                    sequence: attachment.sequence,
+                    gid: attachment.gid,
+                });
+            }
+        };
+        let key = self.key(endpoint).map_err(transport_error)?;
+        let declared = subscriber::declare(&self.link, key, &endpoint.qos, Locality::Remote, callback).map_err(transport_error)?;
+        let token = self.link.announce(&self.token(endpoint).0).map_err(transport_error)?;
+        Ok(Box::new(Declared { _token: token, _declared: declared }))
+    }
+
+    fn service(&self, endpoint: &Endpoint, sink: RequestSink) -> Result<Box<dyn Token>, TransportError> {
+        let key = self.key(endpoint).map_err(transport_error)?;
+        let declared = service::serve(&self.link, key, Locality::Remote, sink).map_err(transport_error)?;
+        let token = self.link.announce(&self.token(endpoint).0).map_err(transport_error)?;
+        Ok(Box::new(Declared { _token: token, _declared: declared }))
+    }
+
+    fn client(&self, endpoint: &Endpoint) -> Result<Box<dyn RemoteClient>, TransportError> {
+        let key = self.key(endpoint).map_err(transport_error)?;
+        let (token, gid) = self.token(endpoint);
+        let token = self.link.announce(&token).map_err(transport_error)?;
+        Ok(Box::new(WireClient { link: Arc::clone(&self.link), name: endpoint.name.clone(), key, gid, _token: token }))
+    }
+
+    fn describe(&self) -> String {
+        let config = &self.link.config;
+        let whose = if self.holds_router() { "started here" } else { "found running" };
+        let memory = if config.shared_memory {
+            format!("shared memory from {} B on, pool {} MiB", config.shared_memory_threshold, config.pool_bytes >> 20)
+        } else {
+            "no shared memory".to_owned()
+        };
+        format!("ROS 2 over Zenoh, domain {}, router {} ({whose}), {memory}", config.domain, config.router)
+    }
+}
