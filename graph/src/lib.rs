@@ -51,6 +51,7 @@ pub mod testing;
 mod time;
 mod topic;
 pub mod transport;
+mod watchdog;
 
 pub use action::{ActionClient, GoalHandle, GoalId, Outcome};
 pub use context::Context;
@@ -66,3 +67,4 @@ pub use shared::StopFlag;
 pub use slot::NodeState;
 pub use stats::Histogram;
 pub use time::{Time, duration_from_msg, duration_to_msg};
+pub use watchdog::Watchdog;

@@ -18,7 +18,7 @@ pub use error::{At, LaunchError};
 pub use load::{Options, load, load_text};
 pub use value::Value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A launch file after includes, arguments and substitutions: everything that is needed to start the graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,6 +111,10 @@ pub struct NodeSpec {
     pub namespace: String,
     /// Parameters that differ from their defaults, checked against the declarations.
     pub parameters: BTreeMap<String, Value>,
+    /// Where each of them stands.
+    pub parameter_lines: BTreeMap<String, At>,
+    /// Those that came from a wildcard section of a parameter file: a node that does not know them leaves them out.
+    pub optional: BTreeSet<String>,
     /// `from` to `to`.
     pub remap: Vec<(String, String)>,
     /// Process group; `None` is the process that was started by hand.
@@ -122,6 +126,11 @@ pub struct NodeSpec {
 }
 
 impl NodeSpec {
+    pub(crate) fn set(&mut self, name: &str, value: Value, at: At) {
+        self.parameters.insert(name.to_owned(), value);
+        self.parameter_lines.insert(name.to_owned(), at);
+    }
+
     /// `/namespace/name`.
     #[must_use]
     pub fn full_name(&self) -> String {

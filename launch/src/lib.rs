@@ -1,1 +1,21 @@
-//! omnimind
+//! Launch files and the `omnimind` command line.
+//!
+//! [`file`] reads launch files, [`run`] runs them, [`observer`] and [`summary`] say how it went, [`view`] shows it, [`remote`]
+//! talks to a graph that runs elsewhere, [`commands`] is what the program does.
+
+pub mod cli;
+pub mod commands;
+pub mod file;
+pub mod map_text;
+pub mod names;
+pub mod observer;
+pub mod process;
+pub mod progress;
+pub mod registry;
+pub mod remote;
+pub mod ros_args;
+pub mod run;
+pub mod share;
+pub mod suggest;
+pub mod summary;
+pub mod view;

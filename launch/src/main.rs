@@ -1,1 +1,23 @@
-fn main() {}
+//! The `omnimind` program.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    // As a link named after a node (`lib/omnimind/camera`), it is that node: so `ros2 run omnimind camera` works.
+    let mut words: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let name = words.first().map(std::path::PathBuf::from).and_then(|p| p.file_stem().map(|s| s.to_string_lossy().into_owned()));
+    if let Some(name) = name
+        && omnimind::registry::factory(&name).is_some()
+    {
+        words.splice(1..1, ["run".into(), name.into()]);
+    }
+    match omnimind::commands::execute(omnimind::cli::Cli::parse_from(words)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("omnimind: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -125,7 +125,7 @@ pub struct Home {
     pub rooms: Vec<Room>,
     /// Pose of base_link when docked.
     pub dock: HomePose,
-    /// Where the robot is switched on; None: undocked, at the dock.
+    /// Where the robot is switched on; see [`Home::start_pose`].
     #[serde(default)]
     pub start: Option<HomePose>,
     /// The surfaces.
@@ -223,9 +223,12 @@ impl Home {
         self.dock.into()
     }
 
-    /// Where the robot is switched on: `start`, or 0.6 m straight behind the dock pose.
+    /// Where the robot is switched on: `start`, or else the way point "hall", or else 0.6 m straight behind the dock pose.
     pub fn start_pose(&self) -> Pose2 {
-        self.start.map_or_else(|| self.dock_pose() * Pose2::new(-0.6, 0.0, 0.0), Pose2::from)
+        self.start
+            .map(Pose2::from)
+            .or_else(|| self.waypoint("hall"))
+            .unwrap_or_else(|| self.dock_pose() * Pose2::new(-0.6, 0.0, 0.0))
     }
 
     /// A waypoint by its name.

@@ -19,6 +19,6 @@ pub mod tf;
 
 pub use camera::Pinhole;
 pub use grid::{Cell, Grid};
-pub use home::Home;
+pub use home::{Home, Room, Surface};
 pub use pose::{Pose2, Pose3};
 pub use tf::{TfBuffer, TfError};

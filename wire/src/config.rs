@@ -50,6 +50,7 @@ impl Default for WireConfig {
 
 impl WireConfig {
     /// The default with `ROS_DOMAIN_ID`, `ZENOH_SESSION_CONFIG_URI`, `ZENOH_ROUTER_CONFIG_URI` and `ZENOH_CONFIG_OVERRIDE` applied.
+    /// An override of `connect/endpoints` names the router.
     ///
     /// # Errors
     /// [`OpenError::Config`] if one of them cannot be understood.
@@ -69,7 +70,12 @@ impl WireConfig {
             let (path, value) = setting
                 .split_once('=')
                 .ok_or_else(|| OpenError::Config(format!("ZENOH_CONFIG_OVERRIDE: `{setting}` is not `path=value`")))?;
-            config.overrides.push((path.trim().to_owned(), value.trim().to_owned()));
+            let (path, value) = (path.trim(), value.trim());
+            if path == "connect/endpoints" {
+                config.router = first_endpoint(value)?;
+            } else {
+                config.overrides.push((path.to_owned(), value.to_owned()));
+            }
         }
         Ok(config)
     }
@@ -142,6 +148,12 @@ impl WireConfig {
     }
 }
 
+/// The first of a list of endpoints in JSON, which is all that is needed to find the others.
+fn first_endpoint(list: &str) -> Result<String, OpenError> {
+    let first = list.split('"').nth(1).filter(|endpoint| endpoint.contains('/'));
+    first.map(str::to_owned).ok_or_else(|| OpenError::Config(format!("connect/endpoints: `{list}` is not a list of endpoints")))
+}
+
 fn base(file: Option<&str>) -> Result<Config, OpenError> {
     match file {
         None => Ok(Config::default()),
@@ -164,12 +176,13 @@ mod tests {
     fn the_environment_of_rmw_zenoh_is_understood() {
         let variable = |name: &str| match name {
             "ROS_DOMAIN_ID" => Some("7".to_owned()),
-            "ZENOH_CONFIG_OVERRIDE" => Some("scouting/gossip/enabled=false;listen/endpoints=[\"tcp/[::]:0\"]".to_owned()),
+            "ZENOH_CONFIG_OVERRIDE" => Some("scouting/gossip/enabled=false;listen/endpoints=[\"tcp/[::]:0\"];connect/endpoints=[\"tcp/127.0.0.1:7460\"]".to_owned()),
             _ => None,
         };
         let config = WireConfig::from_variables(variable).expect("valid");
         assert_eq!(config.domain, 7);
         assert_eq!(config.overrides.len(), 2);
+        assert_eq!(config.router, "tcp/127.0.0.1:7460");
         config.peer_config().expect("Zenoh takes it");
         let error = WireConfig::from_variables(|name| (name == "ROS_DOMAIN_ID").then(|| "900".to_owned())).expect_err("range");
         assert!(error.to_string().contains("900"));

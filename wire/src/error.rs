@@ -56,7 +56,7 @@ impl From<zenoh::Error> for WireError {
 }
 
 /// Why a service call has no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CallError {
     /// The request could not be sent.
     #[error(transparent)]

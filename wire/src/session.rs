@@ -7,7 +7,7 @@ use crate::name::{EntityKind, all_tokens, parse_token};
 use crate::view::GraphView;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -121,15 +121,19 @@ impl Link {
     }
 }
 
-/// Whether a program listens at the router's address.
-fn answers(config: &WireConfig) -> bool {
-    let addresses = config.router_address().and_then(|address| address.to_socket_addrs().ok());
-    addresses.into_iter().flatten().any(|address| TcpStream::connect_timeout(&address, PROBE).is_ok())
+fn addresses(config: &WireConfig) -> Vec<SocketAddr> {
+    config.router_address().and_then(|address| address.to_socket_addrs().ok()).into_iter().flatten().collect()
 }
 
-/// Starts a router unless something listens there already.
+/// Whether a program listens at the router's address.
+fn answers(config: &WireConfig) -> bool {
+    addresses(config).iter().any(|address| TcpStream::connect_timeout(address, PROBE).is_ok())
+}
+
+/// Starts a router unless something listens there already, or the address is another machine's.
 pub(crate) fn start_router(config: &WireConfig) -> Result<Option<Session>, OpenError> {
-    if answers(config) {
+    let elsewhere = addresses(config).iter().any(|address| !(address.ip().is_loopback() || address.ip().is_unspecified()));
+    if elsewhere || answers(config) {
         return Ok(None);
     }
     match zenoh::open(config.router_config()?).wait() {

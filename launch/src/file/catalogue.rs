@@ -115,14 +115,20 @@ impl ParamInfo {
 /// Node types by name, with their parameters.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
-    nodes: BTreeMap<String, Vec<ParamInfo>>,
+    // None: the node itself checks its parameters when it is set up.
+    nodes: BTreeMap<String, Option<Vec<ParamInfo>>>,
 }
 
 impl Catalogue {
     /// Adds a node type.
     pub fn insert(&mut self, node: &str, mut params: Vec<ParamInfo>) {
         params.sort_by(|a, b| a.name.cmp(&b.name));
-        self.nodes.insert(node.to_owned(), params);
+        self.nodes.insert(node.to_owned(), Some(params));
+    }
+
+    /// Adds a node type that checks its parameters itself, when it is set up.
+    pub fn insert_open(&mut self, node: &str) {
+        self.nodes.insert(node.to_owned(), None);
     }
 
     /// Node types in alphabetical order.
@@ -130,19 +136,20 @@ impl Catalogue {
         self.nodes.keys().map(String::as_str)
     }
 
-    /// The parameters of a node type, by name, or `None` if there is no such type.
+    /// Whether there is such a node type.
     #[must_use]
-    pub fn params(&self, node: &str) -> Option<&[ParamInfo]> {
-        self.nodes.get(node).map(Vec::as_slice)
+    pub fn contains(&self, node: &str) -> bool {
+        self.nodes.contains_key(node)
     }
 
-    /// The declaration of one parameter.
+    /// The declaration of one parameter; `None` for a node type that checks its parameters itself.
     ///
     /// # Errors
     /// [`LaunchError::UnknownNode`] or [`LaunchError::UnknownParameter`], with the nearest known name.
-    pub fn param(&self, node: &str, name: &str, at: &At) -> Result<&ParamInfo, LaunchError> {
-        let params = self.nodes.get(node).ok_or_else(|| self.unknown_node(node, at))?;
-        params.iter().find(|p| p.name == name).ok_or_else(|| LaunchError::UnknownParameter {
+    pub fn param(&self, node: &str, name: &str, at: &At) -> Result<Option<&ParamInfo>, LaunchError> {
+        let Some(params) = self.nodes.get(node).ok_or_else(|| self.unknown_node(node, at))? else { return Ok(None) };
+        let found = params.iter().find(|p| p.name == name);
+        found.map(Some).ok_or_else(|| LaunchError::UnknownParameter {
             at: at.clone(),
             node: node.to_owned(),
             name: name.to_owned(),

@@ -8,7 +8,7 @@ use super::read::Reader;
 use super::value::{Scope, Value, substitute_tree};
 use super::yaml::{Kind, Yaml};
 use super::{GraphSettings, Launch, Mode, NodeSpec, Restart, RestartPolicy};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What the caller knows when it reads a launch file.
@@ -129,7 +129,7 @@ impl Loader<'_> {
         let reader = Reader::new(path, item, "a node", &NODE)?;
         let type_ = reader.need_text("type")?;
         let type_at = reader.at(reader.need("type")?.line);
-        if self.catalogue.params(&type_).is_none() {
+        if !self.catalogue.contains(&type_) {
             return Err(self.catalogue.unknown_node(&type_, &type_at));
         }
         let name = reader.text("name")?.unwrap_or_else(|| type_.clone());
@@ -141,6 +141,8 @@ impl Loader<'_> {
             name,
             namespace: join(namespace, &own),
             parameters: BTreeMap::new(),
+            parameter_lines: BTreeMap::new(),
+            optional: BTreeSet::new(),
             remap: Vec::new(),
             process: reader.text("process")?,
             restart: restart_section(path, &reader)?,
@@ -174,8 +176,12 @@ impl Loader<'_> {
         params::flatten(path, reader.map("parameters")?, "", &mut values)?;
         for (name, value, line) in values {
             let at = reader.at(line);
-            let checked = self.catalogue.param(&spec.type_, &name, &at)?.check(&spec.name, &value, &at)?;
-            spec.parameters.insert(name, checked);
+            let checked = match self.catalogue.param(&spec.type_, &name, &at)? {
+                Some(info) => info.check(&spec.name, &value, &at)?,
+                None => value,
+            };
+            spec.set(&name, checked, at);
+            spec.optional.remove(&name);
         }
         Ok(())
     }
@@ -191,9 +197,12 @@ impl Loader<'_> {
                 }
                 let at = At { file: target.to_path_buf(), line: *line };
                 match self.catalogue.param(&spec.type_, name, &at) {
-                    Ok(info) => {
-                        let checked = info.check(&spec.name, value, &at)?;
-                        spec.parameters.insert(name.clone(), checked);
+                    Ok(Some(info)) => spec.set(name, info.check(&spec.name, value, &at)?, at),
+                    Ok(None) => {
+                        spec.set(name, value.clone(), at);
+                        if section.is_wildcard() {
+                            spec.optional.insert(name.clone());
+                        }
                     }
                     // `/**` speaks to many nodes, each takes what it knows (as in ROS 2).
                     Err(_) if section.is_wildcard() => {}

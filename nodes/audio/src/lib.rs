@@ -21,6 +21,7 @@ pub mod stt;
 pub mod tokenizer;
 pub mod tts;
 pub mod vad;
+pub mod vocabulary;
 pub mod wav;
 pub mod wer;
 

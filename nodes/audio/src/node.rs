@@ -35,6 +35,7 @@ const FEEDBACK_EVERY: u64 = 25;
 /// Hearing and speaking. See the crate's README for topics and parameters.
 pub struct Audio {
     settings: Settings,
+    hearing: Hearing,
     features: Publisher<AudioFeatures>,
     transcript: Publisher<Transcript>,
     speaker: Publisher<SpeakerMatch>,
@@ -58,6 +59,13 @@ struct Settings {
     transcribe: Param<bool>,
     identify: Param<bool>,
     voice: Param<String>,
+}
+
+/// How the recogniser searches.
+struct Hearing {
+    vocabulary: Vec<String>,
+    boost: f64,
+    beam_width: i64,
 }
 
 impl Node for Audio {
@@ -94,6 +102,29 @@ impl Node for Audio {
             .describe("speech synthesiser program; auto takes flite before espeak-ng, none speaks as text only")
             .read_only()
             .declare()?;
+        let hearing = Hearing {
+            vocabulary: s
+                .param("vocabulary", Vec::<String>::new())
+                .describe("phrases to expect, in lower case: names of things, rooms, the robot's own")
+                .read_only()
+                .declare()?
+                .get(),
+            boost: s
+                .param("vocabulary_boost", 3.0)
+                .unit("nat")
+                .range(0.0, 6.0)
+                .describe("what each token of an expected phrase is worth in the search")
+                .read_only()
+                .declare()?
+                .get(),
+            beam_width: s
+                .param("beam_width", 4_i64)
+                .range(1, 8)
+                .describe("hypotheses kept in the search; 1 is greedy and the fastest")
+                .read_only()
+                .declare()?
+                .get(),
+        };
         let synthesizer = Synthesizer::find(&engine.get(), &std::env::var_os("PATH").unwrap_or_default()).ok();
 
         let features = s.publisher::<AudioFeatures>("audio/features", Qos::sensor_data())?;
@@ -109,6 +140,7 @@ impl Node for Audio {
         s.timer(Duration::from_millis(CHUNK_MS), Self::speak_on)?;
         Ok(Self {
             settings,
+            hearing,
             features,
             transcript,
             speaker,
@@ -129,7 +161,10 @@ impl Node for Audio {
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
         match models::Broker::shared() {
             Ok(broker) => {
-                let stt = Moonshine::open(&broker).map_err(|e| e.to_string());
+                let search = &self.hearing;
+                let stt = Moonshine::open(&broker)
+                    .map(|m| m.with_beam(search.beam_width as usize).with_vocabulary(&search.vocabulary, search.boost))
+                    .map_err(|e| e.to_string());
                 self.recogniser = or_degraded(ctx, "speech recognition", "no transcripts", stt);
                 let encoder = SpeakerEncoder::open(&broker).map_err(|e| e.to_string());
                 self.encoder = or_degraded(ctx, "speaker recognition", "speakers are not told apart", encoder);

@@ -1,11 +1,13 @@
 //! Speech to text with Moonshine (Jeffries et al., "Moonshine: Speech Recognition for Live Transcription and Voice
-//! Commands", 2024): an encoder over raw samples, a decoder with key-value cache, greedy decoding.
+//! Commands", 2024): an encoder over raw samples, a decoder with key-value cache, beam search that can be told which
+//! words to expect.
 
 use crate::features::{SAMPLE_RATE, rms};
 use crate::network::{BrokerNetwork, Network, NetworkError, NetworkOutputs};
 use crate::tokenizer::Tokenizer;
+use crate::vocabulary::{Progress, Vocabulary};
 use models::{Broker, Priority, Tensor};
-use ndarray::{Array1, Array2, Array4, ArrayD};
+use ndarray::{Array1, Array2, Array4, ArrayD, Axis};
 use std::sync::Arc;
 
 /// The recogniser's name in the model catalogue.
@@ -43,11 +45,15 @@ pub enum TranscribeError {
     Network(#[from] NetworkError),
 }
 
-/// The recogniser: two networks and a vocabulary.
+/// The recogniser: two networks, a tokenizer and the words expected.
 pub struct Moonshine {
     encoder: Box<dyn Network>,
     decoder: Box<dyn Network>,
     tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
+    beam_width: usize,
+    /// Lead over the open hypotheses at which a finished one wins, nats.
+    patience: f64,
 }
 
 const START: i64 = 1;
@@ -59,13 +65,33 @@ const HEAD_SIZE: usize = 36;
 const TOKENS_PER_SECOND: f64 = 6.5;
 /// Level that speech is brought to before recognition, as RMS: -25 dBFS.
 const TARGET_RMS: f32 = 0.056;
+/// Lead over the open hypotheses at which a finished one wins, nats.
+const PATIENCE: f64 = 3.0;
+/// What a hypothesis that had to be cut off is set back, nats.
+const CUT_OFF_COST: f64 = 20.0;
 /// Largest amplification, so that near silence stays near silence.
 const MAX_GAIN: f32 = 30.0;
 
 impl Moonshine {
     /// Puts the parts together.
     pub fn new(encoder: Box<dyn Network>, decoder: Box<dyn Network>, tokenizer: Tokenizer) -> Self {
-        Self { encoder, decoder, tokenizer }
+        Self { encoder, decoder, tokenizer, vocabulary: Vocabulary::default(), beam_width: 1, patience: PATIENCE }
+    }
+
+    /// Searches with `width` hypotheses (1 to 8; 1 is greedy decoding).
+    #[must_use]
+    pub fn with_beam(mut self, width: usize) -> Self {
+        self.beam_width = width.clamp(1, 8);
+        self
+    }
+
+    /// Expects these phrases: each of their tokens is worth `boost` nats in the search. What the network is sure of
+    /// stays; what it wavers about goes to the expected word. The confidence does not count the boost.
+    #[must_use]
+    pub fn with_vocabulary(mut self, phrases: &[String], boost: f64) -> Self {
+        self.vocabulary = Vocabulary::new(&self.tokenizer, phrases, boost);
+        self.patience = PATIENCE + if self.vocabulary.is_empty() { 0.0 } else { 2.0 * boost };
+        self
     }
 
     /// Loads the recogniser of the model catalogue from the cache; never fetches.
@@ -92,59 +118,137 @@ impl Moonshine {
         }
         let samples = levelled(samples);
         let n = samples.len();
-        let mask = Array2::<i64>::ones((1, n));
         let input = Array2::from_shape_fn((1, n), |(_, i)| samples[i]);
         let mut encoded = self.encoder.run(vec![
             ("input_values", Tensor::from(input)),
-            ("attention_mask", Tensor::from(mask.clone())),
+            ("attention_mask", Tensor::from(Array2::<i64>::ones((1, n)))),
         ])?;
         let hidden = encoded.take("last_hidden_state")?;
         let mut run_ms = encoded.run_ms;
 
-        let mut cache = Cache::new();
-        let mut chosen: Vec<u32> = Vec::new();
-        let mut log_probability = 0.0_f64;
         let limit = (seconds * TOKENS_PER_SECOND).ceil() as usize + 4;
-        let mut last = START;
-        let mut stopped = true;
+        let mut cache = Cache::new();
+        let mut beam = vec![Hypothesis::default()];
+        let mut finished: Vec<Hypothesis> = Vec::new();
         for step in 0..limit {
+            let width = beam.len();
+            let last = |h: &Hypothesis| h.tokens.last().map_or(START, |t| i64::from(*t));
+            let ids = Array2::from_shape_fn((width, 1), |(i, _)| last(&beam[i]));
             let mut inputs = vec![
-                ("encoder_attention_mask", Tensor::from(mask.clone())),
-                ("input_ids", Tensor::from(Array2::from_elem((1, 1), last))),
-                ("encoder_hidden_states", Tensor::from(hidden.clone())),
+                ("encoder_attention_mask", Tensor::from(Array2::<i64>::ones((width, n)))),
+                ("input_ids", Tensor::from(ids)),
+                ("encoder_hidden_states", Tensor::F32(repeated(&hidden, width))),
                 ("use_cache_branch", Tensor::from(Array1::from_elem(1, step > 0))),
             ];
             inputs.extend(cache.inputs());
             let mut out = self.decoder.run(inputs)?;
             run_ms += out.run_ms;
             let logits = out.take("logits")?;
-            let (token, log_p) = best_token(&logits)?;
-            log_probability += log_p;
-            chosen.push(token);
-            if token == END {
-                stopped = false;
+            cache.keep(&mut out, step == 0)?;
+            let grown = self.grow(&beam, &logits)?;
+            let mut parents = Vec::new();
+            beam.clear();
+            for (rank, (parent, hypothesis)) in grown.into_iter().enumerate() {
+                if hypothesis.ended || hypothesis.stopped {
+                    // An end that others outrank is an end too early.
+                    if rank < self.beam_width {
+                        finished.push(hypothesis);
+                    }
+                } else if beam.len() < self.beam_width {
+                    parents.push(parent);
+                    beam.push(hypothesis);
+                }
+            }
+            let best_open = beam.iter().map(|h| self.score(h)).fold(f64::MIN, f64::max);
+            let best_done = finished.iter().map(|h| self.score(h)).fold(f64::MIN, f64::max);
+            if beam.is_empty() || finished.len() >= self.beam_width || best_done > best_open + self.patience {
                 break;
             }
-            if let Some(length) = repetition(&chosen) {
-                chosen.truncate(length);
-                break;
-            }
-            cache.update(&mut out, step == 0)?;
-            last = i64::from(token);
+            cache.follow(&parents);
         }
-        let confidence = if chosen.is_empty() { 0.0 } else { (log_probability / chosen.len() as f64).exp() as f32 };
+        finished.extend(beam.into_iter().map(|h| Hypothesis { stopped: true, ..h }));
+        let mut best = Hypothesis { stopped: true, ..Hypothesis::default() };
+        let mut best_score = f64::MIN;
+        for hypothesis in finished {
+            // What the network ended itself goes before what was cut off.
+            let cost = if hypothesis.stopped { CUT_OFF_COST } else { 0.0 };
+            // Per token: otherwise the shortest text would always win.
+            let score = (self.score(&hypothesis) - cost) / (hypothesis.tokens.len() + 1) as f64;
+            if score > best_score {
+                (best, best_score) = (hypothesis, score);
+            }
+        }
+        let count = best.tokens.len() + usize::from(best.ended);
+        let confidence = if count == 0 { 0.0 } else { (best.log_probability / count as f64).exp() as f32 };
         Ok(Transcription {
-            text: self.tokenizer.decode(&chosen),
+            text: self.tokenizer.decode(&best.tokens),
             confidence: confidence.clamp(0.0, 1.0),
-            tokens: chosen.len(),
-            stopped,
+            tokens: count,
+            stopped: best.stopped,
             run_ms,
             device: encoded.device,
         })
     }
+
+    /// Log-probability plus what the expected words are worth.
+    fn score(&self, h: &Hypothesis) -> f64 {
+        let bonus =
+            if h.ended { self.vocabulary.final_bonus(&h.progress) } else { self.vocabulary.bonus(&h.progress) };
+        h.log_probability + bonus
+    }
+
+    /// All hypotheses with one more token, best first, each with the index of its parent; twice the beam's width of them.
+    fn grow(&self, beam: &[Hypothesis], logits: &ArrayD<f32>) -> Result<Vec<(usize, Hypothesis)>, NetworkError> {
+        let mut grown = Vec::new();
+        for (parent, hypothesis) in beam.iter().enumerate() {
+            let row = last_row(logits, parent, beam.len())?;
+            let mut tokens = largest(row, self.beam_width + 1);
+            tokens.extend(self.vocabulary.candidates(&hypothesis.progress));
+            tokens.sort_unstable();
+            tokens.dedup();
+            let normaliser = log_sum_exp(row);
+            for token in tokens {
+                let Some(logit) = row.get(token as usize) else { continue };
+                let log_p = f64::from(*logit) - normaliser;
+                grown.push((parent, hypothesis.with(token, log_p, &self.vocabulary)));
+            }
+        }
+        grown.sort_by(|a, b| self.score(&b.1).total_cmp(&self.score(&a.1)));
+        grown.truncate(2 * self.beam_width);
+        Ok(grown)
+    }
 }
 
-/// Keys and values of the decoder's layers. Those of the encoder's states are computed at the first step only.
+/// A text being spelt out.
+#[derive(Debug, Clone, Default)]
+struct Hypothesis {
+    tokens: Vec<u32>,
+    log_probability: f64,
+    progress: Progress,
+    ended: bool,
+    stopped: bool,
+}
+
+impl Hypothesis {
+    fn with(&self, token: u32, log_p: f64, vocabulary: &Vocabulary) -> Self {
+        let mut next = self.clone();
+        next.log_probability += log_p;
+        if token == END {
+            next.ended = true;
+            return next;
+        }
+        next.tokens.push(token);
+        next.progress = vocabulary.advance(&self.progress, token);
+        if let Some(length) = repetition(&next.tokens) {
+            next.tokens.truncate(length);
+            next.stopped = true;
+        }
+        next
+    }
+}
+
+/// Keys and values of the decoder's layers, one row per hypothesis. Those of the encoder's states are computed at the
+/// first step only and are the same for all.
 struct Cache {
     names: Vec<(String, String)>,
     values: Vec<ArrayD<f32>>,
@@ -166,7 +270,8 @@ impl Cache {
         self.names.iter().zip(&self.values).map(|((past, _), v)| (past.as_str(), Tensor::F32(v.clone()))).collect()
     }
 
-    fn update(&mut self, out: &mut NetworkOutputs, first: bool) -> Result<(), NetworkError> {
+    /// Takes over what a run has computed.
+    fn keep(&mut self, out: &mut NetworkOutputs, first: bool) -> Result<(), NetworkError> {
         for ((_, present), value) in self.names.iter().zip(&mut self.values) {
             if first || present.contains("decoder") {
                 *value = out.take(present)?;
@@ -174,26 +279,55 @@ impl Cache {
         }
         Ok(())
     }
+
+    /// Gives every hypothesis the rows of the one it grew from.
+    fn follow(&mut self, parents: &[usize]) {
+        for ((past, _), value) in self.names.iter().zip(&mut self.values) {
+            if past.contains("decoder") {
+                *value = value.select(Axis(0), parents);
+            } else if value.shape()[0] != parents.len() {
+                *value = value.select(Axis(0), &vec![0; parents.len()]);
+            }
+        }
+    }
 }
 
-/// Index and log-probability (log-softmax) of the largest logit at the last position of `[1, t, v]`.
-fn best_token(logits: &ArrayD<f32>) -> Result<(u32, f64), NetworkError> {
+/// The first row of `[1.., ...]`, `width` times.
+fn repeated(array: &ArrayD<f32>, width: usize) -> ArrayD<f32> {
+    array.select(Axis(0), &vec![0; width])
+}
+
+/// Logits of row `index` at the last position of `[rows, t, v]`.
+fn last_row(logits: &ArrayD<f32>, index: usize, rows: usize) -> Result<&[f32], NetworkError> {
     let bad = || NetworkError::Shape { name: "logits".to_owned(), shape: logits.shape().to_vec() };
-    let &[1, steps, width] = logits.shape() else { return Err(bad()) };
-    if steps == 0 || width == 0 {
+    let &[n, steps, width] = logits.shape() else { return Err(bad()) };
+    if n != rows || steps == 0 || width == 0 || index >= rows {
         return Err(bad());
     }
     let flat = logits.as_slice().ok_or_else(bad)?;
-    let row = &flat[(steps - 1) * width..];
-    let mut best = 0;
+    let start = (index * steps + steps - 1) * width;
+    Ok(&flat[start..start + width])
+}
+
+/// Indices of the `n` largest values, largest first.
+fn largest(row: &[f32], n: usize) -> Vec<u32> {
+    let mut best: Vec<u32> = Vec::with_capacity(n + 1);
     for (i, v) in row.iter().enumerate() {
-        if *v > row[best] {
-            best = i;
+        if best.len() == n && best.last().is_some_and(|l| *v <= row[*l as usize]) {
+            continue;
         }
+        let at = best.iter().position(|b| *v > row[*b as usize]).unwrap_or(best.len());
+        best.insert(at, i as u32);
+        best.truncate(n);
     }
-    let top = f64::from(row[best]);
-    let sum: f64 = row.iter().map(|&v| (f64::from(v) - top).exp()).sum();
-    Ok((best as u32, -sum.ln()))
+    best
+}
+
+/// log of the sum of the exponentials.
+fn log_sum_exp(row: &[f32]) -> f64 {
+    let top = row.iter().copied().fold(f32::MIN, f32::max);
+    let sum: f32 = row.iter().map(|v| (v - top).exp()).sum();
+    f64::from(top) + f64::from(sum).ln()
 }
 
 /// If the tail repeats a group of 1 to 8 tokens four times (six for a single token), the length up to the end of
@@ -238,13 +372,15 @@ mod tests {
     }
 
     #[test]
-    fn the_best_token_has_its_softmax_probability() {
-        let logits = ArrayD::from_shape_vec(vec![1, 2, 3], vec![9.0, 0.0, 0.0, 1.0, 3.0, 2.0]).unwrap();
-        let (token, log_p) = best_token(&logits).unwrap();
-        let want = (3.0_f64.exp() / (1.0_f64.exp() + 2.0_f64.exp() + 3.0_f64.exp())).ln();
-        assert_eq!(token, 1);
-        assert!((log_p - want).abs() < 1e-6);
-        assert!(best_token(&ArrayD::zeros(vec![2, 2])).is_err());
+    fn rows_ranks_and_softmax_are_right() {
+        let logits = ArrayD::from_shape_vec(vec![2, 2, 3], vec![0.0, 9.0, 0.0, 1.0, 3.0, 2.0, 0.0, 0.0, 0.0, 7.0, 5.0, 6.0]);
+        let logits = logits.unwrap();
+        let row = last_row(&logits, 0, 2).unwrap();
+        assert_eq!(largest(row, 2), vec![1, 2]);
+        assert_eq!(largest(last_row(&logits, 1, 2).unwrap(), 5), vec![0, 2, 1]);
+        let want = (1.0_f64.exp() + 2.0_f64.exp() + 3.0_f64.exp()).ln();
+        assert!((log_sum_exp(row) - want).abs() < 1e-6);
+        assert!(last_row(&logits, 2, 2).is_err() && last_row(&ArrayD::zeros(vec![2, 2]), 0, 2).is_err());
     }
 
     #[test]

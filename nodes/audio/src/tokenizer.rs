@@ -1,5 +1,7 @@
 //! Moonshine's `tokenizer.bin`: the pieces of its vocabulary, each with its length in front.
 
+use std::collections::BTreeMap;
+
 /// Why a vocabulary cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenizerError {
@@ -11,10 +13,12 @@ pub enum TokenizerError {
     Empty,
 }
 
-/// Token identifier -> piece of text.
+/// Token identifier -> piece of text, and back.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     pieces: Vec<Vec<u8>>,
+    /// Piece -> the lowest identifier that has it.
+    ids: BTreeMap<Vec<u8>, u32>,
 }
 
 impl Tokenizer {
@@ -39,7 +43,14 @@ impl Tokenizer {
             pieces.push(piece.to_vec());
             at += length;
         }
-        if pieces.is_empty() { Err(TokenizerError::Empty) } else { Ok(Self { pieces }) }
+        if pieces.is_empty() {
+            return Err(TokenizerError::Empty);
+        }
+        let mut ids = BTreeMap::new();
+        for (id, piece) in pieces.iter().enumerate() {
+            ids.entry(piece.clone()).or_insert(id as u32);
+        }
+        Ok(Self { pieces, ids })
     }
 
     /// Number of tokens.
@@ -50,6 +61,29 @@ impl Tokenizer {
     /// Never true: [`Tokenizer::parse`] refuses an empty vocabulary.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()
+    }
+
+    /// Tokens of words separated by spaces, each word with its mark in front: byte pair encoding, where the pair whose
+    /// joint piece has the lowest identifier is joined first (identifiers are in the order the pairs were learnt).
+    /// `None` if a character is not in the vocabulary.
+    pub fn encode(&self, text: &str) -> Option<Vec<u32>> {
+        let mut tokens = Vec::new();
+        for word in text.split_whitespace() {
+            let marked = format!("\u{2581}{word}");
+            let mut parts: Vec<u32> =
+                marked.chars().map(|c| self.ids.get(c.to_string().as_bytes()).copied()).collect::<Option<_>>()?;
+            loop {
+                let joint = |pair: &[u32]| {
+                    let piece = [self.pieces[pair[0] as usize].as_slice(), &self.pieces[pair[1] as usize]].concat();
+                    self.ids.get(&piece).copied()
+                };
+                let best = parts.windows(2).enumerate().filter_map(|(i, pair)| Some((joint(pair)?, i))).min();
+                let Some((id, at)) = best else { break };
+                parts.splice(at..at + 2, [id]);
+            }
+            tokens.extend(parts);
+        }
+        Some(tokens)
     }
 
     /// Text of a token sequence. The unknown token, the start and end of text, control tokens `<<...>>` and identifiers
@@ -89,6 +123,21 @@ mod tests {
         assert_eq!(t.len(), 9);
         assert_eq!(t.decode(&[1, 3, 4, 5, 6, 7, 2, 99_999]), "hey omni,");
         assert_eq!(t.decode(&[8]).len(), 200);
+    }
+
+    #[test]
+    fn words_are_encoded_by_joining_the_earliest_learnt_pairs() {
+        let mut bytes = Vec::new();
+        // "ab" is learnt before "bc": "abc" is ab + c.
+        for piece in ["<unk>", "<s>", "</s>", "a", "b", "c", "\u{2581}", "ab", "bc", "\u{2581}ab"] {
+            bytes.push(piece.len() as u8);
+            bytes.extend(piece.as_bytes());
+        }
+        let t = Tokenizer::parse(&bytes).unwrap();
+        assert_eq!(t.encode("abc"), Some(vec![9, 5]));
+        assert_eq!(t.encode("bc a"), Some(vec![6, 8, 6, 3]));
+        assert_eq!(t.encode("xyz"), None);
+        assert_eq!(t.encode(""), Some(vec![]));
     }
 
     #[test]

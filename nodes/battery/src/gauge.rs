@@ -1,7 +1,7 @@
 //! The fuel gauge.
 //!
-//! Charge is counted in ampere-hours (the coulomb counter), its start and its slow correction come from the open-circuit
-//! voltage of a lithium-ion pack. Both are joined as a scalar Kalman filter on the state of charge: the counter predicts
+//! Charge is counted from the current (the coulomb counter), each coulomb weighed with the open-circuit voltage it leaves
+//! the cells at, because the capacity is given in Wh. Its start and its slow correction come from that voltage's curve. Both are joined as a scalar Kalman filter on the state of charge: the counter predicts
 //! with a variance that grows with the charge moved, the voltage corrects where its curve is steep enough to tell anything.
 
 /// A piecewise linear open-circuit voltage curve of the pack: (state of charge 0..1, volt), both rising.
@@ -36,13 +36,10 @@ impl OcvTable {
         Ok(Self(points))
     }
 
-    /// Typical 4-cell lithium-ion pack, 14.4 V nominal (3.6 V per cell), 12.0 V empty, 16.8 V full.
+    /// The pack of sim/worlds/omni.sdf: 4 lithium-ion cells, 14.4 V nominal, 12.0 V empty, 16.6 V full.
     #[must_use]
     pub fn lithium_ion_4s_flat() -> Vec<f64> {
-        vec![
-            0.00, 12.00, 0.05, 13.20, 0.10, 13.60, 0.20, 13.92, 0.30, 14.16, 0.40, 14.36, 0.50, 14.60, 0.60, 14.88, 0.70,
-            15.24, 0.80, 15.64, 0.90, 16.12, 1.00, 16.80,
-        ]
+        vec![0.0, 12.0, 0.05, 12.9, 0.1, 13.4, 0.2, 13.9, 0.4, 14.4, 0.6, 14.8, 0.8, 15.5, 0.9, 16.0, 1.0, 16.6]
     }
 
     /// State of charge 0..1 at a voltage, clamped at the ends, and the slope in 1/V there.
@@ -87,10 +84,10 @@ impl Default for GaugeSettings {
         Self {
             capacity_wh: 26.0,
             nominal_v: 14.4,
-            resistance_ohm: 0.12,
+            resistance_ohm: 0.08,
             voltage_sigma_v: 0.15,
             current_sigma: 0.02,
-            rest_current_a: 0.6,
+            rest_current_a: 1.2,
         }
     }
 }
@@ -159,7 +156,8 @@ impl FuelGauge {
         let soc = match (self.soc, self.last) {
             (Some(soc), Some((last_a, last_s))) => {
                 let dt_h = ((time_s - last_s) / 3600.0).max(0.0);
-                let moved = 0.5 * (last_a + current_a) * dt_h / capacity_ah;
+                let open_v = volt - current_a * s.resistance_ohm;
+                let moved = 0.5 * (last_a + current_a) * open_v * dt_h / s.capacity_wh;
                 self.variance += (s.current_sigma * moved).powi(2) + 1e-12 * dt_h;
                 let mut soc = (soc + moved).clamp(0.0, 1.0);
                 // Model errors of the curve do not average out between readings: they are weighed as one reading per
@@ -249,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn one_hour_at_one_ampere_moves_one_ampere_hour() {
+    fn one_hour_at_one_ampere_moves_the_watt_hours_of_its_voltage() {
         let s = GaugeSettings { rest_current_a: 0.0, ..GaugeSettings::default() };
         let mut gauge = FuelGauge::new(s, table());
         let start = gauge.update(16.0, -1.0, 0.0).unwrap();
@@ -257,7 +255,7 @@ mod tests {
         for i in 1..=3600 {
             end = gauge.update(14.5, -1.0, f64::from(i)).unwrap();
         }
-        assert!((start.charge_ah - end.charge_ah - 1.0).abs() < 1e-6);
+        assert!((start.energy_wh - end.energy_wh - (14.5 + s.resistance_ohm)).abs() < 1e-6);
         assert!(end.sigma > 0.0);
     }
 

@@ -1,1 +1,12 @@
-//! omnimind-camera
+//! The camera: frames of a simulator or driver (`device/camera/*`), of a folder of pictures, of a video file or of a V4L2
+//! device, checked and published as `camera/image_raw`, `camera/depth/image_raw` and `camera/camera_info`.
+
+pub mod check;
+pub mod folder;
+pub mod frame;
+mod node;
+pub mod video;
+#[cfg(feature = "v4l2")]
+mod v4l2;
+
+pub use node::Camera;

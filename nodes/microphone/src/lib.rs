@@ -1,1 +1,10 @@
-//! omnimind-microphone
+//! The microphone driver: takes raw sound from the simulator or a device, a WAV file or a sound card, checks and cleans it,
+//! and publishes it as `microphone/audio`.
+
+#[cfg(feature = "alsa")]
+mod card;
+pub mod condition;
+mod node;
+pub mod playback;
+
+pub use node::Microphone;

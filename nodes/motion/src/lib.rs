@@ -12,6 +12,11 @@ pub mod drive;
 pub mod line;
 pub mod localisation;
 pub mod pilot;
+pub mod node;
 pub mod senses;
 
+pub use node::Motion;
 pub use pilot::Pilot;
+
+/// Period of the control loop, s.
+pub const PERIOD_S: f64 = 0.05;

@@ -77,9 +77,9 @@ mod tests {
 
     fn edge_points(distance: f64, bearing: f64) -> Vec<DVec2> {
         let normal = DVec2::from_angle(bearing);
-        (-30..=30)
+        (-30..=30i32)
             .map(|i| {
-                let ripple = 0.008 * f64::from(i * 7 % 5 - 2) / 2.0;
+                let ripple = 0.008 * f64::from((i * 7).rem_euclid(5) - 2) / 2.0;
                 normal * (distance + ripple) + normal.perp() * (f64::from(i) * 0.012)
             })
             .collect()

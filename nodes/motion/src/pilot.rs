@@ -120,7 +120,7 @@ impl Pilot {
 
     /// One tick of the control loop.
     pub fn tick(&mut self, senses: Senses) -> Output {
-        let dt = self.last_s.map_or(0.05, |last| (senses.now_s - last).clamp(0.0, 0.5));
+        let dt = self.last_s.map_or(crate::PERIOD_S, |last| (senses.now_s - last).clamp(0.0, 0.5));
         self.last_s = Some(senses.now_s);
         self.body.senses = senses;
         self.perceive();

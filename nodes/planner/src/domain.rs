@@ -148,6 +148,8 @@ pub struct Problem<'a> {
     pub reserve_wh: f64,
     /// Plans must begin with charging.
     pub charge_first: bool,
+    /// Subtracted from the cost of every plan, s: see [`Problem::weigh_sources`].
+    pub offset_s: f64,
 }
 
 /// An action taken in a state.
@@ -166,6 +168,39 @@ pub struct Transition {
 }
 
 impl Problem<'_> {
+    /// Makes the cost of looking at a source first the expected cost of the whole task. A plan shows the branch in which
+    /// the object is found at once, and what follows from there differs from source to source; what follows on average
+    /// does not depend on the order of looking. So each source is charged the difference to the dearest one, and the
+    /// difference of the dearest to the average is taken off every plan.
+    pub fn weigh_sources(&mut self) {
+        if self.target != Target::Deliver || self.start.holding || self.sources.is_empty() {
+            return;
+        }
+        let after: Vec<f64> = self
+            .sources
+            .iter()
+            .map(|s| {
+                let way = |d: &(usize, f64)| {
+                    let drive = if d.0 == s.place { 0.0 } else { self.distances.get(s.place, d.0) / self.timing.speed + self.timing.turn_s };
+                    drive + d.1
+                };
+                self.destinations.iter().map(way).fold(f64::INFINITY, f64::min)
+            })
+            .map(|s| if s.is_finite() { s } else { 0.0 })
+            .collect();
+        let dearest = after.iter().copied().fold(0.0, f64::max);
+        let total: f64 = self.sources.iter().map(|s| s.probability).sum();
+        let mean = if total > 0.0 {
+            self.sources.iter().zip(&after).map(|(s, a)| s.probability * a).sum::<f64>() / total
+        } else {
+            dearest
+        };
+        for (source, after) in self.sources.iter_mut().zip(after) {
+            source.miss_penalty_s += dearest - after;
+        }
+        self.offset_s = dearest - mean;
+    }
+
     /// Whether a state is an end.
     #[must_use]
     pub fn reached(&self, state: &State) -> bool {

@@ -107,7 +107,7 @@ pub fn plan(problem: &Problem<'_>) -> Result<Plan, PlanError> {
     while let Some(Open { visit: at, .. }) = open.pop() {
         let here = visits[at];
         if problem.reached(&here.state) {
-            return Ok(trace(&visits, at, expanded));
+            return Ok(trace(&visits, at, expanded, problem.offset_s));
         }
         let known = seen.entry(here.state).or_default();
         if known.iter().any(|(cost, charge)| *cost <= here.cost && *charge >= here.charge_wh) {
@@ -148,7 +148,7 @@ pub fn plan(problem: &Problem<'_>) -> Result<Plan, PlanError> {
     if shortage.is_finite() { Err(PlanError::Energy { short_wh: shortage }) } else { Err(PlanError::Impossible) }
 }
 
-fn trace(visits: &[Visit], end: usize, expanded: usize) -> Plan {
+fn trace(visits: &[Visit], end: usize, expanded: usize, offset_s: f64) -> Plan {
     let mut steps = Vec::new();
     let mut at = Some(end);
     while let Some(i) = at {
@@ -162,7 +162,7 @@ fn trace(visits: &[Visit], end: usize, expanded: usize) -> Plan {
     Plan {
         duration_s: steps.iter().map(|s| s.duration_s).sum(),
         steps,
-        cost_s: visits[end].cost,
+        cost_s: (visits[end].cost - offset_s).max(0.0),
         energy: Energy { wh, sigma_wh },
         expanded,
     }
@@ -208,6 +208,7 @@ mod tests {
             full_wh: 20.0,
             reserve_wh: 1.0,
             charge_first: false,
+            offset_s: 0.0,
         }
     }
 

@@ -7,3 +7,6 @@ pub mod frames;
 pub mod gyro;
 pub mod joints;
 pub mod odometry;
+mod node;
+
+pub use node::Proprioception;

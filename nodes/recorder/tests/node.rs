@@ -1,14 +1,35 @@
 //! The recorder as a node of a graph.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use graph::testing::Bench;
-use graph::{Level, SetupError};
+use graph::{Context, HandlerResult, Level, Node, Qos, Setup, SetupError};
 use msgs::omnimind_msgs::srv::{Record, RecordRequest};
 use msgs::sensor_msgs::msg::{CompressedImage, Image};
 use msgs::{Message, std_msgs::msg::String as Text};
 use omnimind_recorder::Recorder;
+
+/// Somebody who listens: a tap sees a topic of this process only if it has an end here.
+struct Listener;
+
+impl Node for Listener {
+    const NAME: &'static str = "listener";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.subscribe("chatter", Qos::reliable(10), |_: &mut Self, _: &mut Context, _: Arc<Text>| -> HandlerResult { Ok(()) })?;
+        for topic in ["camera/image_raw", "device/camera/image"] {
+            s.subscribe(topic, Qos::sensor_data(), |_: &mut Self, _: &mut Context, _: Arc<Image>| -> HandlerResult { Ok(()) })?;
+        }
+        Ok(Self)
+    }
+}
+
+fn bench() -> Bench {
+    let mut bench = Bench::new();
+    bench.add::<Listener>(&[]).unwrap();
+    bench
+}
 
 fn image() -> Image {
     Image { width: 8, height: 4, encoding: "rgb8".into(), step: 24, data: (0..96).collect(), ..Image::default() }
@@ -30,7 +51,7 @@ fn read(path: &Path) -> Vec<(String, String, u64, Vec<u8>)> {
 fn everything_is_recorded_and_images_are_thinned_out() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run/recording.mcap");
-    let mut bench = Bench::new();
+    let mut bench = bench();
     bench.add::<Recorder>(&[("path", path.to_str().unwrap().into())]).unwrap();
     for i in 0..20 {
         bench.publish("camera/image_raw", image());
@@ -62,7 +83,7 @@ fn the_same_run_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let run = |name: &str| {
         let path = dir.path().join(name);
-        let mut bench = Bench::new();
+        let mut bench = bench();
         // What the graph measures about itself is wall time.
         let exclude = vec!["/graph/statistics".to_owned()];
         bench.add::<Recorder>(&[("path", path.to_str().unwrap().into()), ("exclude", exclude.into())]).unwrap();
@@ -80,7 +101,7 @@ fn the_same_run_gives_the_same_bytes() {
 fn recording_is_started_and_stopped_by_service_and_never_overwrites() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.mcap").display().to_string();
-    let mut bench = Bench::new();
+    let mut bench = bench();
     bench.add::<Recorder>(&[]).unwrap();
     let request = || RecordRequest { path: path.clone() };
     assert!(!bench.call::<Record>("recorder/stop", RecordRequest::default()).unwrap().success);
@@ -105,7 +126,7 @@ fn an_unusable_path_is_an_error_at_set_up() {
     let error = bench.add::<Recorder>(&[("path", path.as_str().into())]).unwrap_err();
     assert!(matches!(error, SetupError::Node { .. }), "{error}");
     assert!(error.to_string().contains("cannot make the folder"), "{error}");
-    let mut bench = Bench::new();
+    let mut bench = bench();
     bench.add::<Recorder>(&[]).unwrap();
     let answer = bench.call::<Record>("recorder/start", RecordRequest { path }).unwrap();
     assert!(!answer.success && answer.message.contains("cannot"));
@@ -115,7 +136,7 @@ fn an_unusable_path_is_an_error_at_set_up() {
 fn a_full_recording_ends_with_a_diagnostic_and_is_readable() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.mcap");
-    let mut bench = Bench::new();
+    let mut bench = bench();
     bench.add::<Recorder>(&[("path", path.to_str().unwrap().into()), ("limit_mb", 1_i64.into())]).unwrap();
     for _ in 0..20 {
         bench.publish("chatter", Text { data: "x".repeat(100_000) });
@@ -132,7 +153,7 @@ fn a_full_recording_ends_with_a_diagnostic_and_is_readable() {
 fn a_broken_image_is_reported_and_does_not_end_the_recording() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.mcap");
-    let mut bench = Bench::new();
+    let mut bench = bench();
     bench.add::<Recorder>(&[("path", path.to_str().unwrap().into())]).unwrap();
     bench.publish("camera/image_raw", Image { width: 9000, ..image() });
     bench.run_for(Duration::from_millis(20));

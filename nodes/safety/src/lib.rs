@@ -7,3 +7,6 @@ pub mod bumper;
 pub mod ladder;
 pub mod limits;
 pub mod supervisor;
+pub mod node;
+
+pub use node::Safety;

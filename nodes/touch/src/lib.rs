@@ -3,3 +3,6 @@
 //! [`filter`] holds the algorithm (hysteresis, debounce, plausibility of the normal); the node is a thin coat around it.
 
 pub mod filter;
+mod node;
+
+pub use node::Touch;

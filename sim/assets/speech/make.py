@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Makes the spoken requests of this folder.
 
-    make.py                        speaks every line of recipes.tsv with flite or espeak-ng, writes *.wav and index.yaml
+    make.py                        speaks every line of recipes.tsv with flite (or espeak-ng), writes *.wav and index.yaml
     make.py --candidates DIR       speaks every object x room x voice x pace x sentence into DIR, with DIR/candidates.tsv
     make.py --choose RESULTS.tsv   picks recipes.tsv from what the recogniser understood (see README.md)
 
-Needs the Debian packages flite and espeak-ng, nothing else. The sounds are 16 kHz, mono, 16 bit, at a peak of half
+Needs the Debian package flite (and espeak-ng for a recipe that names it), nothing else. The sounds are 16 kHz, mono, 16 bit, at a peak of half
 of full scale, with 50 ms of silence at both ends.
 """
 import argparse
@@ -27,8 +27,7 @@ SENTENCES = [
     "Please take the {o} to the {r}.",
     "Hey Omni, take the {o} to the {r}, please.",
 ]
-VOICES = [("flite", v, p) for v in ("slt", "rms", "awb", "kal16") for p in (1.0, 1.15, 1.3)]
-VOICES += [("espeak-ng", v, p) for v in ("en-us+f3", "en-gb-x-rp+f4") for p in (1.15, 1.35)]
+VOICES = [("flite", v, p) for v in ("slt", "rms", "awb", "kal16") for p in (1.1, 1.25)]
 PER_REQUEST = 3
 MAX_SECONDS = 4.0
 

@@ -86,7 +86,7 @@ impl Physics {
             sliders.push(slider(&mut engine, robot, name, &mut links)?);
         }
         let handles: Vec<RigidBodyHandle> = links.iter().map(|l| l.1).collect();
-        let robot_mass = handles.iter().map(|h| f64::from(engine.bodies[*h].mass())).sum();
+        let robot_mass = links.iter().filter_map(|l| robot.link(l.0)).map(|l| l.inertial.mass).sum();
         let finger_force = sliders[super::FINGERS[0]].effort;
         Ok(Self {
             dt: world.step_s,

@@ -139,8 +139,8 @@ impl Drive {
             wheel.wander += -wheel.wander * dt / 0.3 + self.noise.gaussian(0.004 * (2.0 * dt / 0.3).sqrt());
             let radius = self.spec.radius * (1.0 + wheel.radius_error + wheel.wander);
             let error = rims[i] / self.spec.radius - wheel.speed;
-            wheel.integral = (wheel.integral + error * dt * 0.5).clamp(-self.spec.max_torque, self.spec.max_torque);
-            wheel.torque = (0.06 * error + wheel.integral).clamp(-self.spec.max_torque, self.spec.max_torque);
+            wheel.integral = (wheel.integral + error * dt * 0.2).clamp(-self.spec.max_torque, self.spec.max_torque);
+            wheel.torque = (0.1 * error + wheel.integral).clamp(-self.spec.max_torque, self.spec.max_torque);
             let slip = wheel.speed * radius - ground.forward[i];
             let limit = FRICTION * load;
             forces[i] = (SLIP_STIFFNESS * slip).clamp(-limit, limit);

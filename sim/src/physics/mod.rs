@@ -194,6 +194,7 @@ impl Physics {
         let tyres = self.drive.step(self.dt, &ground);
         let body = &mut self.engine.bodies[self.base];
         body.reset_forces(false);
+        body.reset_torques(false);
         for (point, force) in
             [(points[0], forward * tyres.left), (points[1], forward * tyres.right), (base.position, left * tyres.lateral)]
         {

@@ -168,9 +168,9 @@ fn every_object_can_be_gripped_lifted_carried_and_put_back() {
         let force = p.wrench().force.z;
         let weight = -(p.objects[index].mass + 0.16) * 9.81;
         assert!((force - weight).abs() < 0.15, "{name}: {force} N at the wrist, weight {weight} N");
-        drive(&mut p, -0.2, 0.0, 1.0);
-        drive(&mut p, 0.2, 0.0, 1.0);
-        drive(&mut p, 0.0, 0.0, 0.5);
+        for v in [-0.2, 0.0, 0.2, 0.0] {
+            drive(&mut p, v, 0.0, 1.0);
+        }
         assert_eq!(p.held(), Some(index), "{name} lost on the way");
         p.command_arm(&ArmCommand { lift: Some(lift + 0.002), ..ArmCommand::default() });
         run(&mut p, 2.0);

@@ -163,7 +163,8 @@ fn cupboard(m: &mut Mesh, s: Vec3, tint: Material) {
     let body = m.material(tint.clone().glossy(0.1, 20.0));
     let gap = m.material(Material { colour: tint.colour * 0.35, ..tint });
     let steel = m.material(Material::matt(0.7, 0.7, 0.72).glossy(0.7, 60.0));
-    m.cuboid(v(-0.01, 0.0, 0.0), v(s.x - 0.02, s.y, s.z), gap);
+    // Slightly smaller than the top and the doors, so that no two faces lie in one plane.
+    m.cuboid(v(-0.01, 0.0, -0.01), v(s.x - 0.024, s.y - 0.004, s.z - 0.02), gap);
     let n = ((s.y / 0.6).round() as usize).max(1);
     let w = s.y / n as f32;
     for k in 0..n {
@@ -171,7 +172,7 @@ fn cupboard(m: &mut Mesh, s: Vec3, tint: Material) {
         m.cuboid(v(s.x * 0.5 - 0.01, y, 0.0), v(0.02, w - 0.008, s.z - 0.02), body);
         m.cuboid(v(s.x * 0.5 + 0.008, y + w * 0.38, s.z * 0.2), v(0.012, 0.012, (s.z * 0.3).min(0.16)), steel);
     }
-    m.cuboid(v(0.0, 0.0, s.z * 0.5 - 0.01), v(s.x, s.y, 0.02), body);
+    m.cuboid(v(0.0, 0.0, s.z * 0.5 - 0.01), v(s.x + 0.004, s.y, 0.02), body);
 }
 
 fn door(m: &mut Mesh, s: Vec3, t: &mut Textures) {

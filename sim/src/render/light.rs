@@ -13,10 +13,14 @@ pub struct Lamp {
     pub colour: Vec3,
     /// Distance beyond which it adds nothing, m.
     pub range: f32,
+    /// 1 / range squared.
+    pub inverse_range2: f32,
     origin: Vec2,
     columns: usize,
     rows: usize,
     seen: Vec<f32>,
+    /// True where `seen` is not zero in the cell or one of its neighbours.
+    near: Vec<bool>,
 }
 
 impl Lamp {
@@ -34,13 +38,29 @@ impl Lamp {
                 .any(|w| crosses(position.truncate(), c, *w));
             *s = if blocked { 0.0 } else { 1.0 };
         }
-        Self { position, colour, range, origin, columns: n, rows: n, seen }
+        let near = (0..n * n)
+            .map(|k| {
+                let (x, y) = (k % n, k / n);
+                (y.saturating_sub(1)..=(y + 1).min(n - 1))
+                    .any(|j| (x.saturating_sub(1)..=(x + 1).min(n - 1)).any(|i| seen[j * n + i] > 0.0))
+            })
+            .collect();
+        let inverse_range2 = 1.0 / (range * range);
+        Self { position, colour, range, inverse_range2, origin, columns: n, rows: n, seen, near }
+    }
+
+    /// False where [`Lamp::reaches`] is certainly zero.
+    #[inline]
+    pub fn may_reach(&self, p: Vec2) -> bool {
+        let q = (p - self.origin) * (1.0 / CELL_M);
+        let (x, y) = ((q.x.max(0.0) as usize).min(self.columns - 1), (q.y.max(0.0) as usize).min(self.rows - 1));
+        self.near[y * self.columns + x]
     }
 
     /// Share of the lamp's light that reaches the floor-plan point, 0 to 1, smoothed over one cell.
     #[inline]
     pub fn reaches(&self, p: Vec2) -> f32 {
-        let q = (p - self.origin) / CELL_M - 0.5;
+        let q = (p - self.origin) * (1.0 / CELL_M) - 0.5;
         let (x, y) = (q.x.max(0.0), q.y.max(0.0));
         let (ix, iy) = ((x as usize).min(self.columns - 2), (y as usize).min(self.rows - 2));
         let (fx, fy) = ((x - ix as f32).min(1.0), (y - iy as f32).min(1.0));

@@ -9,18 +9,31 @@ use super::{furniture, objects};
 use crate::scene::{Item, Shape};
 
 /// Looks that only clothe the item's own shape: (name, pattern, repeats per metre, gloss, fuzz).
-/// The item's colour tints the pattern, so a white item shows the pattern's own colours.
+/// The item's colour multiplies the pattern. Most patterns are near white; `planks`, `rug` and `wood` have colours of their
+/// own and want a white item, where `boards`, `weave` and `grain` are the same in grey. Zero repeats: once over the top.
 const SURFACES: &[(&str, &str, f32, f32, f32)] = &[
     ("carpet", "carpet", 1.0, 0.0, 0.2),
+    ("carpet_red", "weave", 0.0, 0.0, 0.2),
     ("cloth", "cloth", 3.0, 0.0, 0.2),
+    ("dark", "", 1.0, 0.5, 0.0),
+    ("fabric_blue", "cloth", 3.0, 0.0, 0.3),
+    ("fabric_grey", "cloth", 3.0, 0.0, 0.3),
     ("glossy", "", 1.0, 0.6, 0.0),
+    ("green", "foliage", 2.0, 0.0, 0.3),
+    ("linen", "cloth", 2.0, 0.0, 0.2),
     ("metal", "", 1.0, 0.9, 0.0),
+    ("oak", "grain", 1.0, 0.1, 0.0),
+    ("parquet", "boards", 0.8, 0.12, 0.0),
     ("planks", "planks", 0.8, 0.12, 0.0),
     ("plaster", "plaster", 0.7, 0.0, 0.0),
     ("plastic", "", 1.0, 0.3, 0.0),
     ("rug", "rug", 0.0, 0.0, 0.2),
+    ("steel", "", 1.0, 0.8, 0.0),
     ("stone", "stone", 1.2, 0.25, 0.0),
+    ("terracotta", "stone", 2.0, 0.05, 0.0),
     ("tiles", "tiles", 0.6, 0.25, 0.0),
+    ("walnut", "grain", 1.0, 0.15, 0.0),
+    ("white", "", 1.0, 0.2, 0.0),
     ("wood", "wood", 1.0, 0.1, 0.0),
 ];
 

@@ -21,26 +21,6 @@ pub fn build(look: &str, size: Vec3, textures: &mut Textures) -> Option<Mesh> {
         "cup" => cup(&mut m, Material::matt(0.93, 0.93, 0.91)),
         "cup_blue" => cup(&mut m, Material::matt(0.20, 0.36, 0.66)),
         "bottle" => wine_bottle(&mut m, textures),
-        "bt_a" => bt(&mut m, textures, [0.10,0.20,0.12], "label", 0.0, 0.0),
-        "bt_b" => bt(&mut m, textures, [0.10,0.20,0.12], "", 0.0, 0.0),
-        "bt_c" => bt(&mut m, textures, [0.25,0.12,0.05], "", 0.0, 0.0),
-        "bt_d" => bt(&mut m, textures, [0.25,0.12,0.05], "label", 0.02, 0.0),
-        "bt_e" => bt(&mut m, textures, [0.18,0.42,0.22], "", 0.02, 0.0),
-        "bt_f" => bt(&mut m, textures, [0.90,0.90,0.90], "", 0.0, 0.01),
-        "bt_g" => bt(&mut m, textures, [0.12,0.05,0.04], "label", 0.0, 0.01),
-        "bt_h" => bt(&mut m, textures, [0.05,0.07,0.05], "label", 0.02, 0.0),
-        "bt_i" => bt(&mut m, textures, [0.10,0.25,0.60], "", 0.0, 0.01),
-        "bt_j" => bt(&mut m, textures, [0.10,0.30,0.14], "label", -0.015, 0.0),
-        "cup_a" => cupv(&mut m, textures, [0.93,0.93,0.91], "", 0.0, 1.0, 0.0),
-        "cup_b" => cupv(&mut m, textures, [0.93,0.93,0.91], "", 0.0, 1.35, 0.0),
-        "cup_c" => cupv(&mut m, textures, [0.93,0.93,0.91], "", 0.25, 1.0, 0.0),
-        "cup_d" => cupv(&mut m, textures, [0.80,0.12,0.10], "", 0.15, 1.2, 0.0),
-        "cup_e" => cupv(&mut m, textures, [0.93,0.93,0.91], "label", 0.0, 1.2, 0.0),
-        "cup_f" => cupv(&mut m, textures, [0.93,0.93,0.91], "", 0.25, 1.0, 1.0),
-        "cup_g" => cupv(&mut m, textures, [0.15,0.15,0.16], "", 0.0, 1.2, 0.0),
-        "cup_h" => cupv(&mut m, textures, [0.93,0.93,0.91], "", 0.3, 0.0, 0.0),
-        "cup_i" => cupv(&mut m, textures, [0.90,0.80,0.20], "", 0.0, 1.2, 0.0),
-        "cup_j" => cupv(&mut m, textures, [0.80,0.10,0.10], "", 0.35, 0.0, 0.0),
         "bottle_water" => water_bottle(&mut m, textures),
         "teddy_bear" => teddy(&mut m, textures),
         "sports_ball" => ball(&mut m, textures, "football", 0.25),
@@ -85,53 +65,24 @@ fn smooth(points: &[(f32, f32)], steps: usize) -> Vec<(f32, f32)> {
 }
 
 fn cup(m: &mut Mesh, glaze: Material) -> Vec3 {
-    let (r, h) = (0.042, 0.1);
-    let outside = m.material(glaze.clone().glossy(0.7, 90.0));
+    // Narrower at the foot: with straight walls the detector hesitates between cup and vase.
+    let (rim, foot, h) = (0.042, 0.0275, 0.085);
+    let outside = m.material(glaze.glossy(0.7, 90.0));
     let inside = m.material(Material::matt(0.88, 0.88, 0.86).glossy(0.4, 60.0));
     let drink = m.material(Material::matt(0.24, 0.13, 0.07).glossy(0.6, 120.0));
-    let wall = [(0.0, 0.0), (r - 0.007, 0.0), (r - 0.002, 0.004), (r, 0.010), (r, h - 0.002), (r - 0.001, h)];
+    let wall = [(0.0, 0.0), (foot - 0.007, 0.0), (foot - 0.002, 0.004), (foot, 0.010), (rim, h - 0.002), (rim - 0.001, h)];
     m.lathe(&centred(&wall, h), 40, outside);
-    let inner = [(r - 0.001, h), (r - 0.003, h), (r - 0.004, h - 0.002), (r - 0.004, h - 0.022)];
+    let inner = [(rim - 0.001, h), (rim - 0.003, h), (rim - 0.004, h - 0.002), (rim - 0.005, h - 0.014)];
     m.lathe(&centred(&inner, h), 40, inside);
-    m.lathe(&centred(&[(r - 0.004, h - 0.022), (0.0, h - 0.022)], h), 40, drink);
+    m.lathe(&centred(&[(rim - 0.005, h - 0.014), (0.0, h - 0.014)], h), 40, drink);
     let path: Vec<(Vec3, f32)> = (0..=14)
         .map(|k| {
             let a = PI * (k as f32 / 14.0 - 0.5);
-            (Vec3::new(r - 0.003 + 0.030 * a.cos(), 0.0, 0.002 + 0.031 * a.sin()), 0.0058)
+            (Vec3::new(0.033 + 0.0235 * a.cos(), 0.0, 0.002 + 0.0225 * a.sin()), 0.0055)
         })
         .collect();
     m.tube(&path, 10, outside);
-    Vec3::new(2.0 * r, 2.0 * r, h)
-}
-
-fn cupv(m: &mut Mesh, t: &mut Textures, c: [f32; 3], label: &str, taper: f32, handle: f32, saucer: f32) -> Vec3 {
-    let (r, h) = (0.042, 0.085);
-    let outside = m.material(Material::matt(c[0], c[1], c[2]).glossy(0.7, 90.0));
-    let inside = m.material(Material::matt(0.88, 0.88, 0.86).glossy(0.4, 60.0));
-    let drink = m.material(Material::matt(0.24, 0.13, 0.07).glossy(0.6, 120.0));
-    let b = r * (1.0 - taper);
-    let wall = [(0.0, 0.0), (b - 0.007, 0.0), (b - 0.002, 0.004), (b, 0.010), (r, h - 0.002), (r - 0.001, h)];
-    m.lathe(&centred(&wall, h), 40, outside);
-    let inner = [(r - 0.001, h), (r - 0.003, h), (r - 0.004, h - 0.002), (r - 0.005, h - 0.014)];
-    m.lathe(&centred(&inner, h), 40, inside);
-    m.lathe(&centred(&[(r - 0.005, h - 0.014), (0.0, h - 0.014)], h), 40, drink);
-    if handle > 0.0 {
-        let path: Vec<(Vec3, f32)> = (0..=14)
-            .map(|k| {
-                let a = PI * (k as f32 / 14.0 - 0.5);
-                (Vec3::new(r * (1.0 - taper * 0.4) - 0.003 + 0.026 * handle * a.cos(), 0.0, 0.002 + 0.025 * handle * a.sin()), 0.0058)
-            })
-            .collect();
-        m.tube(&path, 10, outside);
-    }
-    if !label.is_empty() {
-        let paper = m.material(Material::matt(1.0, 1.0, 1.0).textured(pattern(t, label), 1.0, 1.0));
-        m.lathe(&centred(&[(r + 0.0003, 0.015), (r + 0.0003, 0.07)], h), 36, paper);
-    }
-    if saucer > 0.0 {
-        m.lathe(&centred(&[(0.0, 0.001), (0.04, 0.001), (0.07, 0.010), (0.071, 0.012), (0.04, 0.004), (0.0, 0.004)], h), 40, outside);
-    }
-    Vec3::new(2.0 * r, 2.0 * r, h)
+    Vec3::new(2.0 * rim, 2.0 * rim, h)
 }
 
 fn wine_bottle(m: &mut Mesh, t: &mut Textures) -> Vec3 {
@@ -145,24 +96,6 @@ fn wine_bottle(m: &mut Mesh, t: &mut Textures) -> Vec3 {
     let cap = [(0.0132, 0.178), (0.0132, 0.212), (0.0142, 0.213), (0.0142, 0.219), (0.0135, h), (0.0, h)];
     m.lathe(&centred(&cap, h), 24, foil);
     m.lathe(&centred(&[(r + 0.0003, 0.035), (r + 0.0003, 0.105)], h), 36, paper);
-    Vec3::new(2.0 * r, 2.0 * r, h)
-}
-
-fn bt(m: &mut Mesh, t: &mut Textures, c: [f32; 3], label: &str, longer: f32, wide: f32) -> Vec3 {
-    let (r, h) = (0.035, 0.22);
-    let glass = m.material(Material::matt(c[0], c[1], c[2]).glossy(1.0, 160.0));
-    let foil = m.material(Material::matt(0.45, 0.08, 0.10).glossy(0.4, 40.0));
-    let paper = m.material(Material::matt(1.0, 1.0, 1.0).textured(pattern(t, "label"), 1.0, 1.0));
-    let z = 0.125 - longer;
-    let w = 0.0125 + wide;
-    let mut body = vec![(0.0, 0.0), (r - 0.004, 0.0), (r, 0.004), (r, z)];
-    body.extend(smooth(&[(r, z), (r * 0.93, z + 0.015), (r * 0.55_f32.max(w * 1.1 / r), z + 0.033), (w + 0.001, z + 0.045), (w, 0.190)], 4));
-    m.lathe(&centred(&body, h), 36, glass);
-    let cap = [(w + 0.0007, 0.190), (w + 0.0007, 0.212), (w + 0.0017, 0.213), (w + 0.0017, 0.219), (w + 0.001, h), (0.0, h)];
-    m.lathe(&centred(&cap, h), 24, foil);
-    if !label.is_empty() {
-        m.lathe(&centred(&[(r + 0.0003, 0.035), (r + 0.0003, 0.095 - longer)], h), 36, paper);
-    }
     Vec3::new(2.0 * r, 2.0 * r, h)
 }
 

@@ -17,10 +17,25 @@ fn scale(c: Rgb, k: f32) -> Rgb {
     c.map(|v| v * k)
 }
 
+/// The pattern without its own hue, brightened so that it is near white on the whole.
+fn luminance(c: Rgb, gain: f32) -> Rgb {
+    grey((0.3 * c[0] + 0.55 * c[1] + 0.15 * c[2]) * gain)
+}
+
+fn foliage(u: f32, v: f32) -> Rgb {
+    let clump = fractal(u, v, (10, 10), 4, 103);
+    let bright = cell((u * 40.0) as i32, (v * 40.0) as i32, 107);
+    scale([0.85, 1.0, 0.8], (0.35 + 0.75 * clump) * (0.7 + 0.4 * bright))
+}
+
 /// Texture of that pattern, made on first use. Unknown names give plain white.
 pub fn pattern(textures: &mut Textures, name: &str) -> TextureId {
     textures.named(name, || match name {
         "wood" => Texture::from_fn(256, |u, v| grain(u, v, 7)),
+        "grain" => Texture::from_fn(256, |u, v| luminance(grain(u, v, 7), 1.30)),
+        "boards" => Texture::from_fn(512, |u, v| luminance(planks(u, v), 1.60)),
+        "weave" => Texture::from_fn(256, |u, v| luminance(rug(u, v), 1.55)),
+        "foliage" => Texture::from_fn(256, foliage),
         "planks" => Texture::from_fn(512, planks),
         "tiles" => Texture::from_fn(256, tiles),
         "plaster" => Texture::from_fn(256, |u, v| grey(0.96 + 0.04 * fractal(u, v, (16, 16), 4, 3))),

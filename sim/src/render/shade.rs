@@ -52,6 +52,19 @@ fn surroundings(r: Vec3) -> f32 {
     ceiling + window
 }
 
+/// `cos` to the power of two nearest below `exponent`: a highlight without a call to the mathematics library.
+#[inline]
+fn highlight_power(cos: f32, exponent: f32) -> f32 {
+    if cos < 0.5 {
+        return 0.0;
+    }
+    let mut p = cos;
+    for _ in 0..(exponent.max(1.0).to_bits() >> 23).saturating_sub(127) {
+        p *= p;
+    }
+    p
+}
+
 impl Lighting {
     /// Linear radiance that leaves the surface towards the camera.
     #[inline]
@@ -67,28 +80,28 @@ impl Lighting {
         let shiny = m.gloss > 0.0;
         if shiny && lit > 0.0 {
             let half = (self.to_key + s.view).normalize_or(n);
-            highlight += self.key * (lit * n.dot(half).max(0.0).powf(m.shininess));
+            highlight += self.key * (lit * highlight_power(n.dot(half), m.shininess));
         }
         let probe = s.position + n * 0.12;
         for lamp in &self.lamps {
             let to = lamp.position - s.position;
             let d2 = to.length_squared();
-            if d2 > lamp.range * lamp.range {
+            // Cheapest tests first: most lamps are in other rooms.
+            if d2 > lamp.range * lamp.range || !lamp.may_reach(probe.truncate()) {
                 continue;
             }
-            let dir = to / d2.sqrt().max(1e-3);
-            let cos = n.dot(dir);
+            let dir = to * (1.0 / d2.sqrt().max(1e-3));
             // A wide lamp also reaches a little round the edge.
-            let wrapped = ((cos + 0.15) / 1.15).max(0.0);
+            let wrapped = ((n.dot(dir) + 0.15) * (1.0 / 1.15)).max(0.0);
             if wrapped <= 0.0 {
                 continue;
             }
-            let fade = (1.0 - d2 / (lamp.range * lamp.range)).max(0.0);
+            let fade = (1.0 - d2 * lamp.inverse_range2).max(0.0);
             let power = lamp.colour * (fade * fade * 3.0 / (1.5 + d2) * lamp.reaches(probe.truncate()));
             diffuse += power * (wrapped * (0.35 + 0.65 * s.open));
             if shiny {
                 let half = (dir + s.view).normalize_or(n);
-                highlight += power * n.dot(half).max(0.0).powf(m.shininess);
+                highlight += power * highlight_power(n.dot(half), m.shininess);
             }
         }
         let mut out = s.albedo * diffuse;

@@ -4,6 +4,8 @@ pub mod battery;
 pub mod imu;
 pub mod joints;
 pub mod lidar;
+pub mod microphone;
+pub mod sound;
 pub mod touch;
 
 use glam::DVec3;

@@ -95,7 +95,7 @@ impl Dock {
             State::Creep { until_s } => {
                 let place = body.pose().relative_to(&dock);
                 if body.senses.stopped.is_some() {
-                    *until_s += 0.05;
+                    *until_s += crate::PERIOD_S;
                 }
                 if body.senses.touch.front() || place.x >= config.dock_overshoot {
                     self.state = State::Wait { until_s: now + config.dock_wait };

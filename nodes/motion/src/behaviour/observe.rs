@@ -55,7 +55,12 @@ impl Observe {
                 return Step::Running;
             }
             self.pause_until_s = None;
+            // Small errors of many steps must not add up.
+            let left = self.turns.get(self.at).map_or(0.0, Turn::left);
             self.at += 1;
+            if let Some(next) = self.turns.get_mut(self.at) {
+                *next = next.clone().plus(left);
+            }
         }
         let Some(turn) = self.turns.get_mut(self.at) else { return Step::Done };
         match turn.step(body) {

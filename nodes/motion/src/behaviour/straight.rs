@@ -80,7 +80,7 @@ impl Straight {
             }
         };
         if body.senses.stopped.is_some() {
-            self.deadline_s += 0.05;
+            self.deadline_s += crate::PERIOD_S;
         }
         let local = from.inverse_transform(odom.position());
         self.done = local.x;
@@ -153,7 +153,7 @@ impl Settle {
     pub fn step(&mut self, body: &mut Body) -> Step {
         let deadline = *self.deadline_s.get_or_insert(body.now() + 40.0);
         if body.senses.stopped.is_some() {
-            self.deadline_s = Some(deadline + 0.05);
+            self.deadline_s = Some(deadline + crate::PERIOD_S);
         }
         let pose = body.pose();
         let to_goal = self.goal - pose.position();

@@ -48,7 +48,7 @@ impl Turn {
         let deadline = *self.deadline_s.get_or_insert(body.now() + 8.0 + 4.0 * self.left.abs() / body.config.max_turn);
         if body.senses.stopped.is_some() {
             // Time that safety takes does not count.
-            self.deadline_s = Some(deadline + 0.05);
+            self.deadline_s = Some(deadline + crate::PERIOD_S);
         }
         if self.left.abs() <= self.tolerance && body.senses.turn_rate.abs() < 0.04 {
             return Step::Done;
@@ -58,6 +58,19 @@ impl Turn {
         }
         body.drive = Drive { linear: 0.0, angular: if self.left.abs() <= 0.5 * self.tolerance { 0.0 } else { turn_rate(self.left, &body.config) } };
         Step::Running
+    }
+
+    /// What is left to turn, rad.
+    pub fn left(&self) -> f64 {
+        self.left
+    }
+
+    /// The same turn, longer by an angle (rad): what an earlier one left over. A turn to a heading stays as it is.
+    pub fn plus(mut self, angle: f64) -> Self {
+        if matches!(self.goal, Goal::By) {
+            (self.whole, self.left) = (self.whole + angle, self.left + angle);
+        }
+        self
     }
 
     /// 0..1

@@ -1,0 +1,277 @@
+//! The command line's words.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// OmniMind: sensors to understanding to safe, energy-aware action.
+#[derive(Debug, Parser)]
+#[command(name = "omnimind", version, about, long_about = None)]
+pub struct Cli {
+    /// What to do; nothing: the demo.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the demo: a simulated robot that is told to bring something, and does
+    Demo(DemoArgs),
+    /// Run a launch file
+    Launch(LaunchArgs),
+    /// Run one node
+    Run(RunArgs),
+    /// Nodes of the running graph
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Topics of the running graph
+    #[command(subcommand)]
+    Topic(TopicCommand),
+    /// Parameters of running nodes
+    #[command(subcommand)]
+    Param(ParamCommand),
+    /// Services of the running graph
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// The running graph: nodes, edges, rates, and what does not fit together
+    Graph {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give the running robot a goal in words
+    Goal {
+        /// For example: bring the cup to the kitchen
+        words: Vec<String>,
+    },
+    /// Where the running robot believes to be, on the map
+    Map,
+    /// Check this machine: files, models, processors, network
+    Doctor,
+    /// Measure this machine
+    Bench {
+        /// Seconds per measurement
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Networks: which there are, and their files
+    #[command(subcommand)]
+    Models(ModelsCommand),
+}
+
+/// `omnimind demo`
+#[derive(Debug, Args, Clone)]
+pub struct DemoArgs {
+    /// Seed of the scenario and of every noise
+    #[arg(long)]
+    pub seed: Option<i64>,
+    /// No full-screen view
+    #[arg(long)]
+    pub headless: bool,
+    /// Simulated seconds per second; 0: as fast as possible
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// The result as JSON in the last line of standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Show it live in a Rerun viewer that runs on this machine
+    #[arg(long)]
+    pub rerun: bool,
+    /// Folder for recordings
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Another launch file
+    #[arg(long, default_value = "demo.yaml")]
+    pub launch: String,
+    /// End after so many simulated seconds
+    #[arg(long)]
+    pub duration: Option<f64>,
+    /// Stay out of the ROS 2 network
+    #[arg(long)]
+    pub no_wire: bool,
+    /// Further arguments of the launch file, name:=value
+    pub arguments: Vec<String>,
+}
+
+/// `omnimind launch`
+#[derive(Debug, Args)]
+pub struct LaunchArgs {
+    /// The launch file, or the name of one that comes with OmniMind
+    pub file: String,
+    /// Its arguments, name:=value
+    pub arguments: Vec<String>,
+    /// No full-screen view
+    #[arg(long)]
+    pub headless: bool,
+    /// The result as JSON in the last line of standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Folder for recordings
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// End after so many seconds of graph time
+    #[arg(long)]
+    pub duration: Option<f64>,
+    /// Stay out of the ROS 2 network
+    #[arg(long)]
+    pub no_wire: bool,
+    /// Only check the file and show what it would start
+    #[arg(long)]
+    pub check: bool,
+    /// Only the nodes of this process group (used for child processes)
+    #[arg(long, hide = true)]
+    pub process: Option<String>,
+}
+
+/// `omnimind run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Node type
+    pub node: String,
+    /// For vision: a picture or a folder of pictures to analyse instead of listening to a camera
+    #[arg(long)]
+    pub source: Option<PathBuf>,
+    /// Folder for results
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Stay out of the ROS 2 network
+    #[arg(long)]
+    pub no_wire: bool,
+    /// End after so many seconds
+    #[arg(long)]
+    pub duration: Option<f64>,
+    /// As `ros2 run` gives them: --ros-args -r from:=to -p name:=value --params-file F
+    #[arg(last = false, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub ros_args: Vec<String>,
+}
+
+/// `omnimind node`
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Names of running nodes
+    List,
+    /// What a running node publishes, hears and serves
+    Info {
+        /// Its name
+        name: String,
+    },
+    /// Node types of this program
+    Types,
+}
+
+/// `omnimind topic`
+#[derive(Debug, Subcommand)]
+pub enum TopicCommand {
+    /// Names of topics
+    List {
+        /// With types and numbers of publishers and subscriptions
+        #[arg(short = 't', long)]
+        types: bool,
+    },
+    /// Print messages as they come
+    Echo {
+        /// The topic
+        topic: String,
+        /// End after the first
+        #[arg(long)]
+        once: bool,
+        /// As JSON, a line each
+        #[arg(long)]
+        json: bool,
+        /// Print this many elements of long lists
+        #[arg(long, default_value_t = 16)]
+        elements: usize,
+        /// Give up when nothing comes for so many seconds
+        #[arg(long, default_value_t = 10.0)]
+        timeout: f64,
+    },
+    /// Measure how often messages come
+    Hz {
+        /// The topic
+        topic: String,
+        /// Seconds to measure
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+    },
+    /// Publish messages
+    Pub {
+        /// The topic
+        topic: String,
+        /// The type, e.g. std_msgs/msg/String
+        message_type: String,
+        /// The message as YAML, e.g. '{data: hello}'
+        #[arg(default_value = "")]
+        value: String,
+        /// Only one
+        #[arg(short = '1', long)]
+        once: bool,
+        /// Messages per second
+        #[arg(short, long, default_value_t = 1.0)]
+        rate: f64,
+    },
+}
+
+/// `omnimind param`
+#[derive(Debug, Subcommand)]
+pub enum ParamCommand {
+    /// A node's parameters with values and descriptions
+    List {
+        /// The node
+        node: String,
+    },
+    /// One value
+    Get {
+        /// The node
+        node: String,
+        /// The parameter
+        name: String,
+    },
+    /// Change a value
+    Set {
+        /// The node
+        node: String,
+        /// The parameter
+        name: String,
+        /// The new value, as YAML
+        value: String,
+    },
+}
+
+/// `omnimind service`
+#[derive(Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Names of services
+    List,
+    /// Call one
+    Call {
+        /// The service
+        service: String,
+        /// Its type; nothing: as it is served
+        #[arg(long = "type")]
+        service_type: Option<String>,
+        /// The request as YAML
+        #[arg(default_value = "")]
+        request: String,
+    },
+}
+
+/// `omnimind models`
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Networks of the catalogue, and whether their files are here
+    List,
+    /// Get what is missing
+    Fetch {
+        /// Names; none: all
+        names: Vec<String>,
+    },
+    /// Check the files against their checksums
+    Verify {
+        /// Names; none: all
+        names: Vec<String>,
+    },
+}

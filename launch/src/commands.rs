@@ -1,0 +1,46 @@
+//! What each command does. Results go to standard output; a command that fails returns one sentence.
+
+mod bench;
+mod doctor;
+mod inspect;
+mod models;
+mod photos;
+mod start;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command, DemoArgs};
+
+/// Runs a command line. The exit code is 0 when the command (or the mission) succeeded, 1 when it did not.
+///
+/// # Errors
+/// One sentence for the user.
+pub fn execute(cli: Cli) -> Result<ExitCode, anyhow::Error> {
+    match cli.command {
+        None => start::demo(&DemoArgs {
+            seed: None,
+            headless: false,
+            rate: None,
+            json: false,
+            rerun: false,
+            out: None,
+            launch: "demo.yaml".into(),
+            duration: None,
+            no_wire: false,
+            arguments: Vec::new(),
+        }),
+        Some(Command::Demo(args)) => start::demo(&args),
+        Some(Command::Launch(args)) => start::launch(&args),
+        Some(Command::Run(args)) => start::run_node(&args),
+        Some(Command::Node(command)) => inspect::node(&command),
+        Some(Command::Topic(command)) => inspect::topic(&command),
+        Some(Command::Param(command)) => inspect::param(&command),
+        Some(Command::Service(command)) => inspect::service(&command),
+        Some(Command::Graph { json }) => inspect::graph(json),
+        Some(Command::Goal { words }) => inspect::goal(&words.join(" ")),
+        Some(Command::Map) => inspect::map(),
+        Some(Command::Doctor) => doctor::run(),
+        Some(Command::Bench { seconds, json }) => bench::run(seconds, json),
+        Some(Command::Models(command)) => models::run(&command),
+    }
+}

@@ -1,0 +1,251 @@
+//! `demo`, `launch` and `run`: commands that start a graph.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::cli::{DemoArgs, LaunchArgs, RunArgs};
+use crate::file::{Launch, Mode, Options, Value, load, load_text};
+use crate::run::{Display, RunOptions, run};
+use crate::summary::{Recording, Summary};
+use crate::{registry, ros_args, share};
+
+/// `omnimind demo`: exit code 0 only when the mission was achieved.
+pub fn demo(args: &DemoArgs) -> Result<ExitCode> {
+    let mut words = args.arguments.clone();
+    words.extend(args.seed.map(|seed| format!("seed:={seed}")));
+    words.extend(args.rate.map(|rate| format!("rate:={rate}")));
+    if args.rerun {
+        words.push("rerun_url:=rerun+http://127.0.0.1:9876/proxy".into());
+    }
+    let label = args.seed.map(|seed| format!("seed-{seed}"));
+    let start = Start {
+        file: args.launch.clone(),
+        arguments: words,
+        headless: args.headless,
+        json: args.json,
+        out: args.out.clone(),
+        label,
+        duration_s: args.duration,
+        wire: !args.no_wire,
+        group: None,
+        check: false,
+    };
+    let Some(summary) = start.go()? else { return Ok(ExitCode::SUCCESS) };
+    Ok(if summary.achieved() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// `omnimind launch`: exit code 0 unless a mission failed or a node was given up.
+pub fn launch(args: &LaunchArgs) -> Result<ExitCode> {
+    let start = Start {
+        file: args.file.clone(),
+        arguments: args.arguments.clone(),
+        headless: args.headless,
+        json: args.json,
+        out: args.out.clone(),
+        label: None,
+        duration_s: args.duration,
+        wire: !args.no_wire,
+        group: args.process.clone(),
+        check: args.check,
+    };
+    let Some(summary) = start.go()? else { return Ok(ExitCode::SUCCESS) };
+    let broken = summary.nodes.iter().any(|n| n.state == "failed");
+    Ok(if summary.mission.result == "failed" || broken { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+struct Start {
+    file: String,
+    arguments: Vec<String>,
+    headless: bool,
+    json: bool,
+    out: Option<PathBuf>,
+    label: Option<String>,
+    duration_s: Option<f64>,
+    wire: bool,
+    group: Option<String>,
+    check: bool,
+}
+
+impl Start {
+    fn go(self) -> Result<Option<Summary>> {
+        let path = share::launch_file(&self.file);
+        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("omnimind-runs").join(self.label.clone().unwrap_or_else(timestamp)));
+        let builtin = BTreeMap::from([
+            ("out_dir".to_owned(), Value::Text(out.display().to_string())),
+            ("share_dir".to_owned(), Value::Text(share::dir().map_or_else(|| ".".into(), |d| d.display().to_string()))),
+        ]);
+        let options = Options { arguments: ros_args::launch_arguments(&self.arguments)?, builtin };
+        let launch = load(&path, &registry::catalogue(), &options)?;
+        if self.check {
+            describe(&launch);
+            return Ok(None);
+        }
+        let recording = recording(&launch);
+        let child = self.group.is_some();
+        let display = match (child, self.json, self.headless || !std::io::stdout().is_terminal()) {
+            (true, ..) => Display::Quiet,
+            (_, false, false) => Display::Terminal,
+            _ => Display::Lines,
+        };
+        let summary = run(RunOptions {
+            path,
+            arguments: self.arguments,
+            launch,
+            group: self.group,
+            display,
+            wire: self.wire,
+            duration_s: self.duration_s,
+            recording,
+        })?;
+        if self.json {
+            eprint!("{}", summary.table());
+            println!("{}", summary.json()?);
+        } else if !child {
+            print!("{}", summary.table());
+        }
+        Ok(Some(summary))
+    }
+}
+
+/// The files that the recorder and the viewer of a launch file write.
+fn recording(launch: &Launch) -> Recording {
+    let path_of = |type_: &str| {
+        let node = launch.nodes.iter().find(|n| n.type_ == type_)?;
+        match node.parameters.get("path") {
+            Some(Value::Text(path)) if !path.is_empty() => Some(PathBuf::from(path)),
+            _ => None,
+        }
+    };
+    Recording { mcap: path_of("recorder"), rrd: path_of("viewer") }
+}
+
+fn describe(launch: &Launch) {
+    let mode = match launch.graph.mode {
+        Mode::LockStep => format!("lock-step, {} ms, rate {}", launch.graph.step_ms, launch.graph.rate),
+        Mode::FreeRunning => "free-running".into(),
+    };
+    println!("graph: {mode}");
+    for argument in &launch.arguments {
+        let value = launch.values.get(&argument.info.name).map_or_else(String::new, ToString::to_string);
+        println!("argument {}:={value}  {}", argument.info.name, argument.info.description);
+    }
+    for node in &launch.nodes {
+        let process = node.process.as_ref().map_or_else(String::new, |p| format!("  process {p}"));
+        println!("node {} ({}){process}", node.full_name(), node.type_);
+    }
+}
+
+/// `omnimind run`: one node, or vision over pictures.
+pub fn run_node(args: &RunArgs) -> Result<ExitCode> {
+    let ros = ros_args::parse(&args.ros_args)?;
+    if let Some(unexpected) = ros.rest.first() {
+        bail!("`{unexpected}` is not an argument of `omnimind run`; ROS arguments come after `--ros-args`");
+    }
+    if let Some(source) = &args.source {
+        if args.node != "vision" {
+            bail!("`--source` is for `omnimind run vision`");
+        }
+        return super::photos::run(source, args.out.as_deref());
+    }
+    let text = one_node(&args.node, &ros)?;
+    let launch = load_text(Path::new("omnimind run"), &text, &registry::catalogue(), &Options::default())?;
+    let recording = recording(&launch);
+    let summary = run(RunOptions {
+        path: PathBuf::new(),
+        arguments: Vec::new(),
+        launch,
+        group: None,
+        display: Display::Lines,
+        wire: !args.no_wire,
+        duration_s: args.duration,
+        recording,
+    })?;
+    let failed = summary.nodes.iter().any(|n| n.state == "failed");
+    Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// A launch file for one node; JSON is YAML.
+fn one_node(type_: &str, ros: &ros_args::RosArgs) -> Result<String> {
+    let mut node = serde_json::Map::new();
+    node.insert("type".into(), type_.into());
+    if let Some(name) = &ros.name {
+        node.insert("name".into(), name.clone().into());
+    }
+    if let Some(namespace) = &ros.namespace {
+        node.insert("namespace".into(), namespace.clone().into());
+    }
+    let mut parameters = serde_json::Map::new();
+    for (name, value) in &ros.parameters {
+        if name != "use_sim_time" {
+            parameters.insert(name.clone(), json(value));
+        }
+    }
+    node.insert("parameters".into(), parameters.into());
+    let here = std::env::current_dir().context("the working directory is gone")?;
+    let files: Vec<String> = ros.parameter_files.iter().map(|f| here.join(f).display().to_string()).collect();
+    node.insert("parameter_files".into(), files.into());
+    let remap: serde_json::Map<String, serde_json::Value> = ros.remap.iter().map(|(from, to)| (from.clone(), to.clone().into())).collect();
+    node.insert("remap".into(), remap.into());
+    let file = serde_json::json!({"graph": {"mode": "free-running"}, "nodes": [node]});
+    // A dollar sign is a substitution in launch files.
+    Ok(serde_json::to_string(&file)?.replace('$', "$$"))
+}
+
+fn json(value: &Value) -> serde_json::Value {
+    match value.clone() {
+        Value::Bool(v) => v.into(),
+        Value::Int(v) => v.into(),
+        Value::Float(v) => v.into(),
+        Value::Text(v) => v.into(),
+        Value::Ints(v) => v.into(),
+        Value::Floats(v) => v.into(),
+        Value::Texts(v) => v.into(),
+        Value::Bools(v) => v.into(),
+    }
+}
+
+/// `2026-11-22_14-30-05`, UTC.
+fn timestamp() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02}_{:02}-{:02}-{:02}", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// Year, month and day of a day since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days).
+fn civil(days: u64) -> (u64, u64, u64) {
+    let z = days + 719_468;
+    let era = z / 146_097;
+    let doe = z % 146_097;
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
+    (yoe + era * 400 + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(civil(20_454), (2026, 1, 1));
+    }
+
+    #[test]
+    fn ros_arguments_become_a_launch_file() {
+        let ros = ros_args::RosArgs { name: Some("rec".into()), parameters: BTreeMap::from([("path".to_owned(), Value::Text("a$b".into()))]), ..Default::default() };
+        let text = one_node("recorder", &ros).unwrap();
+        let launch = load_text(Path::new("x"), &text, &registry::catalogue(), &Options::default()).unwrap();
+        assert_eq!(launch.nodes[0].full_name(), "/rec");
+        assert_eq!(launch.nodes[0].parameters["path"], Value::Text("a$b".into()));
+    }
+}

@@ -1,0 +1,192 @@
+//! What the command line knows about a running graph: a node that listens in and keeps the newest of everything that the
+//! terminal view and the summary show.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use graph::{AnyMessage, Context, HandlerResult, Level, LogRecord, LogSink, Node, Setup, SetupError};
+use msgs::MessageType;
+use msgs::diagnostic_msgs::msg::DiagnosticArray;
+use msgs::geometry_msgs::msg::Pose;
+use msgs::omnimind_msgs::msg::{Belief, GoalStatus, GraphStatistics, MissionState, Plan, SimState, Transcript};
+use msgs::sensor_msgs::msg::BatteryState;
+use msgs::vision_msgs::msg::Detection2DArray;
+
+/// The newest state of a graph.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Graph time, s.
+    pub time_s: f64,
+    /// The newest plan.
+    pub plan: Option<Arc<Plan>>,
+    /// The newest word about a goal.
+    pub goal: Option<Arc<GoalStatus>>,
+    /// The simulator's truth, if there is a simulator.
+    pub sim: Option<Arc<SimState>>,
+    /// The judge, if there is a scenario.
+    pub mission: Option<Arc<MissionState>>,
+    /// Everything that was heard, in order.
+    pub transcripts: Vec<Arc<Transcript>>,
+    /// Detections by label.
+    pub detections: BTreeMap<String, u64>,
+    /// The newest battery state.
+    pub battery: Option<Arc<BatteryState>>,
+    /// Energy drawn from the battery, integrated from voltage and current, Wh.
+    pub drawn_wh: f64,
+    /// Where the robot believes to be, in the map.
+    pub pose: Option<Pose>,
+    /// The room it believes to be in.
+    pub room: String,
+    /// The graph's own counts.
+    pub statistics: Option<Arc<GraphStatistics>>,
+    /// What is not well, by name.
+    pub troubles: BTreeMap<String, String>,
+    /// The last log lines.
+    pub log: VecDeque<LogRecord>,
+    /// True when the graph has ended.
+    pub ended: bool,
+    battery_at_s: Option<f64>,
+    first_s: Option<f64>,
+}
+
+const LOG_LINES: usize = 200;
+
+/// A snapshot that the graph writes and a view reads.
+#[derive(Clone, Debug, Default)]
+pub struct Board(Arc<Mutex<Snapshot>>);
+
+impl Board {
+    /// The snapshot, locked. A view that panicked must not end the robot, so a poisoned lock is taken over.
+    pub fn lock(&self) -> MutexGuard<'_, Snapshot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A log sink that keeps the last lines here and hands each on.
+    #[must_use]
+    pub fn log_sink(&self, next: LogSink) -> LogSink {
+        let board = self.clone();
+        Arc::new(move |record| {
+            {
+                let mut snapshot = board.lock();
+                if snapshot.log.len() == LOG_LINES {
+                    snapshot.log.pop_front();
+                }
+                snapshot.log.push_back(record.clone());
+            }
+            next(record);
+        })
+    }
+}
+
+// A node is made by its type, so what it shares with its maker is handed over here, by number.
+static BOARDS: Mutex<BTreeMap<i64, Board>> = Mutex::new(BTreeMap::new());
+
+/// Puts a board where an [`Observer`] with the parameter `board` of the returned number finds it.
+#[must_use]
+pub fn register(board: &Board) -> i64 {
+    let mut boards = BOARDS.lock().unwrap_or_else(PoisonError::into_inner);
+    let id = boards.last_key_value().map_or(1, |(id, _)| id + 1);
+    boards.insert(id, board.clone());
+    id
+}
+
+/// Forgets a board.
+pub fn unregister(id: i64) {
+    BOARDS.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+}
+
+/// Listens to what the view and the summary need.
+pub struct Observer {
+    board: Board,
+}
+
+const TOPICS: [&str; 11] = [
+    "planner/plan",
+    "planner/goal_status",
+    "sim/state",
+    "sim/mission",
+    "speech/transcript",
+    "vision/detections",
+    "battery_state",
+    "amcl_pose",
+    "fusion/belief",
+    "graph/statistics",
+    "diagnostics",
+];
+
+impl Node for Observer {
+    const NAME: &'static str = "observer";
+
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        let id = s.param("board", 0_i64).describe("where it keeps what it hears").read_only().declare()?;
+        let board = BOARDS.lock().unwrap_or_else(PoisonError::into_inner).get(&id.get()).cloned();
+        let board = board.ok_or_else(|| s.failed("it belongs to the command line and cannot be started by a launch file"))?;
+        s.tap(wanted, Self::on_message)?;
+        Ok(Self { board })
+    }
+}
+
+fn wanted(topic: &str, _: &MessageType) -> bool {
+    TOPICS.iter().any(|t| topic.strip_suffix(t).is_some_and(|front| front.ends_with('/')))
+}
+
+impl Observer {
+    fn on_message(&mut self, ctx: &mut Context, message: &AnyMessage) -> HandlerResult {
+        let mut snapshot = self.board.lock();
+        snapshot.time_s = ctx.now().as_secs_f64();
+        let first = snapshot.time_s;
+        snapshot.first_s.get_or_insert(first);
+        snapshot.take(message);
+        Ok(())
+    }
+}
+
+impl Snapshot {
+    /// Graph time of the first message, s.
+    #[must_use]
+    pub fn first_s(&self) -> f64 {
+        self.first_s.unwrap_or(self.time_s)
+    }
+
+    fn take(&mut self, message: &AnyMessage) {
+        if let Some(plan) = message.downcast::<Plan>() {
+            self.plan = Some(plan);
+        } else if let Some(goal) = message.downcast::<GoalStatus>() {
+            self.goal = Some(goal);
+        } else if let Some(sim) = message.downcast::<SimState>() {
+            self.sim = Some(sim);
+        } else if let Some(mission) = message.downcast::<MissionState>() {
+            self.mission = Some(mission);
+        } else if let Some(transcript) = message.downcast::<Transcript>() {
+            self.transcripts.push(transcript);
+        } else if let Some(array) = message.downcast::<Detection2DArray>() {
+            for result in array.detections.iter().filter_map(|d| d.results.first()) {
+                *self.detections.entry(result.hypothesis.class_id.clone()).or_default() += 1;
+            }
+        } else if let Some(battery) = message.downcast::<BatteryState>() {
+            let now = message.stamp.as_secs_f64();
+            if let Some(before) = self.battery_at_s {
+                let power_w = -f64::from(battery.voltage) * f64::from(battery.current);
+                // Charging is not use.
+                self.drawn_wh += power_w.max(0.0) * (now - before).clamp(0.0, 10.0) / 3600.0;
+            }
+            self.battery_at_s = Some(now);
+            self.battery = Some(battery);
+        } else if let Some(belief) = message.downcast::<Belief>() {
+            self.room.clone_from(&belief.robot_room);
+            self.pose = Some(belief.robot_pose.pose.clone());
+        } else if let Some(pose) = message.downcast::<msgs::geometry_msgs::msg::PoseWithCovarianceStamped>() {
+            self.pose = Some(pose.pose.pose.clone());
+        } else if let Some(statistics) = message.downcast::<GraphStatistics>() {
+            self.statistics = Some(statistics);
+        } else if let Some(array) = message.downcast::<DiagnosticArray>() {
+            for status in &array.status {
+                if status.level == Level::Ok.diagnostic() {
+                    self.troubles.remove(&status.name);
+                } else {
+                    self.troubles.insert(status.name.clone(), status.message.clone());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Running a launch file: the graph of this process, its child processes, and the view on it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use graph::transport::Transport;
+use graph::{Graph, GraphConfig, LogSink, NodeSpec as GraphNode, RestartPolicy as GraphRestart, RestartWhen, SetupError, StopFlag};
+
+use crate::file::{At, Launch, Mode, NodeSpec, RestartPolicy};
+use crate::observer::{self, Board};
+use crate::process::{Children, SpawnError};
+use crate::summary::{Recording, Summary};
+use crate::{progress, registry, view};
+
+/// What the user sees while the graph runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Display {
+    /// A full-screen view.
+    Terminal,
+    /// A line per event on standard error.
+    Lines,
+    /// Only warnings and errors.
+    Quiet,
+}
+
+/// How to run.
+pub struct RunOptions {
+    /// The file it came from, for child processes.
+    pub path: PathBuf,
+    /// Its arguments, for child processes.
+    pub arguments: Vec<String>,
+    /// What to run.
+    pub launch: Launch,
+    /// Only the nodes of this process group; `None`: those without a group, and the groups as child processes.
+    pub group: Option<String>,
+    /// What the user sees.
+    pub display: Display,
+    /// Take part in the ROS 2 network.
+    pub wire: bool,
+    /// End after this much graph time, s.
+    pub duration_s: Option<f64>,
+    /// Files that the run writes.
+    pub recording: Recording,
+}
+
+/// Why a launch file cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The graph itself cannot be set up.
+    #[error("{0}")]
+    Graph(SetupError),
+    /// A node cannot be set up.
+    #[error("{at}: {source}")]
+    Node {
+        /// Where it stands in the launch file.
+        at: At,
+        /// Why.
+        source: SetupError,
+    },
+    /// A value of a type that no parameter has.
+    #[error("{at}: parameter `{name}` cannot be a list of truth values")]
+    Value {
+        /// Where.
+        at: At,
+        /// The parameter.
+        name: String,
+    },
+    /// Lock-step needs every node in one process.
+    #[error("{at}: the graph runs in lock-step, so node `{node}` cannot be in a process of its own")]
+    LockStepProcess {
+        /// Where.
+        at: At,
+        /// The node.
+        node: String,
+    },
+    /// Child processes without a wire would not hear each other.
+    #[error("{at}: node `{node}` is in a process of its own, which needs the ROS 2 network: run without `--no-wire`")]
+    NeedsWire {
+        /// Where.
+        at: At,
+        /// The node.
+        node: String,
+    },
+    /// The ROS 2 network cannot be reached.
+    #[error("{0}; run with `--no-wire` to stay in this process")]
+    Wire(#[from] wire::OpenError),
+    /// A child process cannot be started.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// Nothing is left to run in this process.
+    #[error("process group `{0}` has no nodes")]
+    EmptyGroup(String),
+}
+
+/// Runs until the graph ends; Ctrl-C ends it in order, a second one at once.
+///
+/// # Errors
+/// [`RunError`], before anything moves.
+pub fn run(options: RunOptions) -> Result<Summary, RunError> {
+    let launch = &options.launch;
+    check_processes(&options)?;
+    let board = Board::default();
+    let config = GraphConfig {
+        mode: match launch.graph.mode {
+            Mode::LockStep => graph::Mode::LockStep { step: Duration::from_secs_f64(launch.graph.step_ms * 1e-3), rate: launch.graph.rate },
+            Mode::FreeRunning => graph::Mode::FreeRunning,
+        },
+        transport: if options.wire { Some(open_wire()?) } else { None },
+        log: board.log_sink(log_sink(options.display)),
+        ..GraphConfig::default()
+    };
+    let mut graph = Graph::new(config).map_err(RunError::Graph)?;
+    let mine: Vec<&NodeSpec> = launch.nodes.iter().filter(|n| n.process == options.group).collect();
+    if let (Some(group), true) = (&options.group, mine.is_empty()) {
+        return Err(RunError::EmptyGroup(group.clone()));
+    }
+    // First, so that it sees every node from its start.
+    let id = observer::register(&board);
+    let observer_spec = GraphNode { parameters: [("board".to_owned(), id.into())].into(), ..GraphNode::default() };
+    graph.add(registry::observer(), observer_spec).map_err(RunError::Graph)?;
+    for node in mine {
+        add(&mut graph, node)?;
+    }
+    let flag = graph.stop_flag();
+    stop_on_interrupt(flag.clone());
+    stop_after(options.duration_s, &board, &flag);
+    let children = if options.group.is_none() {
+        Children::start(launch, &options.path, &options.arguments, &flag)?
+    } else {
+        // A child ends with its parent: the pipe on its standard input closes.
+        crate::process::stop_with_parent(flag.clone());
+        Children::default()
+    };
+    let screen = match options.display {
+        Display::Terminal => Some(view::show(board.clone(), flag.clone())),
+        Display::Lines => Some(progress::show(board.clone())),
+        Display::Quiet => None,
+    };
+    let report = graph.run();
+    board.lock().ended = true;
+    children.stop();
+    if let Some(screen) = screen {
+        // A view that panicked has nothing left to say.
+        let _ = screen.join();
+    }
+    observer::unregister(id);
+    let summary = Summary::new(&board.lock(), &report, options.recording);
+    Ok(summary)
+}
+
+fn check_processes(options: &RunOptions) -> Result<(), RunError> {
+    let Some(node) = options.launch.nodes.iter().find(|n| n.process.is_some()) else { return Ok(()) };
+    let (at, name) = (node.at.clone(), node.name.clone());
+    if options.launch.graph.mode == Mode::LockStep {
+        return Err(RunError::LockStepProcess { at, node: name });
+    }
+    if options.wire { Ok(()) } else { Err(RunError::NeedsWire { at, node: name }) }
+}
+
+fn add(graph: &mut Graph, node: &NodeSpec) -> Result<(), RunError> {
+    let unknown = |name: &str| SetupError::Node { node: node.name.clone(), reason: format!("there is no node type `{name}`") };
+    let factory = registry::factory(&node.type_).ok_or_else(|| RunError::Node { at: node.at.clone(), source: unknown(&node.type_) })?;
+    let mut spec = GraphNode {
+        name: Some(node.name.clone()),
+        namespace: Some(node.namespace.clone()).filter(|n| !n.is_empty()),
+        remaps: node.remap.iter().cloned().collect(),
+        restart: GraphRestart {
+            when: match node.restart.policy {
+                RestartPolicy::Always => RestartWhen::Always,
+                RestartPolicy::OnFailure => RestartWhen::OnFailure,
+                RestartPolicy::Never => RestartWhen::Never,
+            },
+            max: node.restart.max,
+            backoff: Duration::from_millis(node.restart.backoff_ms),
+        },
+        ..GraphNode::default()
+    };
+    let line = |name: &str| node.parameter_lines.get(name).unwrap_or(&node.at).clone();
+    for (name, value) in &node.parameters {
+        let value = registry::param_value(value).ok_or_else(|| RunError::Value { at: line(name), name: name.clone() })?;
+        spec.parameters.insert(name.clone(), value);
+    }
+    loop {
+        match graph.add(factory, spec.clone()) {
+            Ok(()) => return Ok(()),
+            // From a `/**` section, which speaks to many nodes: each takes what it knows.
+            Err(SetupError::UnknownParameter { name, .. }) if node.optional.contains(&name) && spec.parameters.remove(&name).is_some() => {}
+            Err(source) => {
+                let at = match &source {
+                    SetupError::UnknownParameter { name, .. } | SetupError::InvalidParameter { name, .. } => line(name),
+                    _ => node.at.clone(),
+                };
+                return Err(RunError::Node { at, source });
+            }
+        }
+    }
+}
+
+fn open_wire() -> Result<Arc<dyn Transport>, wire::OpenError> {
+    Ok(Arc::new(wire::Wire::open(wire::WireConfig::from_env()?)?))
+}
+
+fn log_sink(display: Display) -> LogSink {
+    match display {
+        // The view shows them itself.
+        Display::Terminal => graph::silent_sink(),
+        Display::Lines => graph::stderr_sink(),
+        Display::Quiet => {
+            let all = graph::stderr_sink();
+            Arc::new(move |record| {
+                if record.level != graph::Level::Ok {
+                    all(record);
+                }
+            })
+        }
+    }
+}
+
+/// Asks the graph to stop at the first Ctrl-C or SIGTERM, and leaves at the second.
+fn stop_on_interrupt(flag: StopFlag) {
+    static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
+    let handler = move || {
+        if INTERRUPTS.fetch_add(1, Ordering::SeqCst) == 0 {
+            flag.stop("interrupted");
+        } else {
+            std::process::exit(130);
+        }
+    };
+    // Fails only where a handler is installed already (a second run in one process): that one serves.
+    let _ = ctrlc::set_handler(handler);
+}
+
+fn stop_after(duration_s: Option<f64>, board: &Board, flag: &StopFlag) {
+    let Some(limit) = duration_s else { return };
+    let (board, flag) = (board.clone(), flag.clone());
+    // Not a node: the limit is the user's, and nodes should not see it.
+    std::thread::spawn(move || {
+        while !flag.is_set() {
+            let (now, ended) = {
+                let snapshot = board.lock();
+                (snapshot.time_s - snapshot.first_s(), snapshot.ended)
+            };
+            if ended {
+                break;
+            }
+            if now >= limit {
+                flag.stop(format!("the time limit of {limit} s is over"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+}

@@ -1,0 +1,285 @@
+//! The camera node.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use graph::{Context, HandlerResult, Injector, Level, Node, Param, Publisher, Qos, Setup, SetupError, Time};
+use msgs::builtin_interfaces::msg::Time as Stamp;
+use msgs::sensor_msgs::msg::{CameraInfo, Image};
+
+use crate::check::{Kind, check_image, check_info};
+use crate::folder::Folder;
+use crate::frame::{pinhole_info, rgb_message};
+use crate::video::{Video, VideoEvent};
+
+/// Counters of one stream.
+#[derive(Debug, Default)]
+struct Stream {
+    accepted: u64,
+    rejected: u64,
+    last: Option<Time>,
+    last_stamp: Option<Time>,
+}
+
+/// What drives the camera where no topic does.
+enum Driver {
+    /// `device/camera/*`.
+    Topic,
+    Folder(Folder),
+    /// Held until the end: dropping it ends the process.
+    Video { _process: Video },
+    /// Held until the end: dropping it ends the capture.
+    #[cfg(feature = "v4l2")]
+    V4l2 { _capture: crate::v4l2::Capturing },
+    /// It could not be started, or is over.
+    None,
+}
+
+/// Publishes `camera/image_raw`, `camera/depth/image_raw` and `camera/camera_info` from the source of its choice.
+pub struct Camera {
+    source: String,
+    path: PathBuf,
+    ffmpeg: PathBuf,
+    size: (u32, u32),
+    rate: f64,
+    repeat: bool,
+    frame_id: String,
+    fov: f64,
+    stale_after: Param<f64>,
+    injector: Injector<Self>,
+    driver: Driver,
+    color: Publisher<Image>,
+    depth: Publisher<Image>,
+    info: Publisher<CameraInfo>,
+    color_stream: Stream,
+    depth_stream: Stream,
+}
+
+impl Node for Camera {
+    const NAME: &'static str = "camera";
+
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        let source = s.param("source", "topic".to_owned()).one_of(&["topic", "folder", "video", "v4l2"]).describe("where frames come from: device/camera/*, pictures of a folder, a video file, a V4L2 device").read_only().declare()?.get();
+        let path = s.param("path", String::new()).describe("the folder, the video file, or the device (/dev/video0)").read_only().declare()?.get();
+        let ffmpeg = s.param("ffmpeg", "ffmpeg".to_owned()).describe("the ffmpeg program, for source video").read_only().declare()?.get();
+        let width = s.param("width", 0_i64).unit("px").range(0.0, 16384.0).describe("frame width; 0 takes what comes (640 for video and v4l2)").read_only().declare()?.get();
+        let height = s.param("height", 0_i64).unit("px").range(0.0, 16384.0).describe("frame height; 0 takes what comes (480 for video and v4l2)").read_only().declare()?.get();
+        let rate = s.param("rate_hz", 5.0).unit("Hz").range(0.1, 60.0).describe("frames per second, for source folder and video").read_only().declare()?.get();
+        let repeat = s.param("repeat", false).describe("begin again after the last picture, for source folder").read_only().declare()?.get();
+        let frame_id = s.param("frame_id", "camera_optical_frame".to_owned()).describe("frame of the pictures, for all sources but topic").read_only().declare()?.get();
+        let fov = s.param("horizontal_fov", 1.10).unit("rad").range(0.05, 3.0).describe("field of view for camera_info, for all sources but topic").read_only().declare()?.get();
+        let stale_after = s.param("stale_after_s", 1.0).unit("s").range(0.05, 60.0).describe("without a frame for so long, the camera is reported as stale").declare()?;
+        let color = s.publisher("camera/image_raw", Qos::sensor_data())?;
+        let depth = s.publisher("camera/depth/image_raw", Qos::sensor_data())?;
+        let info = s.publisher("camera/camera_info", Qos::sensor_data())?;
+        match source.as_str() {
+            "topic" => {
+                s.subscribe("device/camera/image", Qos::sensor_data(), Self::on_color)?;
+                s.subscribe("device/camera/depth", Qos::sensor_data(), Self::on_depth)?;
+                s.subscribe("device/camera/camera_info", Qos::sensor_data(), Self::on_info)?;
+            }
+            "folder" => s.timer(Duration::from_secs_f64(1.0 / rate), Self::next_picture)?,
+            _ => {}
+        }
+        s.timer(Duration::from_millis(500), Self::watch)?;
+        let side = |v: i64| u32::try_from(v).unwrap_or(0);
+        Ok(Self {
+            source,
+            path: path.into(),
+            ffmpeg: ffmpeg.into(),
+            size: (side(width), side(height)),
+            rate,
+            repeat,
+            frame_id,
+            fov,
+            stale_after,
+            injector: s.injector(),
+            driver: Driver::None,
+            color,
+            depth,
+            info,
+            color_stream: Stream::default(),
+            depth_stream: Stream::default(),
+        })
+    }
+
+    fn start(&mut self, ctx: &mut Context) -> HandlerResult {
+        match self.open() {
+            Ok(driver) => {
+                self.driver = driver;
+                ctx.status(Level::Ok, "source", format!("frames come from {} {}", self.source, self.path.display()));
+            }
+            Err(error) => ctx.status(Level::Error, "source", error),
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, _ctx: &mut Context) -> HandlerResult {
+        self.driver = Driver::None;
+        Ok(())
+    }
+}
+
+impl Camera {
+    fn open(&self) -> Result<Driver, String> {
+        match self.source.as_str() {
+            "topic" => Ok(Driver::Topic),
+            "folder" => Folder::open(&self.path, self.repeat).map(Driver::Folder).map_err(|e| e.to_string()),
+            "video" => self.open_video().map(|process| Driver::Video { _process: process }),
+            _ => self.open_v4l2(),
+        }
+    }
+
+    /// The configured size, or 640 x 480 where the driver has to be told one.
+    fn driver_size(&self) -> (u32, u32) {
+        let or = |v: u32, default: u32| if v == 0 { default } else { v };
+        (or(self.size.0, 640), or(self.size.1, 480))
+    }
+
+    fn open_video(&self) -> Result<Video, String> {
+        let (injector, size) = (self.injector.clone(), self.driver_size());
+        let deliver = move |event| {
+            injector.send(move |node: &mut Self, ctx| {
+                match event {
+                    VideoEvent::Frame(pixels) => node.publish_pixels(ctx, size.0, size.1, pixels),
+                    VideoEvent::End(None) => ctx.status(Level::Warn, "source", "the video is over"),
+                    VideoEvent::End(Some(complaint)) => ctx.status(Level::Error, "source", format!("ffmpeg: {complaint}")),
+                }
+                Ok(())
+            })
+        };
+        Video::start(&self.ffmpeg, &self.path, size, self.rate, deliver).map_err(|e| e.to_string())
+    }
+
+    #[cfg(feature = "v4l2")]
+    fn open_v4l2(&self) -> Result<Driver, String> {
+        let path = if self.path.as_os_str().is_empty() { Path::new("/dev/video0") } else { &self.path };
+        let injector = self.injector.clone();
+        let deliver = move |frame| {
+            injector.send(move |node: &mut Self, ctx| {
+                match frame {
+                    Ok((width, height, pixels)) => node.publish_pixels(ctx, width, height, pixels),
+                    Err(error) => {
+                        node.driver = Driver::None;
+                        ctx.status(Level::Error, "source", format!("the device stopped: {error}"));
+                    }
+                }
+                Ok(())
+            })
+        };
+        crate::v4l2::start(path, self.driver_size(), deliver).map(|capture| Driver::V4l2 { _capture: capture }).map_err(|e| e.to_string())
+    }
+
+    #[cfg(not(feature = "v4l2"))]
+    fn open_v4l2(&self) -> Result<Driver, String> {
+        let path = if self.path.as_os_str().is_empty() { Path::new("/dev/video0") } else { &self.path };
+        Err(format!("{} cannot be opened: this program was built without the feature `v4l2`", path.display()))
+    }
+
+    fn on_color(&mut self, ctx: &mut Context, image: Arc<Image>) -> HandlerResult {
+        if accept(&mut self.color_stream, ctx, "image", check_image(&image, Kind::Color, self.size).map_err(|e| e.to_string()), &image.header.stamp) {
+            self.color.publish(ctx, image);
+        }
+        Ok(())
+    }
+
+    fn on_depth(&mut self, ctx: &mut Context, image: Arc<Image>) -> HandlerResult {
+        if accept(&mut self.depth_stream, ctx, "depth", check_image(&image, Kind::Depth, self.size).map_err(|e| e.to_string()), &image.header.stamp) {
+            self.depth.publish(ctx, image);
+        }
+        Ok(())
+    }
+
+    fn on_info(&mut self, ctx: &mut Context, info: Arc<CameraInfo>) -> HandlerResult {
+        match check_info(&info) {
+            Ok(()) => {
+                ctx.status(Level::Ok, "camera_info", "calibration is usable");
+                self.info.publish(ctx, info);
+            }
+            Err(fault) => ctx.status(Level::Error, "camera_info", fault.to_string()),
+        }
+        Ok(())
+    }
+
+    fn next_picture(&mut self, ctx: &mut Context) -> HandlerResult {
+        let Driver::Folder(folder) = &mut self.driver else { return Ok(()) };
+        match folder.next_picture() {
+            Some((_, Ok(picture))) => {
+                let (width, height) = picture.dimensions();
+                self.publish_pixels(ctx, width, height, picture.into_raw());
+            }
+            Some((file, Err(error))) => {
+                self.color_stream.rejected += 1;
+                ctx.status(Level::Warn, "image", format!("{} passed over: {error}", file.display()));
+            }
+            None => {
+                self.driver = Driver::None;
+                ctx.status(Level::Warn, "source", format!("all {} pictures are shown", self.color_stream.accepted));
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes a frame of a driver of this node, with the calibration of an ideal camera.
+    fn publish_pixels(&mut self, ctx: &mut Context, width: u32, height: u32, pixels: Vec<u8>) {
+        let Some(mut image) = rgb_message(width, height, pixels) else {
+            self.color_stream.rejected += 1;
+            ctx.status(Level::Error, "image", format!("the driver's frame is not {width} x {height}"));
+            return;
+        };
+        image.header.stamp = ctx.now().to_msg();
+        image.header.frame_id.clone_from(&self.frame_id);
+        let stamp = image.header.stamp.clone();
+        if accept(&mut self.color_stream, ctx, "image", check_image(&image, Kind::Color, (0, 0)).map_err(|e| e.to_string()), &stamp) {
+            let mut info = pinhole_info(width, height, self.fov);
+            info.header.clone_from(&image.header);
+            self.color.publish(ctx, image);
+            self.info.publish(ctx, info);
+        }
+    }
+
+    fn watch(&mut self, ctx: &mut Context) -> HandlerResult {
+        let silent_s = self.color_stream.last.map(|t| ctx.now().seconds_since(t));
+        match silent_s {
+            Some(s) if s <= self.stale_after.get() => {
+                let text = format!("{} frames, {} refused; {} depth frames, {} refused", self.color_stream.accepted, self.color_stream.rejected, self.depth_stream.accepted, self.depth_stream.rejected);
+                ctx.status(Level::Ok, "frames", text);
+            }
+            Some(s) => ctx.status(Level::Stale, "frames", format!("no frame for {s:.1} s")),
+            None => ctx.status(Level::Stale, "frames", "no frame yet"),
+        }
+        // A device may be plugged in later.
+        if self.source == "v4l2" && matches!(self.driver, Driver::None) && cfg!(feature = "v4l2") {
+            if let Ok(driver) = self.open() {
+                self.driver = driver;
+                ctx.status(Level::Ok, "source", "the device is there");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Counts a frame and says whether to pass it on: sound, and not older than the one before.
+fn accept(stream: &mut Stream, ctx: &mut Context, what: &str, check: Result<(), String>, stamp: &Stamp) -> bool {
+    let stamp = Time::from_msg(stamp);
+    let verdict = check.and_then(|()| match stream.last_stamp {
+        Some(before) if stamp.seconds_since(before) < 0.0 => Err(format!("its time is {:.3} s before the last frame's", before.seconds_since(stamp))),
+        _ => Ok(()),
+    });
+    match verdict {
+        Ok(()) => {
+            (stream.last, stream.last_stamp) = (Some(ctx.now()), Some(stamp));
+            stream.accepted += 1;
+            ctx.status(Level::Ok, what, "frames are sound");
+            true
+        }
+        Err(why) => {
+            stream.rejected += 1;
+            // After a restart of the source its clock begins again: the next frame is then taken.
+            stream.last_stamp = None;
+            ctx.status(Level::Error, what, format!("frame refused ({} so far): {why}", stream.rejected));
+            false
+        }
+    }
+}

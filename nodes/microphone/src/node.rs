@@ -1,0 +1,214 @@
+//! The `microphone` node.
+
+use crate::condition::{Conditioner, Report, check_format};
+use crate::playback::Playback;
+use graph::{Context, HandlerResult, Level, Node, Param, Publisher, Qos, Setup, SetupError, Time};
+use msgs::omnimind_msgs::msg::AudioChunk;
+use msgs::std_msgs::msg::Header;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Length of one published chunk from a file.
+const CHUNK: Duration = Duration::from_millis(20);
+/// Share of clipped samples in a chunk that is worth a warning.
+const MUCH_CLIPPING: f32 = 0.01;
+
+/// Driver of the microphone array.
+pub struct Microphone {
+    out: Publisher<AudioChunk>,
+    gain_db: Param<f64>,
+    timeout_s: Param<f64>,
+    frame_id: String,
+    source: Source,
+    conditioner: Option<Conditioner>,
+    last_chunk: Option<Time>,
+    #[cfg(feature = "alsa")]
+    injector: graph::Injector<Self>,
+    #[cfg(feature = "alsa")]
+    card: Option<crate::card::Card>,
+}
+
+enum Source {
+    Topic,
+    Wav(String, bool, Option<Playback>),
+    Card,
+}
+
+impl Node for Microphone {
+    const NAME: &'static str = "microphone";
+
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        let gain_db =
+            s.param("gain_db", 0.0).unit("dB").range(-40.0, 40.0).describe("amplification of the raw sound").declare()?;
+        let timeout_s = s
+            .param("timeout_s", 1.0)
+            .unit("s")
+            .range(0.1, 60.0)
+            .describe("silence of the source after which the microphone counts as lost")
+            .declare()?;
+        let frame_id = s
+            .param("frame_id", "microphone".to_owned())
+            .describe("frame of the array, used where the source names none")
+            .read_only()
+            .declare()?
+            .get();
+        let source = s
+            .param("source", "topic".to_owned())
+            .one_of(&["topic", "wav", "alsa"])
+            .describe("topic: device/microphone; wav: the file in path; alsa: the default input of the sound card")
+            .read_only()
+            .declare()?
+            .get();
+        let path = s
+            .param("path", String::new())
+            .describe("WAV file for source = wav")
+            .read_only()
+            .declare()?
+            .get();
+        let repeat = s.param("repeat", false).describe("play the file again and again").read_only().declare()?.get();
+        let out = s.publisher::<AudioChunk>("microphone/audio", Qos::reliable(500))?;
+        let source = match source.as_str() {
+            "wav" => {
+                s.timer(CHUNK, Self::play_on)?;
+                Source::Wav(path, repeat, None)
+            }
+            "alsa" => Source::Card,
+            _ => {
+                s.subscribe("device/microphone", Qos::sensor_data(), Self::on_raw)?;
+                Source::Topic
+            }
+        };
+        s.timer(Duration::from_millis(500), Self::watch)?;
+        Ok(Self {
+            out,
+            gain_db,
+            timeout_s,
+            frame_id,
+            source,
+            conditioner: None,
+            last_chunk: None,
+            #[cfg(feature = "alsa")]
+            injector: s.injector(),
+            #[cfg(feature = "alsa")]
+            card: None,
+        })
+    }
+
+    fn start(&mut self, ctx: &mut Context) -> HandlerResult {
+        self.last_chunk = Some(ctx.now());
+        match &mut self.source {
+            Source::Topic => {}
+            Source::Wav(path, repeat, playback) => match Playback::open(&*path, *repeat) {
+                Ok(opened) => *playback = Some(opened),
+                Err(e) => ctx.status(Level::Error, "source", e.to_string()),
+            },
+            Source::Card => self.open_card(ctx),
+        }
+        Ok(())
+    }
+}
+
+impl Microphone {
+    #[cfg(not(feature = "alsa"))]
+    fn open_card(&mut self, ctx: &mut Context) {
+        let what = "this program was built without sound cards (cargo feature alsa): the microphone stays silent";
+        ctx.status(Level::Error, "source", what);
+    }
+
+    #[cfg(feature = "alsa")]
+    fn open_card(&mut self, ctx: &mut Context) {
+        match crate::card::Card::open(self.injector.clone()) {
+            Ok(card) => {
+                ctx.status(Level::Ok, "source", card.description());
+                self.card = Some(card);
+            }
+            Err(e) => ctx.status(Level::Error, "source", e.to_string()),
+        }
+    }
+
+    fn on_raw(&mut self, ctx: &mut Context, chunk: Arc<AudioChunk>) -> HandlerResult {
+        let mut header = chunk.header.clone();
+        if header.frame_id.is_empty() {
+            header.frame_id.clone_from(&self.frame_id);
+        }
+        self.pass(ctx, header, chunk.sample_rate, chunk.channels, chunk.samples.clone());
+        Ok(())
+    }
+
+    fn play_on(&mut self, ctx: &mut Context) -> HandlerResult {
+        let Source::Wav(_, _, Some(playback)) = &mut self.source else { return Ok(()) };
+        let format = playback.format();
+        let Some(samples) = playback.next(CHUNK.as_secs_f64()) else {
+            ctx.status(Level::Ok, "source", "the file is over");
+            // Not a lost microphone.
+            self.last_chunk = None;
+            return Ok(());
+        };
+        let header = self.header(ctx.now());
+        self.pass(ctx, header, format.sample_rate, format.channels, samples);
+        Ok(())
+    }
+
+    /// A chunk from the sound card's thread.
+    #[cfg(feature = "alsa")]
+    pub(crate) fn from_card(&mut self, ctx: &mut Context, rate: u32, channels: u16, samples: Vec<f32>) -> HandlerResult {
+        let header = self.header(ctx.now());
+        self.pass(ctx, header, rate, channels, samples);
+        Ok(())
+    }
+
+    /// What the sound card's thread has to complain about.
+    #[cfg(feature = "alsa")]
+    pub(crate) fn card_failed(&mut self, ctx: &mut Context, reason: String) -> HandlerResult {
+        ctx.status(Level::Error, "source", reason);
+        Ok(())
+    }
+
+    fn header(&self, now: Time) -> Header {
+        Header { stamp: now.to_msg(), frame_id: self.frame_id.clone() }
+    }
+
+    fn pass(&mut self, ctx: &mut Context, header: Header, sample_rate: u32, channels: u16, mut samples: Vec<f32>) {
+        self.last_chunk = Some(ctx.now());
+        let format = match check_format(sample_rate, channels, samples.len()) {
+            Ok(format) => format,
+            Err(e) => return ctx.status(Level::Error, "chunk", format!("dropped: {e}")),
+        };
+        let gain_db = self.gain_db.get();
+        let conditioner = match &mut self.conditioner {
+            Some(c) if c.format() == format => c,
+            other => other.insert(Conditioner::new(format, gain_db)),
+        };
+        conditioner.set_gain_db(gain_db);
+        match conditioner.process(&mut samples) {
+            Ok(report) => {
+                judge(ctx, &report);
+                self.out.publish(ctx, AudioChunk { header, sample_rate, channels, samples });
+            }
+            Err(e) => ctx.status(Level::Error, "chunk", format!("dropped: {e}")),
+        }
+    }
+
+    fn watch(&mut self, ctx: &mut Context) -> HandlerResult {
+        let Some(last) = self.last_chunk else { return Ok(()) };
+        let silent_s = ctx.now().seconds_since(last);
+        if silent_s > self.timeout_s.get() {
+            ctx.status(Level::Stale, "stream", format!("no sound for {silent_s:.1} s"));
+        } else {
+            ctx.status(Level::Ok, "stream", "sound arrives");
+        }
+        Ok(())
+    }
+}
+
+fn judge(ctx: &mut Context, report: &Report) {
+    if report.not_finite > 0 {
+        ctx.status(Level::Warn, "chunk", format!("{} samples were no numbers and were bridged", report.not_finite));
+    } else if report.clipped_share > MUCH_CLIPPING {
+        ctx.status(Level::Warn, "chunk", format!("{:.0} % of the samples are clipped by the source", report.clipped_share * 100.0));
+    } else if report.overdriven_share > MUCH_CLIPPING {
+        ctx.status(Level::Warn, "chunk", format!("the gain drives {:.0} % of the samples beyond full scale", report.overdriven_share * 100.0));
+    } else {
+        ctx.status(Level::Ok, "chunk", "clean");
+    }
+}

@@ -1,0 +1,111 @@
+//! A WAV file as a source: pieces of it, one after the other.
+
+use crate::condition::Format;
+use std::path::{Path, PathBuf};
+
+/// Why a file cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaybackError {
+    /// The file is not there, or no WAV file.
+    #[error("cannot read the sound file {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What hound says.
+        source: hound::Error,
+    },
+    /// There are no samples in it.
+    #[error("the sound file {} has no samples", .0.display())]
+    Empty(PathBuf),
+}
+
+/// A sound held in memory with a position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Playback {
+    format: Format,
+    samples: Vec<f32>,
+    at: usize,
+    repeat: bool,
+}
+
+impl Playback {
+    /// Reads a WAV file (integer of 8 to 32 bits, or 32-bit float); with `repeat` it begins again at its end.
+    ///
+    /// # Errors
+    /// [`PlaybackError`].
+    pub fn open(path: impl AsRef<Path>, repeat: bool) -> Result<Self, PlaybackError> {
+        let path = path.as_ref();
+        let failed = |source| PlaybackError::Read { path: path.to_owned(), source };
+        let mut reader = hound::WavReader::open(path).map_err(failed)?;
+        let spec = reader.spec();
+        let samples: Result<Vec<f32>, hound::Error> = match spec.sample_format {
+            hound::SampleFormat::Float => reader.samples::<f32>().collect(),
+            hound::SampleFormat::Int => {
+                let scale = 1.0 / (1_i64 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
+                reader.samples::<i32>().map(|s| s.map(|s| s as f32 * scale)).collect()
+            }
+        };
+        let samples = samples.map_err(failed)?;
+        let format = Format { sample_rate: spec.sample_rate, channels: spec.channels };
+        Self::new(format, samples, repeat).ok_or_else(|| PlaybackError::Empty(path.to_owned()))
+    }
+
+    /// A sound from memory, interleaved; `None` if it has no samples.
+    pub fn new(format: Format, samples: Vec<f32>, repeat: bool) -> Option<Self> {
+        let usable = !samples.is_empty() && format.channels > 0;
+        usable.then_some(Self { format, samples, at: 0, repeat })
+    }
+
+    /// Rate and channels.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The next `seconds` of sound, interleaved; shorter at the end, `None` after it.
+    pub fn next(&mut self, seconds: f64) -> Option<Vec<f32>> {
+        let frames = (f64::from(self.format.sample_rate) * seconds).round() as usize;
+        let wanted = frames.max(1) * usize::from(self.format.channels);
+        if self.at >= self.samples.len() {
+            if !self.repeat {
+                return None;
+            }
+            self.at = 0;
+        }
+        let end = (self.at + wanted).min(self.samples.len());
+        let piece = self.samples[self.at..end].to_vec();
+        self.at = end;
+        Some(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORMAT: Format = Format { sample_rate: 1_000, channels: 2 };
+
+    #[test]
+    fn a_sound_is_played_once_and_whole() {
+        let samples: Vec<f32> = (0..50).map(|i| i as f32).collect();
+        let mut playback = Playback::new(FORMAT, samples.clone(), false).unwrap();
+        let mut heard = Vec::new();
+        while let Some(piece) = playback.next(0.010) {
+            heard.extend(piece);
+        }
+        assert_eq!(heard, samples);
+        assert_eq!(playback.next(0.010), None);
+    }
+
+    #[test]
+    fn a_repeated_sound_begins_again() {
+        let mut playback = Playback::new(FORMAT, vec![1.0, 2.0], true).unwrap();
+        assert_eq!(playback.next(1.0), Some(vec![1.0, 2.0]));
+        assert_eq!(playback.next(1.0), Some(vec![1.0, 2.0]));
+    }
+
+    #[test]
+    fn no_file_and_no_sound_are_said() {
+        assert!(matches!(Playback::open("/no/such/file.wav", false), Err(PlaybackError::Read { .. })));
+        assert_eq!(Playback::new(FORMAT, Vec::new(), true), None);
+    }
+}
