@@ -161,6 +161,11 @@ pub enum NodeCommand {
     },
     /// Node types of this program
     Types,
+    /// The parameters of a node type with their defaults, as a ROS 2 parameter file
+    Defaults {
+        /// Node type
+        node: String,
+    },
 }
 
 /// `omnimind topic`

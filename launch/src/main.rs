@@ -16,8 +16,19 @@ fn main() -> ExitCode {
     match omnimind::commands::execute(omnimind::cli::Cli::parse_from(words)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("omnimind: {error:#}");
+            eprintln!("omnimind: {}", sentence(&error));
             ExitCode::from(2)
         }
     }
+}
+
+/// The error with its causes, in one line; a cause that its error already names is not said twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text.replace('\n', " ")
 }

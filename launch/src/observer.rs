@@ -45,8 +45,8 @@ pub struct Snapshot {
     pub log: VecDeque<LogRecord>,
     /// True when the graph has ended.
     pub ended: bool,
-    battery_at_s: Option<f64>,
-    first_s: Option<f64>,
+    pub(crate) battery_at_s: Option<f64>,
+    pub(crate) first_s: Option<f64>,
 }
 
 const LOG_LINES: usize = 200;

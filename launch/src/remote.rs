@@ -1,7 +1,7 @@
 //! Talking to a graph that runs elsewhere: everything the command line does through the wire.
 
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use graph::{Durability, Qos, Reliability};
 use msgs::rcl_interfaces::msg::ParameterValue;
@@ -69,6 +69,9 @@ pub struct Remote {
 }
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the view of the graph may take to settle.
+const SETTLE: Duration = Duration::from_secs(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 impl Remote {
     /// Connects as the environment says (`ROS_DOMAIN_ID`, `ZENOH_SESSION_CONFIG_URI`).
@@ -79,12 +82,21 @@ impl Remote {
         Ok(Self { client: Client::connect(WireConfig::from_env()?)? })
     }
 
-    /// The graph as it is now.
+    /// The graph as it is now. A router tells a new session of its nodes bit by bit, so this waits until two looks agree.
     ///
     /// # Errors
     /// [`RemoteError::Wire`].
     pub fn view(&self) -> Result<GraphView, RemoteError> {
-        Ok(self.client.graph()?)
+        let until = Instant::now() + SETTLE;
+        let mut before = self.client.graph()?;
+        loop {
+            std::thread::sleep(LOOK_AGAIN);
+            let now = self.client.graph()?;
+            if (now == before && !now.nodes.is_empty()) || Instant::now() > until {
+                return Ok(now);
+            }
+            before = now;
+        }
     }
 
     /// The type of a topic.

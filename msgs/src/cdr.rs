@@ -64,8 +64,8 @@ mod sealed {
 pub trait Primitive: Copy + Default + sealed::Sealed {
     /// Size and alignment in bytes.
     const SIZE: usize;
-    /// Writes all `values` into `target`, which has `SIZE` bytes for each.
-    fn write_all(values: &[Self], target: &mut [u8]);
+    /// Appends the bytes of all `values`.
+    fn append(values: &[Self], buffer: &mut Vec<u8>);
     /// Reads all values of `source`, a whole number of `SIZE` bytes.
     fn read_all(source: &[u8]) -> Vec<Self>;
     /// Reads `values.len()` values of `source`.
@@ -82,8 +82,15 @@ macro_rules! primitive {
         impl Primitive for $type {
             const SIZE: usize = size_of::<$type>();
             #[inline]
-            fn write_all(values: &[Self], target: &mut [u8]) {
-                for (chunk, value) in target.as_chunks_mut().0.iter_mut().zip(values) {
+            fn append(values: &[Self], buffer: &mut Vec<u8>) {
+                if let [value] = values {
+                    buffer.extend_from_slice(&value.to_le_bytes());
+                    return;
+                }
+                // A loop over chunks of known size is vectorised; the fill before it costs little beside.
+                let start = buffer.len();
+                buffer.resize(start + values.len() * Self::SIZE, 0);
+                for (chunk, value) in buffer[start..].as_chunks_mut().0.iter_mut().zip(values) {
                     *chunk = value.to_le_bytes();
                 }
             }
@@ -106,8 +113,8 @@ impl sealed::Sealed for u8 {}
 impl Primitive for u8 {
     const SIZE: usize = 1;
     #[inline]
-    fn write_all(values: &[Self], target: &mut [u8]) {
-        target.copy_from_slice(values);
+    fn append(values: &[Self], buffer: &mut Vec<u8>) {
+        buffer.extend_from_slice(values);
     }
     #[inline]
     fn read_all(source: &[u8]) -> Vec<Self> {
@@ -123,10 +130,8 @@ impl sealed::Sealed for bool {}
 impl Primitive for bool {
     const SIZE: usize = 1;
     #[inline]
-    fn write_all(values: &[Self], target: &mut [u8]) {
-        for (byte, value) in target.iter_mut().zip(values) {
-            *byte = u8::from(*value);
-        }
+    fn append(values: &[Self], buffer: &mut Vec<u8>) {
+        buffer.extend(values.iter().map(|value| u8::from(*value)));
     }
     #[inline]
     fn read_all(source: &[u8]) -> Vec<Self> {
@@ -186,9 +191,7 @@ impl Writer {
             return;
         }
         self.align(T::SIZE);
-        let start = self.buffer.len();
-        self.buffer.resize(start + values.len() * T::SIZE, 0);
-        T::write_all(values, &mut self.buffer[start..]);
+        T::append(values, &mut self.buffer);
     }
 
     /// Writes a length and that many primitives.

@@ -5,7 +5,7 @@ use crate::config::WireConfig;
 use crate::error::{CallError, OpenError, WireError};
 use crate::name::{EntityKind, TokenParts, all_tokens, any_type_key, endpoint_token, key_expression, node_token};
 use crate::publisher::WirePublisher;
-use crate::session::{Link, open};
+use crate::session::{Follow, Link, open};
 use crate::view::GraphView;
 use crate::{service, subscriber};
 use graph::transport::NodeIdentity;
@@ -94,7 +94,7 @@ impl Client {
     /// [`OpenError::Unreachable`] if none answers, [`OpenError::NotZenoh`] if something else does.
     pub fn connect(config: WireConfig) -> Result<Self, OpenError> {
         let session = open(&config, config.client_config()?)?;
-        let link = Arc::new(Link::new(session, config)?);
+        let link = Arc::new(Link::new(session, config, Follow::Nothing)?);
         // A leading underscore hides a node from `ros2 node list`.
         let short = link.zid.get(..8).unwrap_or(&link.zid);
         let node = NodeIdentity { namespace: "/".into(), name: format!("_omnimind_{short}"), id: 1 };

@@ -35,11 +35,19 @@ pub(crate) struct Link {
     own: Mutex<BTreeSet<Gid>>,
     tokens: Arc<Mutex<BTreeSet<String>>>,
     next_id: AtomicI64,
-    _watch: Subscriber<()>,
+    _watch: Option<Subscriber<()>>,
+}
+
+/// Whether a session follows the graph as it changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Follow {
+    Graph,
+    /// A standing interest in tokens would answer a later query at once, from what little has arrived by then.
+    Nothing,
 }
 
 impl Link {
-    pub fn new(session: Session, config: WireConfig) -> Result<Self, OpenError> {
+    pub fn new(session: Session, config: WireConfig, follow: Follow) -> Result<Self, OpenError> {
         let tokens = Arc::new(Mutex::new(BTreeSet::new()));
         let seen = Arc::clone(&tokens);
         let update = move |sample: Sample| {
@@ -49,13 +57,11 @@ impl Link {
                 SampleKind::Delete => seen.lock().remove(&key),
             };
         };
-        let watch = session
-            .liveliness()
-            .declare_subscriber(all_tokens(config.domain))
-            .history(true)
-            .callback(update)
-            .wait()
-            .map_err(|e| OpenError::Session(e.to_string()))?;
+        let watch = || session.liveliness().declare_subscriber(all_tokens(config.domain)).history(true).callback(update).wait();
+        let watch = match follow {
+            Follow::Graph => Some(watch().map_err(|e| OpenError::Session(e.to_string()))?),
+            Follow::Nothing => None,
+        };
         let zid = session.zid().to_string();
         Ok(Self {
             session,

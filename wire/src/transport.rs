@@ -5,7 +5,7 @@ use crate::config::WireConfig;
 use crate::error::{CallError, OpenError, WireError};
 use crate::name::{EntityKind, TokenParts, endpoint_token, key_expression, node_token};
 use crate::publisher::WirePublisher;
-use crate::session::{Link, RouterKeeper, open, start_router};
+use crate::session::{Follow, Link, RouterKeeper, open, start_router};
 use crate::view::GraphView;
 use crate::{service, subscriber};
 use graph::transport::{
@@ -48,7 +48,7 @@ impl Wire {
         let router = if config.embed_router { start_router(&config)? } else { None };
         let session = open(&config, config.peer_config()?)?;
         let keeper = config.embed_router.then(|| RouterKeeper::new(config.clone(), router, session.clone()));
-        Ok(Self { link: Arc::new(Link::new(session, config)?), keeper })
+        Ok(Self { link: Arc::new(Link::new(session, config, Follow::Graph)?), keeper })
     }
 
     /// The ROS graph of all processes as known now, this one included.

@@ -15,10 +15,26 @@ pub fn run(seconds: f64, json: bool) -> Result<ExitCode> {
     for bytes in [64_i64, 65_536, 1_048_576, 6_220_800] {
         rows.push(edge(bytes, seconds)?);
     }
+    let world = sim::sdf::load_world(&crate::share::dir().unwrap_or_default().join("sim/worlds/home.sdf"))?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let simulated_s = (seconds * 5.0) as usize;
+    let simulator = sim::bench::standard(&world, simulated_s.max(1))?;
     if json {
-        println!("{}", serde_json::json!({"in_process_edge": rows.iter().map(Edge::json).collect::<Vec<_>>()}));
+        let figures = simulator.iter().map(|f| {
+            serde_json::json!({"name": f.name, "simulated_s": f.simulated_s, "mean": f.mean, "median": f.median, "least": f.least})
+        });
+        let object = serde_json::json!({
+            "in_process_edge": rows.iter().map(Edge::json).collect::<Vec<_>>(),
+            "simulator_real_time_factor": figures.collect::<Vec<_>>(),
+        });
+        println!("{object}");
         return Ok(ExitCode::SUCCESS);
     }
+    println!("simulator, sim/worlds/home.sdf, one thread");
+    for figures in &simulator {
+        println!("{figures}");
+    }
+    println!();
     println!("in-process edge, publish to start of handler, free-running graph of 2 nodes at 200 Hz, {seconds} s each");
     println!("{:>10} {:>9} {:>9} {:>9} {:>9} {:>8}", "bytes", "messages", "p50 us", "p99 us", "copies", "dropped");
     for row in &rows {

@@ -20,9 +20,16 @@ const OK: Result<ExitCode> = Ok(ExitCode::SUCCESS);
 pub fn node(command: &NodeCommand) -> Result<ExitCode> {
     match command {
         NodeCommand::Types => {
-            for factory in registry::factories() {
-                println!("{}", factory.name);
+            for kind in registry::kinds() {
+                println!("{}", kind.factory.name);
             }
+        }
+        NodeCommand::Defaults { node } => {
+            let Some(kind) = registry::kind(node) else {
+                let kinds = registry::kinds();
+                bail!("there is no node type `{node}`{}", suggest::hint(node, kinds.iter().map(|k| k.factory.name)));
+            };
+            print!("{}", kind.defaults_yaml()?);
         }
         NodeCommand::List => {
             for node in Remote::connect()?.view()?.nodes {

@@ -58,6 +58,7 @@ struct Settings {
     emotion_threshold: Param<f64>,
     transcribe: Param<bool>,
     identify: Param<bool>,
+    report_time: Param<bool>,
     voice: Param<String>,
 }
 
@@ -91,6 +92,10 @@ impl Node for Audio {
                 .declare()?,
             transcribe: s.param("transcribe", true).describe("turn utterances into text").declare()?,
             identify: s.param("identify_speakers", true).describe("compute speaker embeddings").declare()?,
+            report_time: s
+                .param("report_inference_time", true)
+                .describe("fill in provenance.inference_ms; off where runs must agree byte for byte")
+                .declare()?,
             voice: s
                 .param("tts_voice", String::new())
                 .describe("voice of the synthesiser, empty for its default (flite: slt, rms, awb, kal16; espeak-ng: en-us, en-gb, ...)")
@@ -110,10 +115,10 @@ impl Node for Audio {
                 .declare()?
                 .get(),
             boost: s
-                .param("vocabulary_boost", 3.0)
+                .param("vocabulary_boost", 6.0)
                 .unit("nat")
-                .range(0.0, 6.0)
-                .describe("what each token of an expected phrase is worth in the search")
+                .range(0.0, 10.0)
+                .describe("what each word of an expected phrase is worth in the search")
                 .read_only()
                 .declare()?
                 .get(),
@@ -263,7 +268,8 @@ impl Audio {
         let mut speaker_id = String::new();
         if let Some((embedding, found)) = who {
             speaker_id.clone_from(&found.speaker_id);
-            let provenance = model_provenance(speaker::MODEL, "", embedding.run_ms, &embedding.device);
+            let run_ms = if self.settings.report_time.get() { embedding.run_ms } else { 0.0 };
+            let provenance = model_provenance(speaker::MODEL, speaker::MODEL_VERSION, run_ms, &embedding.device);
             let message = SpeakerMatch {
                 header: header.clone(),
                 speaker_id: found.speaker_id,
@@ -280,7 +286,8 @@ impl Audio {
             provenance: algorithm_provenance(emotion::ALGORITHM, emotion::VERSION, true),
         };
         self.emotion.publish(ctx, message);
-        if let Some(text) = self.transcribe(ctx, utterance)? {
+        if let Some(mut text) = self.transcribe(ctx, utterance)? {
+            text.run_ms = if self.settings.report_time.get() { text.run_ms } else { 0.0 };
             let message = transcript_message(header, utterance, text, speaker_id, mood.label);
             self.transcript.publish(ctx, message);
         }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// The encoder's name in the model catalogue.
 pub const MODEL: &str = "resemblyzer_ge2e";
+/// Version of its weights.
+pub const MODEL_VERSION: &str = "0.1.4";
 
 /// Values per embedding.
 pub const EMBEDDING_SIZE: usize = 256;

@@ -85,7 +85,7 @@ impl Moonshine {
         self
     }
 
-    /// Expects these phrases: each of their tokens is worth `boost` nats in the search. What the network is sure of
+    /// Expects these phrases: each of their words is worth `boost` nats in the search. What the network is sure of
     /// stays; what it wavers about goes to the expected word. The confidence does not count the boost.
     #[must_use]
     pub fn with_vocabulary(mut self, phrases: &[String], boost: f64) -> Self {

@@ -6,8 +6,8 @@ use crate::tokenizer::Tokenizer;
 /// Expected phrases as token sequences.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Vocabulary {
-    phrases: Vec<Vec<u32>>,
-    boost: f64,
+    /// Tokens of each phrase, and what each of them is worth, nats.
+    phrases: Vec<(Vec<u32>, f64)>,
 }
 
 /// How far a hypothesis has come into each phrase, and what that earned it.
@@ -20,22 +20,26 @@ pub struct Progress {
 }
 
 impl Vocabulary {
-    /// Phrases in lower case words; each of their tokens is worth `boost` nats (0 turns it off). A phrase with a
-    /// character that the tokenizer lacks is left out.
+    /// Phrases in lower case; each of their words is worth `boost` nats (0 turns it off), however many tokens it has. A
+    /// phrase with a character that the tokenizer lacks is left out.
     pub fn new(tokenizer: &Tokenizer, phrases: &[String], boost: f64) -> Self {
-        let encode = |p: &String| tokenizer.encode(p.trim()).filter(|t| !t.is_empty());
-        Self { phrases: phrases.iter().filter_map(encode).collect(), boost }
+        let encode = |phrase: &String| {
+            let tokens = tokenizer.encode(phrase).filter(|t| !t.is_empty())?;
+            let worth = boost * phrase.split_whitespace().count() as f64 / tokens.len() as f64;
+            Some((tokens, worth))
+        };
+        Self { phrases: if boost > 0.0 { phrases.iter().filter_map(encode).collect() } else { Vec::new() } }
     }
 
     /// True if nothing is expected.
     pub fn is_empty(&self) -> bool {
-        self.phrases.is_empty() || self.boost <= 0.0
+        self.phrases.is_empty()
     }
 
     /// Progress after one more token.
     pub fn advance(&self, before: &Progress, token: u32) -> Progress {
         let mut after = Progress { matched: vec![0; self.phrases.len()], earned: before.earned };
-        for (i, phrase) in self.phrases.iter().enumerate() {
+        for (i, (phrase, worth)) in self.phrases.iter().enumerate() {
             let at = before.matched.get(i).copied().unwrap_or(0);
             let next = if phrase[at] == token {
                 at + 1
@@ -43,7 +47,7 @@ impl Vocabulary {
                 usize::from(phrase[0] == token)
             };
             if next == phrase.len() {
-                after.earned += self.boost * phrase.len() as f64;
+                after.earned += worth * phrase.len() as f64;
             } else {
                 after.matched[i] = next;
             }
@@ -53,8 +57,8 @@ impl Vocabulary {
 
     /// Nats that a hypothesis is given now: completed phrases for good, the longest begun one on trust.
     pub fn bonus(&self, progress: &Progress) -> f64 {
-        let begun = progress.matched.iter().copied().max().unwrap_or(0);
-        progress.earned + self.boost * begun as f64
+        let begun = self.phrases.iter().zip(&progress.matched).map(|((_, worth), n)| worth * *n as f64);
+        progress.earned + begun.fold(0.0, f64::max)
     }
 
     /// Nats that a finished hypothesis keeps.
@@ -68,7 +72,7 @@ impl Vocabulary {
             .phrases
             .iter()
             .enumerate()
-            .flat_map(|(i, phrase)| [phrase[0], phrase[progress.matched.get(i).copied().unwrap_or(0)]])
+            .flat_map(|(i, (phrase, _))| [phrase[0], phrase[progress.matched.get(i).copied().unwrap_or(0)]])
             .collect();
         tokens.sort_unstable();
         tokens.dedup();
@@ -81,7 +85,7 @@ mod tests {
     use super::*;
 
     fn vocabulary() -> Vocabulary {
-        Vocabulary { phrases: vec![vec![10, 11], vec![20]], boost: 2.0 }
+        Vocabulary { phrases: vec![(vec![10, 11], 2.0), (vec![20], 2.0)] }
     }
 
     fn walk(tokens: &[u32]) -> (f64, f64) {

@@ -156,7 +156,7 @@ impl Camera {
     fn open_v4l2(&self) -> Result<Driver, String> {
         let path = if self.path.as_os_str().is_empty() { Path::new("/dev/video0") } else { &self.path };
         let injector = self.injector.clone();
-        let deliver = move |frame| {
+        let deliver = move |frame: Result<(u32, u32, Vec<u8>), String>| {
             injector.send(move |node: &mut Self, ctx| {
                 match frame {
                     Ok((width, height, pixels)) => node.publish_pixels(ctx, width, height, pixels),

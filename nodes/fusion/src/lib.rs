@@ -21,3 +21,7 @@ pub mod memory;
 pub mod query;
 pub mod strategies;
 pub mod tokens;
+pub mod world;
+mod node;
+
+pub use node::Fusion;

@@ -138,10 +138,9 @@ impl Body {
             .surfaces
             .iter()
             .filter(|surface| {
-                let place = surface.stand_pose().relative_to(&Pose2::at(surface.position(), surface.stand.yaw));
                 let local = Pose2::at(surface.position(), surface.stand.yaw).inverse_transform(point);
                 let half_width = if surface.width > 0.0 { 0.5 * surface.width + 0.05 } else { 0.5 };
-                local.y.abs() <= half_width && local.x > -0.15 && local.x < 0.45 && place.is_finite()
+                local.y.abs() <= half_width && local.x > -0.15 && local.x < 0.45
             })
             .min_by(|a, b| a.position().distance(point).total_cmp(&b.position().distance(point)))
     }

@@ -53,6 +53,8 @@ tunables! {
     // The base.
     max_speed = 0.28 "m/s" [0.05, 1.0] "fastest forward speed";
     max_turn = 1.2 "rad/s" [0.1, 3.0] "fastest turn rate";
+    min_speed = 0.015 "m/s" [0.0, 0.1] "speed below which friction keeps the wheels still";
+    min_turn = 0.10 "rad/s" [0.0, 0.5] "turn rate below which friction keeps the wheels still";
     max_acceleration = 0.4 "m/s2" [0.05, 2.0] "linear acceleration and braking";
     max_turn_acceleration = 2.0 "rad/s2" [0.2, 10.0] "angular acceleration and braking";
     creep_speed = 0.08 "m/s" [0.01, 0.2] "speed of short straight moves near furniture";
@@ -84,6 +86,7 @@ tunables! {
     scan_sigma = 0.05 "m" [0.005, 0.5] "error of a beam against the map, raster included";
     scan_robust = 0.15 "m" [0.02, 1.0] "residual at which a beam counts for a quarter: moved things";
     lost_below = 0.35 "1" [0.0, 1.0] "share of beams that fit the map below which the robot counts itself lost";
+    confirm_above = 0.70 "1" [0.0, 1.0] "share of beams that must fit before a first pose is believed";
     lost_after = 2.0 "s" [0.0, 30.0] "how long the share must stay below";
     // The arm.
     lift_max = 0.60 "m" [0.0, 2.0] "upper end of lift_joint";

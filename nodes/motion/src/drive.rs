@@ -40,13 +40,14 @@ pub fn turn_rate(error: f64, config: &Config) -> f64 {
     let braking = (2.0 * 0.6 * config.max_turn_acceleration * error.abs()).sqrt();
     // Near the goal linear, so that it settles.
     let rate = braking.min(config.max_turn).min(2.5 * error.abs());
-    rate.max(if error.abs() > 0.004 { 0.03 } else { 0.0 }).copysign(error)
+    // Slower than the least turn rate the wheels stand still.
+    rate.max(if error.abs() > 0.004 { config.min_turn } else { 0.0 }).copysign(error)
 }
 
 /// Speed (m/s) at which a distance (m) to a stop can still be braked, up to a limit.
 pub fn approach_speed(distance: f64, limit: f64, config: &Config) -> f64 {
     let braking = (2.0 * 0.5 * config.max_acceleration * distance.max(0.0)).sqrt();
-    braking.min(limit).min(1.5 * distance.max(0.0) + 0.01)
+    braking.min(limit).min(1.5 * distance.max(0.0) + config.min_speed)
 }
 
 /// What following a path asks for in one tick.

@@ -127,7 +127,7 @@ impl Localiser {
         let covariance = self.covariance + DMat3::from_diagonal(DVec3::new(1e-7, 1e-7, 2e-7));
         let (pose, information) = self.matched(&points, prior, Some(covariance), config);
         let fit = self.fit_of(&points, pose);
-        let accepted = fit >= config.lost_below && pose.is_finite();
+        let accepted = fit >= self.enough(config) && pose.is_finite();
         let moved = pose.distance(&prior);
         if accepted {
             self.map_odom = pose * odom.inverse();
@@ -138,13 +138,19 @@ impl Localiser {
         Correction { fit, moved, accepted }
     }
 
+    /// The share of beams that must fit. A first pose, which somebody only guessed, must fit better than one that was followed.
+    fn enough(&self, config: &Config) -> f64 {
+        if self.corrected { config.lost_below } else { config.confirm_above }
+    }
+
     fn judge(&mut self, fit: f64, now_s: f64, config: &Config) {
         self.fit = fit;
-        if fit >= config.lost_below {
+        if fit >= self.enough(config) {
             (self.bad_since_s, self.lost) = (None, false);
         } else {
             let since = *self.bad_since_s.get_or_insert(now_s);
-            if now_s - since >= config.lost_after {
+            let patience = if self.corrected { config.lost_after } else { 0.3 };
+            if now_s - since >= patience {
                 self.lost = true;
             }
         }

@@ -85,7 +85,7 @@ impl Node for Motion {
         s.subscribe("joint_states", Qos::sensor_data(), Self::on_joints)?;
         s.subscribe("touch/contacts", Qos::sensor_data(), Self::on_contacts)?;
         s.subscribe("wrist/wrench", Qos::sensor_data(), Self::on_wrench)?;
-        s.subscribe("battery_state", Qos::state(), Self::on_battery)?;
+        s.subscribe("battery_state", Qos::sensor_data(), Self::on_battery)?;
         s.subscribe("fusion/belief", Qos::state(), Self::on_belief)?;
         s.subscribe("safety/state", Qos::state(), Self::on_safety)?;
         s.subscribe("initialpose", Qos::reliable(1), Self::on_initial_pose)?;

@@ -159,6 +159,10 @@ impl Pilot {
         let body = &mut self.body;
         let config = body.config.clone();
         let now = body.senses.now_s;
+        // A gripper that closed all the way has lost what it held.
+        if body.held.is_some() && body.senses.joints.is_some_and(|joints| joints.opening() <= config.empty_opening) {
+            body.held = None;
+        }
         if let Some((stamp, odom)) = body.senses.odom {
             body.localiser.predict(stamp, odom, &config);
         }

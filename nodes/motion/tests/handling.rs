@@ -52,6 +52,20 @@ fn a_second_thing_on_the_table_keeps_its_place() {
 }
 
 #[test]
+fn an_object_that_vanishes_from_the_gripper_is_no_longer_held() {
+    let home = Home::parse(HOME).unwrap();
+    let mut toy = Toy::new(home.start_pose(), Errors::USUAL, 26);
+    toy.things = vec![thing("cup", 5.95, 0.35, 0.38)];
+    toy.run(1.0);
+    let report = toy.run_capability(Capability::Grasp, &Request { label: "cup".into(), ..Request::default() }, 200.0);
+    assert!(report.success, "{}", report.reason);
+    toy.things.clear();
+    toy.run(4.0);
+    assert!(toy.pilot.body().held.is_none());
+    assert!(toy.pilot.start(Capability::Release, &Request::default()).unwrap_err().contains("holds nothing"));
+}
+
+#[test]
 fn an_object_that_is_not_there_is_a_failure_after_some_tries() {
     let mut toy = Toy::new(Pose2::new(5.2, 1.9, 1.57), Errors::USUAL, 23);
     toy.run(1.0);

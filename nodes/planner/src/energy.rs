@@ -29,7 +29,7 @@ pub struct EnergyModel {
     pub drive_j_per_m: f64,
     /// Energy of one arm action beyond that, J.
     pub arm_j: f64,
-    /// Power of the dock into the battery, W.
+    /// Power of the dock into the cells, beyond what the robot draws itself, W.
     pub charge_w: f64,
     /// Relative standard deviation of a prediction.
     pub relative_sigma: f64,
@@ -66,7 +66,7 @@ impl EnergyModel {
     /// How long charging takes, s.
     #[must_use]
     pub fn charging_s(&self, wh: f64) -> f64 {
-        wh.max(0.0) * 3600.0 / (self.charge_w - self.idle_w).max(1.0)
+        wh.max(0.0) * 3600.0 / self.charge_w.max(1.0)
     }
 
     /// Learns from the power drawn (W, positive while discharging) at a speed (m/s) over `dt_s`. Nothing is learnt while
@@ -163,7 +163,7 @@ mod tests {
         let c = m.cost(&Effort { duration_s: 300.0, distance_m: 36.0, arm_actions: 3.0 });
         assert!((c.wh - (1.0 + 0.1 + 0.05)).abs() < 1e-12);
         assert!(c.sigma_wh > 0.0);
-        assert!((m.charging_s(8.0) - 3600.0).abs() < 1e-9);
+        assert!((m.charging_s(8.0) - 1440.0).abs() < 1e-9);
     }
 
     #[test]

@@ -130,8 +130,16 @@ pub fn understand(text: &str, vocabulary: &Vocabulary) -> Result<Intent, Refusal
             .fold(0.0, f64::max)
     };
     let (fetch, go, find, dock) = (verb(FETCH), verb(GO), verb(FIND), verb(DOCK));
-    let object = best(rest, &vocabulary.objects, true, None);
-    let room = best(rest, &vocabulary.rooms, false, object.as_ref().map(|o| o.1));
+    let mut object = best(rest, &vocabulary.objects, true, None);
+    let mut room = best(rest, &vocabulary.rooms, false, None);
+    // A word is one of the two: of a "hall" that sounds like a "ball", what fits better stays.
+    if let (Some((_, o)), Some((_, r))) = (&object, &room) {
+        if o.overlaps(r) && r.similarity >= o.similarity {
+            object = best(rest, &vocabulary.objects, true, Some(*r));
+        } else if o.overlaps(r) {
+            room = best(rest, &vocabulary.rooms, false, Some(*o));
+        }
+    }
     let called = if addressed { 1.0 } else { 0.0 };
     let object_label = object.as_ref().map(|o| (vocabulary.objects[o.0].clone(), o.1.similarity));
     let room_label = room.as_ref().map(|r| (vocabulary.rooms[r.0].clone(), r.1.similarity));
@@ -281,6 +289,7 @@ mod tests {
         assert_eq!(understand("  ", &v), Err(Refusal::Empty));
         let e = understand("hey omni bring the helicopter to the kitchen", &v).unwrap_err();
         assert!(matches!(e, Refusal::NoObject { .. }) && e.to_string().contains("teddy bear"), "{e}");
+        assert!(matches!(understand("hey omni bring the helicopter to the hall", &v), Err(Refusal::NoObject { .. })));
         assert!(matches!(understand("hey omni bring the cup to the garage", &v), Err(Refusal::NoRoom { .. })));
         assert!(matches!(understand("the weather is nice today", &v), Err(Refusal::NotAddressed)));
         assert!(matches!(understand("hey omni sing a song", &v), Err(Refusal::NoVerb(_))));

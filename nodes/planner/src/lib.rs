@@ -23,3 +23,7 @@ pub mod search;
 pub mod travel;
 pub mod words;
 pub mod world;
+mod node;
+mod wire;
+
+pub use node::Planner;

@@ -424,7 +424,8 @@ impl Mission {
             Aim::GoToRoom { .. } | Aim::GoToPose(_) => (String::new(), Target::Be(places.len() - 1)),
             Aim::Dock => (String::new(), Target::Docked),
         };
-        let probabilities = world::location(&self.home, &self.objects, &object, &self.looks);
+        let wanted_in = if let Aim::Fetch { room, .. } = &goal.aim { Some(room.as_str()) } else { None };
+        let probabilities = world::location(&self.home, &self.objects, &object, wanted_in, &self.looks);
         let mut sources = Vec::new();
         if matches!(target, Target::Deliver | Target::Locate) {
             let t = &self.settings.timing;

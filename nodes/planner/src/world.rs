@@ -102,12 +102,22 @@ pub fn best<'a>(objects: &'a [SeenObject], label: &str) -> Option<&'a SeenObject
 /// Chance to miss an object that is there when a surface is looked at.
 pub const MISS: f64 = 0.15;
 
-/// Probability of every surface to have the object: uniform at first, lowered by every look that did not find it, raised
+/// How much less likely an object is in the room it is wanted in: people ask for what is elsewhere.
+pub const ALREADY_THERE: f64 = 0.3;
+
+/// Probability of every surface to have the object: even at first, except for the room it is `wanted_in`, lowered by every look that did not find it, raised
 /// where the belief has seen it. Sums to 1 unless there are no surfaces.
 #[must_use]
-pub fn location(home: &Home, objects: &[SeenObject], label: &str, looks: &BTreeMap<usize, u32>) -> Vec<f64> {
-    let n = home.surfaces.len();
-    let mut weights: Vec<f64> = (0..n).map(|i| MISS.powi(looks.get(&i).copied().unwrap_or(0).min(20) as i32)).collect();
+pub fn location(home: &Home, objects: &[SeenObject], label: &str, wanted_in: Option<&str>, looks: &BTreeMap<usize, u32>) -> Vec<f64> {
+    let mut weights: Vec<f64> = home
+        .surfaces
+        .iter()
+        .enumerate()
+        .map(|(i, s)| {
+            let prior = if wanted_in == Some(s.room.as_str()) { ALREADY_THERE } else { 1.0 };
+            prior * MISS.powi(looks.get(&i).copied().unwrap_or(0).min(20) as i32)
+        })
+        .collect();
     let total: f64 = weights.iter().sum();
     if total > 0.0 {
         weights.iter_mut().for_each(|w| *w /= total);
@@ -225,12 +235,14 @@ waypoints:
     fn beliefs_and_looks_shape_the_distribution() {
         let home = home();
         let mut looks = BTreeMap::new();
-        let even = location(&home, &[], "cup", &looks);
+        let even = location(&home, &[], "cup", None, &looks);
         assert!(even.iter().all(|p| (p - 1.0 / 3.0).abs() < 1e-12));
         looks.insert(0, 2);
-        let p = location(&home, &[], "cup", &looks);
+        let p = location(&home, &[], "cup", None, &looks);
         assert!(p[0] < 0.05 && (p.iter().sum::<f64>() - 1.0).abs() < 1e-12);
-        let p = location(&home, &[cup(9.6, 6.1, 0.9)], "cup", &looks);
+        let p = location(&home, &[], "cup", Some("living_room"), &BTreeMap::new());
+        assert!((p[2] / p[0] - ALREADY_THERE).abs() < 1e-12);
+        let p = location(&home, &[cup(9.6, 6.1, 0.9)], "cup", None, &looks);
         assert!(p[2] > 0.9 && (p.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert_eq!(surface_of(&home, DVec3::new(5.0, 5.0, 0.0)), None);
     }

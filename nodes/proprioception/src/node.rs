@@ -18,6 +18,12 @@ use crate::gyro::GyroBias;
 use crate::joints::{check, position};
 use crate::odometry::{Odometer, OdometrySettings};
 
+/// Share of recent steps with slip above which it is said, and below which it is over.
+const SLIP_SAID: f64 = 0.3;
+const SLIP_OVER: f64 = 0.1;
+/// Weight of one step (10 ms) in that share.
+const SLIP_MEMORY: f64 = 0.02;
+
 /// Below this speed a wheel stands still, rad/s.
 const STILL_RAD_PER_S: f64 = 0.02;
 
@@ -26,6 +32,7 @@ pub struct Proprioception {
     odometer: Odometer,
     gyro: GyroBias,
     wheels_still: bool,
+    slip_share: f64,
     wrist_origin: Pose3,
     fixed: Vec<FixedFrame>,
     joint_states: Publisher<JointState>,
@@ -86,6 +93,7 @@ impl Node for Proprioception {
             odometer: Odometer::new(settings),
             gyro: GyroBias::new(0.3, 20.0, 0.05),
             wheels_still: false,
+            slip_share: 0.0,
             wrist_origin,
             fixed,
             joint_states: s.publisher("joint_states", Qos::sensor_data())?,
@@ -134,9 +142,11 @@ impl Proprioception {
         let mut transforms = Vec::new();
         if let (Some(left), Some(right)) = (at("wheel_left_joint"), at("wheel_right_joint")) {
             let state = *self.odometer.wheels(left, right, stamp.as_secs_f64());
-            if state.slipping {
-                ctx.status(Level::Warn, "odometry", "wheels and gyroscope disagree: slipping");
-            } else {
+            // A single step of slip is noise, and the gyroscope has already corrected it.
+            self.slip_share += SLIP_MEMORY * (f64::from(u8::from(state.slipping)) - self.slip_share);
+            if self.slip_share > SLIP_SAID {
+                ctx.status(Level::Warn, "odometry", "wheels and gyroscope disagree: the robot slips or is pushed");
+            } else if self.slip_share < SLIP_OVER {
                 ctx.status(Level::Ok, "odometry", "wheels and gyroscope agree");
             }
             let mut speed = TwistWithCovariance { twist: twist(state.linear, state.angular), ..TwistWithCovariance::default() };

@@ -25,7 +25,7 @@ impl Node for Listener {
     }
 }
 
-fn bench() -> Bench {
+fn listening() -> Bench {
     let mut bench = Bench::new();
     bench.add::<Listener>(&[]).unwrap();
     bench
@@ -50,8 +50,9 @@ fn read(path: &Path) -> Vec<(String, String, u64, Vec<u8>)> {
 #[test]
 fn everything_is_recorded_and_images_are_thinned_out() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("run/recording.mcap");
-    let mut bench = bench();
+    // A fixed place on request, for tests/recording/check.py.
+    let path = std::env::var("RECORDER_TEST_MCAP").map_or_else(|_| dir.path().join("run/recording.mcap"), Into::into);
+    let mut bench = listening();
     bench.add::<Recorder>(&[("path", path.to_str().unwrap().into())]).unwrap();
     for i in 0..20 {
         bench.publish("camera/image_raw", image());
@@ -83,7 +84,7 @@ fn the_same_run_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let run = |name: &str| {
         let path = dir.path().join(name);
-        let mut bench = bench();
+        let mut bench = listening();
         // What the graph measures about itself is wall time.
         let exclude = vec!["/graph/statistics".to_owned()];
         bench.add::<Recorder>(&[("path", path.to_str().unwrap().into()), ("exclude", exclude.into())]).unwrap();
@@ -101,7 +102,7 @@ fn the_same_run_gives_the_same_bytes() {
 fn recording_is_started_and_stopped_by_service_and_never_overwrites() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.mcap").display().to_string();
-    let mut bench = bench();
+    let mut bench = listening();
     bench.add::<Recorder>(&[]).unwrap();
     let request = || RecordRequest { path: path.clone() };
     assert!(!bench.call::<Record>("recorder/stop", RecordRequest::default()).unwrap().success);
@@ -126,7 +127,7 @@ fn an_unusable_path_is_an_error_at_set_up() {
     let error = bench.add::<Recorder>(&[("path", path.as_str().into())]).unwrap_err();
     assert!(matches!(error, SetupError::Node { .. }), "{error}");
     assert!(error.to_string().contains("cannot make the folder"), "{error}");
-    let mut bench = bench();
+    let mut bench = listening();
     bench.add::<Recorder>(&[]).unwrap();
     let answer = bench.call::<Record>("recorder/start", RecordRequest { path }).unwrap();
     assert!(!answer.success && answer.message.contains("cannot"));
@@ -136,7 +137,7 @@ fn an_unusable_path_is_an_error_at_set_up() {
 fn a_full_recording_ends_with_a_diagnostic_and_is_readable() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.mcap");
-    let mut bench = bench();
+    let mut bench = listening();
     bench.add::<Recorder>(&[("path", path.to_str().unwrap().into()), ("limit_mb", 1_i64.into())]).unwrap();
     for _ in 0..20 {
         bench.publish("chatter", Text { data: "x".repeat(100_000) });
@@ -153,7 +154,7 @@ fn a_full_recording_ends_with_a_diagnostic_and_is_readable() {
 fn a_broken_image_is_reported_and_does_not_end_the_recording() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.mcap");
-    let mut bench = bench();
+    let mut bench = listening();
     bench.add::<Recorder>(&[("path", path.to_str().unwrap().into())]).unwrap();
     bench.publish("camera/image_raw", Image { width: 9000, ..image() });
     bench.run_for(Duration::from_millis(20));

@@ -6,7 +6,7 @@
 pub mod bumper;
 pub mod ladder;
 pub mod limits;
+mod node;
 pub mod supervisor;
-pub mod node;
 
 pub use node::Safety;

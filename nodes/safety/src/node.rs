@@ -155,7 +155,7 @@ impl Safety {
             self.told = true;
             let level = match out.level {
                 Level::Nominal => Diagnostic::Ok,
-                Level::Degraded => Diagnostic::Warn,
+                Level::Degraded | Level::ComfortStop => Diagnostic::Warn,
                 _ => Diagnostic::Error,
             };
             ctx.status(level, "level", format!("{:?}: {}", out.level, out.reason));

@@ -225,7 +225,8 @@ fn map(rec: &RecordingStream, grid: &OccupancyGrid) -> RecordingStreamResult<()>
     }
     let origin = &grid.info.origin.position;
     let cells = GridMap::new(map_pixels(&grid.data, width as usize), ImageFormat::l8([width, height]), grid.info.resolution)
-        .with_translation([origin.x as f32, origin.y as f32, -0.01]);
+        .with_translation([origin.x as f32, origin.y as f32, -0.01])
+        .with_colormap(Colormap::Grayscale);
     rec.log("world/map", &cells)
 }
 

@@ -14,7 +14,7 @@ pub fn annotate(image: &RgbImage, objects: &[DetectedObject]) -> RgbImage {
     if width == 0 || height == 0 {
         return out;
     }
-    let scale = (width / 240).clamp(1, 8);
+    let scale = (width / 160).clamp(1, 8);
     let mut order: Vec<&DetectedObject> = objects.iter().collect();
     order.sort_by(|a, b| a.confidence.total_cmp(&b.confidence));
     for object in order {

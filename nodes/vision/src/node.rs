@@ -20,6 +20,8 @@ use crate::motion::MotionFrame;
 
 /// Without a picture for so long, the node says so.
 const STALE_S: f64 = 2.0;
+/// A frame may come so much before its time.
+const JITTER_S: f64 = 0.0105;
 
 /// Looks at `camera/image_raw`: publishes `vision/detections` at up to `detect_rate_hz`, `vision/scene` and
 /// `vision/features` at up to `features_rate_hz`, and serves `vision/compare_images`.
@@ -35,8 +37,8 @@ pub struct Vision {
     scene: Publisher<SceneAnalysis>,
     features: Publisher<VisionFeatures>,
     last_frame: Option<Time>,
-    last_detection: Option<Time>,
-    last_features: Option<Time>,
+    detect_pace: Pace,
+    features_pace: Pace,
     previous: Option<MotionFrame>,
     frames: u64,
     rejected: u64,
@@ -81,8 +83,8 @@ impl Node for Vision {
             scene,
             features,
             last_frame: None,
-            last_detection: None,
-            last_features: None,
+            detect_pace: Pace::default(),
+            features_pace: Pace::default(),
             previous: None,
             frames: 0,
             rejected: 0,
@@ -108,8 +110,8 @@ impl Vision {
         let now = ctx.now();
         self.last_frame = Some(now);
         self.frames += 1;
-        let detect = due(self.last_detection, now, self.detect_rate.get());
-        let features = due(self.last_features, now, self.features_rate.get());
+        let detect = self.detect_pace.due(now);
+        let features = self.features_pace.due(now);
         if !detect && !features {
             return Ok(());
         }
@@ -132,14 +134,14 @@ impl Vision {
         analyser.set_settings(settings);
         let seen = analyser.detect(&image)?;
         if detect {
-            self.last_detection = Some(now);
+            self.detect_pace.taken(now, self.detect_rate.get());
             // Without a detector an empty list would say that nothing is there.
             if let Some(seen) = &seen {
                 self.detections.publish(ctx, detections_msg(&message, seen));
             }
         }
         if features {
-            self.last_features = Some(now);
+            self.features_pace.taken(now, self.features_rate.get());
             let opinion = analyser.classify(&image)?;
             let numbers = image_features(&image);
             let analysis = analyser.compose(&image, image_id(&image), seen.as_ref(), opinion.as_ref(), &numbers);
@@ -179,9 +181,25 @@ impl Vision {
     }
 }
 
-/// Whether a period of the rate has passed. A tenth of the period is forgiven, so that a camera of the same rate is not halved by jitter.
-fn due(last: Option<Time>, now: Time, rate_hz: f64) -> bool {
-    last.is_none_or(|last| now.seconds_since(last) >= 0.9 / rate_hz)
+/// Keeps a rate over frames that come when they come.
+#[derive(Debug, Default)]
+struct Pace {
+    next: Option<Time>,
+}
+
+impl Pace {
+    /// Whether it is time for the next. Frames that jitter by 10 ms around the rate are all taken, and on average no more
+    /// are taken than the rate says.
+    fn due(&self, now: Time) -> bool {
+        self.next.is_none_or(|next| next.seconds_since(now) <= JITTER_S)
+    }
+
+    /// Takes one now: the next is due a period after this one was, or after now if frames were missing.
+    fn taken(&mut self, now: Time, rate_hz: f64) {
+        let period = Duration::from_secs_f64(1.0 / rate_hz);
+        let on_time = self.next.filter(|next| now.seconds_since(*next) < period.as_secs_f64()).unwrap_or(now);
+        self.next = Some(on_time + period);
+    }
 }
 
 fn rgb_of(message: &Image) -> Result<RgbImage, FrameError> {

@@ -3,6 +3,7 @@
 //! This is a heuristic, not a trained scene network, and says so in its provenance: groups of ImageNet classes and COCO
 //! objects vote for four kinds of place, and what no group wins clearly is rejected to the coarser kind or to unknown.
 
+use crate::classify::CLASSES;
 use crate::detect::DetectedObject;
 
 /// Name and version of the rule, for the provenance.
@@ -95,8 +96,10 @@ struct Evidence {
 pub fn scene(probabilities: Option<&[f32]>, objects: &[DetectedObject]) -> SceneGuess {
     let mut e = Evidence::default();
     if let Some(p) = probabilities {
-        let range = |r: &std::ops::RangeInclusive<usize>| p.get(r.clone()).map_or(0.0, |s| s.iter().sum());
-        let list = |l: &[usize]| l.iter().filter_map(|n| p.get(*n)).sum::<f32>();
+        // What a group has by chance, its share of the classes, is no evidence.
+        let beyond_chance = |mass: f32, classes: usize| (mass - classes as f32 / CLASSES as f32).max(0.0);
+        let range = |r: &std::ops::RangeInclusive<usize>| p.get(r.clone()).map_or(0.0, |s| beyond_chance(s.iter().sum(), s.len()));
+        let list = |l: &[usize]| beyond_chance(l.iter().filter_map(|n| p.get(*n)).sum(), l.len());
         e.urban += list(&URBAN);
         e.natural += range(&LANDSCAPE) + 0.7 * WILDLIFE.iter().map(range).sum::<f32>();
         e.workspace += list(&WORKSPACE);

@@ -74,8 +74,8 @@ impl ContactMonitor {
         self.fingers = FingerForces::default();
         self.gripper.clear();
         for pair in engine.contact_pairs() {
-            let impulse = pair.total_impulse_magnitude();
-            if impulse <= 0.0 {
+            // A pair that has parted keeps its last impulse until its boxes part too: only what the solver pushed in this step counts.
+            if !pair.has_any_active_contact() || pair.total_impulse_magnitude() <= 0.0 {
                 continue;
             }
             let (Some(a), Some(b)) = (engine.colliders.get(pair.collider1), engine.colliders.get(pair.collider2)) else {

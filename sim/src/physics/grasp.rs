@@ -82,7 +82,8 @@ impl Grasp {
             (None, _) => None,
         };
         let Some((object, time)) = self.candidate else { return };
-        if time < SETTLE_S || asked > opening + OPENING_M {
+        // Fingers that are not told to close farther than the object lets them do not hold: they only happen to touch.
+        if time < SETTLE_S || asked > opening - OPENING_M {
             return;
         }
         let body = objects[object].body;

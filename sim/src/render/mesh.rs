@@ -216,10 +216,13 @@ impl Mesh {
             }
             side = (side - t * side.dot(t)).normalize_or(t.any_orthonormal_vector());
             let up = t.cross(side);
+            // A bar that gets thinner faces forward a little.
+            let (r0, r1) = (path[i.saturating_sub(1)].1, path[(i + 1).min(path.len() - 1)].1);
+            let slope = (r1 - r0) / (next - prev).length().max(1e-6);
             for s in 0..=segments {
                 let (sin, cos) = (TAU * s as f32 / segments as f32).sin_cos();
                 let n = side * cos + up * sin;
-                self.vertex(p + n * radius, n, Vec2::new(s as f32 / segments as f32, i as f32 / path.len() as f32));
+                self.vertex(p + n * radius, n - t * slope, Vec2::new(s as f32 / segments as f32, i as f32 / path.len() as f32));
             }
         }
         let w = segments as u32 + 1;

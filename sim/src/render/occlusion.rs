@@ -13,7 +13,8 @@ const RADIUS_M: f32 = 0.22;
 pub struct Occlusion {
     columns: usize,
     rows: usize,
-    open: Vec<f32>,
+    /// Depth and openness side by side: they are read together.
+    cells: Vec<[f32; 2]>,
     depth: Vec<f32>,
     raw: Vec<f32>,
 }
@@ -28,6 +29,16 @@ impl Occlusion {
         self.depth.clear();
         let (fx, fy, cx, cy) = (camera.fx as f32, camera.fy as f32, camera.cx as f32, camera.cy as f32);
         let ray = |x: usize, y: usize| Vec3::new((x as f32 - cx) / fx, (y as f32 - cy) / fy, 1.0);
+        // The spiral turns from block to block; the blur below takes the pattern out.
+        let spirals: [[[f32; 2]; SAMPLES]; 16] = std::array::from_fn(|block| {
+            let (bx, by) = (block & 3, block >> 2);
+            let phase = ((bx & 1) * 2 + (by & 1) * 3) as f32 * 0.9 + ((bx & 2) + (by & 2)) as f32 * 0.35;
+            std::array::from_fn(|k| {
+                let t = (k as f32 + 0.5) / SAMPLES as f32;
+                let (sin, cos) = (phase + k as f32 * 2.399_963).sin_cos();
+                [t * t * cos, t * t * sin]
+            })
+        });
         for by in 0..self.rows {
             for bx in 0..self.columns {
                 let (x, y) = ((bx * STEP + STEP / 2).min(w - 1), (by * STEP + STEP / 2).min(h - 1));
@@ -43,15 +54,13 @@ impl Occlusion {
                 // The plane 1/z = a x + b y + c in ray space is the plane's normal, pointing away from the camera.
                 let n = -Vec3::new(a * fx, b * fy, c + a * cx + b * cy).normalize_or(Vec3::Z);
                 let reach = fx * RADIUS_M / z;
-                // Turn the spiral from block to block; the blur below takes the pattern out.
-                let phase = ((bx & 1) * 2 + (by & 1) * 3) as f32 * 0.9 + ((bx & 2) + (by & 2)) as f32 * 0.35;
+                let spiral = &spirals[(by & 3) * 4 + (bx & 3)];
                 let mut sum = 0.0;
-                for k in 0..SAMPLES {
-                    let t = (k as f32 + 0.5) / SAMPLES as f32;
-                    let r = (reach * t * t).max(1.5);
-                    let (s, co) = (phase + k as f32 * 2.399_963).sin_cos();
-                    let sx = (x as f32 + r * co) as i32;
-                    let sy = (y as f32 + r * s) as i32;
+                for [dx, dy] in spiral {
+                    // At least 1.5 pixels away, or the sample would be the point itself.
+                    let r = reach.max(3.0);
+                    let sx = (x as f32 + r * dx) as i32;
+                    let sy = (y as f32 + r * dy) as i32;
                     if sx < 0 || sy < 0 || sx >= w as i32 || sy >= h as i32 {
                         continue;
                     }
@@ -74,7 +83,7 @@ impl Occlusion {
     }
 
     fn blur(&mut self) {
-        self.open.clear();
+        self.cells.clear();
         for y in 0..self.rows {
             for x in 0..self.columns {
                 let centre = self.depth[y * self.columns + x];
@@ -87,7 +96,7 @@ impl Occlusion {
                         weight += g;
                     }
                 }
-                self.open.push(if centre > 0.0 { sum / weight } else { 1.0 });
+                self.cells.push([centre, if centre > 0.0 { sum / weight } else { 1.0 }]);
             }
         }
     }
@@ -107,8 +116,9 @@ impl Occlusion {
             [(ix, iy, (1.0 - fx) * (1.0 - fy)), (ix1, iy, fx * (1.0 - fy)), (ix, iy1, (1.0 - fx) * fy), (ix1, iy1, fx * fy)]
         {
             let k = j * self.columns + i;
-            let w = if (self.depth[k] - z).abs() < 0.08 * z { w } else { w * 0.001 };
-            sum += w * self.open[k];
+            let [depth, open] = self.cells[k];
+            let w = if (depth - z).abs() < 0.08 * z { w } else { w * 0.001 };
+            sum += w * open;
             weight += w;
         }
         (sum + 1e-4) / weight

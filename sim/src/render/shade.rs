@@ -52,14 +52,19 @@ fn surroundings(r: Vec3) -> f32 {
     ceiling + window
 }
 
-/// `cos` to the power of two nearest below `exponent`: a highlight without a call to the mathematics library.
+/// Blinn-Phong highlight: the cosine between normal and half vector to the power of two nearest below `exponent`,
+/// from the unnormalised half vector and without a call to the mathematics library.
 #[inline]
-fn highlight_power(cos: f32, exponent: f32) -> f32 {
-    if cos < 0.5 {
+fn highlight_power(normal: Vec3, half: Vec3, exponent: f32) -> f32 {
+    let cos = normal.dot(half);
+    let square = cos * cos;
+    let length = half.length_squared();
+    if cos <= 0.0 || square < 0.6 * length {
         return 0.0;
     }
-    let mut p = cos;
-    for _ in 0..(exponent.max(1.0).to_bits() >> 23).saturating_sub(127) {
+    let mut p = square / length;
+    // One squaring fewer than log2(exponent): p is the square of the cosine already.
+    for _ in 0..(exponent.max(1.0).to_bits() >> 23).saturating_sub(128) {
         p *= p;
     }
     p
@@ -79,8 +84,7 @@ impl Lighting {
         let mut highlight = Vec3::ZERO;
         let shiny = m.gloss > 0.0;
         if shiny && lit > 0.0 {
-            let half = (self.to_key + s.view).normalize_or(n);
-            highlight += self.key * (lit * highlight_power(n.dot(half), m.shininess));
+            highlight += self.key * (lit * highlight_power(n, self.to_key + s.view, m.shininess));
         }
         let probe = s.position + n * 0.12;
         for lamp in &self.lamps {
@@ -100,8 +104,7 @@ impl Lighting {
             let power = lamp.colour * (fade * fade * 3.0 / (1.5 + d2) * lamp.reaches(probe.truncate()));
             diffuse += power * (wrapped * (0.35 + 0.65 * s.open));
             if shiny {
-                let half = (dir + s.view).normalize_or(n);
-                highlight += power * highlight_power(n.dot(half), m.shininess);
+                highlight += power * highlight_power(n, dir + s.view, m.shininess);
             }
         }
         let mut out = s.albedo * diffuse;

@@ -137,16 +137,16 @@ impl ShadowMap {
         let (fx, fy) = (x - ix as f32, y - iy as f32);
         let wx = [1.0 - fx, 1.0, 1.0, fx];
         let wy = [1.0 - fy, 1.0, 1.0, fy];
-        let mut sum = 0.0;
+        // Columns first, in four lanes; then across.
+        let mut lanes = [0.0f32; 4];
         for (j, wy) in wy.iter().enumerate() {
             let row = (iy + j) * self.side + ix;
-            let s = &self.depth[row..row + 4];
-            let mut line = 0.0;
-            for (d, w) in s.iter().zip(wx) {
-                line += if *d >= z { w } else { 0.0 };
+            let Some(s) = self.depth.get(row..row + 4).and_then(|s| s.first_chunk::<4>()) else { return 1.0 };
+            for l in 0..4 {
+                lanes[l] += if s[l] >= z { *wy } else { 0.0 };
             }
-            sum += line * wy;
         }
+        let sum = lanes[0] * wx[0] + lanes[1] * wx[1] + lanes[2] * wx[2] + lanes[3] * wx[3];
         sum * (1.0 / 9.0)
     }
 }

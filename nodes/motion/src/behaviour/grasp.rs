@@ -31,7 +31,7 @@ pub struct Grasp {
 #[derive(Clone, Debug)]
 enum State {
     Stand(Navigate),
-    Look { since_s: f64 },
+    Look { since_s: f64, sum: DVec3, count: u32 },
     Face(Turn),
     Raise { until_s: f64 },
     Creep(Straight),
@@ -42,6 +42,10 @@ enum State {
     Retract { until_s: f64 },
     Back(Straight),
     Lower { until_s: f64 },
+}
+
+fn look(now_s: f64) -> State {
+    State::Look { since_s: now_s, sum: DVec3::ZERO, count: 0 }
 }
 
 impl Grasp {
@@ -139,14 +143,21 @@ impl Grasp {
         }
         match &mut self.state {
             State::Stand(navigate) => match navigate.step(body) {
-                Step::Done => self.state = State::Look { since_s: now },
+                Step::Done => self.state = look(now),
                 Step::Failed(reason) => return Step::Failed(format!("could not get to the {}: {reason}", self.name())),
                 Step::Running => {}
             },
-            State::Look { since_s } => {
-                let since = *since_s;
-                if now - since >= config.look_time {
-                    self.take_belief(body, since);
+            State::Look { since_s, sum, count } => {
+                // Fusion's estimate, as far as perception confirms it from here; the mean is steadier than the last.
+                let confirmed = body.believed(&self.label, self.object).filter(|object| object.last_seen_s >= *since_s - 1.0);
+                if let Some(object) = confirmed {
+                    *sum += object.position;
+                    *count += 1;
+                }
+                if now - *since_s >= config.look_time {
+                    if *count > 0 {
+                        self.object = *sum / f64::from(*count);
+                    }
                     self.state = State::Face(Turn::to(self.heading_to_object(body)));
                 }
             }
@@ -259,15 +270,6 @@ impl Grasp {
         (self.object.truncate() - body.pose().position()).to_angle()
     }
 
-    /// Takes fusion's estimate of the object if perception confirmed it since a time.
-    fn take_belief(&mut self, body: &Body, since_s: f64) {
-        if let Some(object) = body.believed(&self.label, self.object)
-            && object.last_seen_s >= since_s - 1.0
-        {
-            self.object = object.position;
-        }
-    }
-
     fn raise(&mut self, body: &mut Body) -> Step {
         let config = body.config.clone();
         if let Some(yaw) = self.approach_yaw
@@ -336,7 +338,7 @@ impl Grasp {
                 return Step::Failed(format!("could not grasp the {} in {} tries: {reason}", self.name(), self.tries));
             }
             self.steady_since_s = None;
-            self.state = State::Look { since_s: body.now() };
+            self.state = look(body.now());
             return Step::Running;
         }
         if self.holds(body) {

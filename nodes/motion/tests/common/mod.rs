@@ -285,8 +285,12 @@ impl Toy {
         (self.touch.finger_left, self.touch.finger_right) = (false, false);
         for thing in &mut self.things {
             let local = pose.inverse_transform(thing.position.truncate()) - DVec2::new(0.22 + self.joints.extend, 0.0);
-            let between = local.x > -0.06 && local.x < 0.03 && local.y.abs() + thing.radius < 0.5 * opening + 0.005 && (gripper.z - thing.position.z).abs() < 0.12;
+            let room = 0.5 * opening - thing.radius;
+            let between = local.x > -0.06 && local.x < 0.03 && local.y.abs() < room.max(0.0) + 0.008 && (gripper.z - thing.position.z).abs() < 0.12;
             if !between { thing.held = false; continue; }
+            // A closing finger pushes what it touches first to the middle.
+            let middle = local.y.clamp(-room.max(0.0), room.max(0.0));
+            thing.position += (pose.heading().perp() * (middle - local.y)).extend(0.0);
             if wanted <= 2.0 * thing.radius && arm.opening < 2.0 * thing.radius {
                 wanted = 2.0 * thing.radius;
                 (self.touch.finger_left, self.touch.finger_right) = (true, true);

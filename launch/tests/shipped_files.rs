@@ -1,0 +1,55 @@
+//! The launch files and configuration that come with OmniMind.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use omnimind::file::{Mode, Options, Value, load};
+use omnimind::registry;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace")
+}
+
+fn options(arguments: &[(&str, &str)]) -> Options {
+    Options {
+        arguments: arguments.iter().map(|(name, value)| ((*name).to_owned(), Value::from_text(value))).collect(),
+        builtin: BTreeMap::from([
+            ("share_dir".to_owned(), Value::Text(root().display().to_string())),
+            ("out_dir".to_owned(), Value::Text("/tmp/out".into())),
+        ]),
+    }
+}
+
+#[test]
+fn every_shipped_launch_file_can_be_read() {
+    for (file, arguments) in [("demo.yaml", &[("seed", "7")][..]), ("robot.yaml", &[]), ("recording.yaml", &[("path", "/tmp/a.mcap")])] {
+        let launch = load(&root().join("launch").join(file), &registry::catalogue(), &options(arguments)).unwrap_or_else(|e| panic!("{e}"));
+        assert!(launch.nodes.len() > 5, "{file}");
+    }
+}
+
+#[test]
+fn the_demo_is_lock_step_and_hands_its_seed_on() {
+    let launch = load(&root().join("launch/demo.yaml"), &registry::catalogue(), &options(&[("seed", "7")])).unwrap();
+    assert_eq!(launch.graph.mode, Mode::LockStep);
+    let seed = |type_: &str| launch.nodes.iter().find(|n| n.type_ == type_).map(|n| n.parameters["seed"].clone());
+    assert_eq!(seed("simulator"), Some(Value::Int(7)));
+    assert_eq!(seed("scenario"), Some(Value::Int(7)));
+}
+
+#[test]
+fn configuration_files_list_every_parameter_with_its_default() {
+    // Defaults name files relative to the folder that OmniMind is run in.
+    std::env::set_current_dir(root()).unwrap();
+    let mut told = 0;
+    for kind in registry::kinds() {
+        // Node types that need a file that only the user has (a recording) cannot be set up with defaults.
+        let Ok(defaults) = kind.defaults_yaml() else { continue };
+        told += 1;
+        let name = kind.factory.name;
+        let file = root().join("config").join(format!("{name}.yaml"));
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(text, defaults, "config/{name}.yaml is out of date: omnimind node defaults {name} > config/{name}.yaml");
+    }
+    assert!(told > 10, "only {told} node types tell their parameters");
+}

@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""Runs the program as a user would and looks at what comes out. usage: run.py --bin <omnimind> --out <folder> [--seeds 1,2,3]
+
+Every check prints a line; the last line counts them. Oracles that nobody here wrote: the Python packages mcap, rosbags, rerun-sdk,
+eclipse-zenoh and PIL.
+"""
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CHECKS = []
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
+
+
+class Run:
+    """What the checks share."""
+
+    def __init__(self, binary, out, seeds):
+        self.binary, self.out, self.seeds = binary, out, seeds
+        self.results = {}
+
+    def omnimind(self, *arguments, env=None, timeout=1200):
+        done = subprocess.run([self.binary, *map(str, arguments)], cwd=self.out, env={**os.environ, **(env or {})},
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+        return done.returncode, done.stdout, done.stderr
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def read_mcap(path):
+    """Messages per topic and type, by the `mcap` package."""
+    from mcap.reader import make_reader
+
+    counts, types = collections.Counter(), {}
+    with open(path, "rb") as stream:
+        reader = make_reader(stream)
+        assert reader.get_header().profile == "ros2"
+        for schema, channel, _ in reader.iter_messages():
+            counts[channel.topic] += 1
+            types[channel.topic] = schema.name
+            assert schema.encoding == "ros2msg" and channel.message_encoding == "cdr"
+    return counts, types
+
+
+@check
+def missions(run):
+    """the mission is achieved on every seed, nothing is hit, the robot docks"""
+    for seed in run.seeds:
+        code, stdout, stderr = run.omnimind("demo", "--seed", seed, "--headless", "--json", "--rate", 0, "--out", run.out / f"seed{seed}")
+        result = json.loads(stdout.strip().splitlines()[-1])
+        run.results[seed] = result
+        assert (code == 0) == (result["mission"]["result"] == "achieved")
+        assert result["mission"]["result"] == "achieved", f"seed {seed}: {result['mission']}\n{stderr[-3000:]}"
+        assert result["mission"]["docked"] and result["collisions"] == 0, result["mission"]
+        assert result["energy"]["used_wh"] > 0 and abs(sum(result["energy"]["by_consumer"].values()) - result["energy"]["used_wh"]) < 1e-3
+        assert sum(result["detections"].values()) > 0
+        assert result["transcript"]["wer"] is not None and result["transcript"]["wer"] < 0.6, result["transcript"]
+        assert all(node["restarts"] == 0 for node in result["nodes"]), result["nodes"]
+        print(f"      seed {seed}: {result['mission']['asked']!r}, {result['mission']['duration_s']:.0f} s simulated, "
+              f"{result['real_time_factor']:.1f}x real time, {result['energy']['used_wh']:.2f} Wh")
+
+
+@check
+def recordings(run):
+    """the recording is read by the packages mcap and rosbags, every sense and every conclusion is in it"""
+    from rosbags.highlevel import AnyReader
+    from rosbags.typesys import Stores, get_typestore, get_types_from_msg
+
+    path = pathlib.Path(run.results[run.seeds[0]]["recording"]["mcap"])
+    counts, types = read_mcap(path)
+    for topic in ["/camera/camera_info", "/scan", "/odom", "/imu", "/joint_states", "/battery_state", "/touch/contacts", "/wrist/wrench",
+                  "/temperature", "/microphone/audio", "/vision/detections", "/speech/transcript", "/fusion/belief", "/planner/plan",
+                  "/cmd_vel", "/safety/state", "/gpu/devices", "/tf", "/tf_static", "/map", "/diagnostics", "/rosout", "/graph/statistics"]:
+        assert counts[topic] > 0, f"nothing on {topic}"
+    assert types["/scan"] == "sensor_msgs/msg/LaserScan"
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for file in (ROOT / "msgs/interfaces").glob("*/msg/*.msg"):
+        name = f"{file.parent.parent.name}/msg/{file.stem}"
+        if name not in store.fielddefs:
+            store.register(get_types_from_msg(file.read_text(), name))
+    seen = collections.Counter()
+    with AnyReader([path], default_typestore=store) as reader:
+        for connection, _, raw in reader.messages():
+            if seen[connection.topic] < 3:
+                message = reader.deserialize(raw, connection.msgtype)
+                seen[connection.topic] += 1
+                if connection.topic == "/scan":
+                    assert len(message.ranges) == 360
+    assert len(seen) == len(counts)
+
+
+@check
+def rerun_recording(run):
+    """the Rerun recording is whole, by Rerun's own tool"""
+    path = run.results[run.seeds[0]]["recording"]["rrd"]
+    tool = pathlib.Path(sys.executable).parent / "rerun"
+    done = subprocess.run([tool, "rrd", "verify", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    stats = subprocess.run([tool, "rrd", "stats", path], capture_output=True, text=True).stdout
+    assert re.search(r"num_chunks\s*=\s*[1-9]", stats) or stats, stats
+
+
+@check
+def same_seed(run):
+    """the same seed gives the same world, step by step"""
+    hashes = []
+    for attempt in range(2):
+        out = run.out / f"again{attempt}"
+        run.omnimind("demo", "--seed", 7, "--headless", "--json", "--rate", 0, "--duration", 20, "--no-wire", "--out", out)
+        path = next(out.rglob("*.mcap"))
+        from mcap.reader import make_reader
+        with open(path, "rb") as stream:
+            hashes.append([m.data[-8:] for _, c, m in make_reader(stream).iter_messages(topics=["/sim/state"])])
+    assert len(hashes[0]) > 100 and hashes[0] == hashes[1]
+
+
+@check
+def interrupted(run):
+    """Ctrl-C at any moment ends the demo in order: no process is left, the recording is readable"""
+    for delay in (0.3, 1.5, 5.0):
+        out = run.out / f"interrupted{delay}"
+        demo = subprocess.Popen([run.binary, "demo", "--seed", "1", "--headless", "--rate", "2", "--no-wire", "--out", out], cwd=run.out,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        time.sleep(delay)  # the moment of the interruption, not a wait for something
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=30)
+        assert demo.returncode != 0, "an interrupted mission is not an achieved one"
+        left = subprocess.run(["pgrep", "-s", str(demo.pid)], capture_output=True, text=True).stdout
+        assert not left, f"processes left: {left}"
+        for path in out.rglob("*.mcap"):
+            read_mcap(path)
+
+
+@check
+def cut_recording(run):
+    """a recording that was cut in the middle plays up to the cut, and says so"""
+    whole = pathlib.Path(run.results[run.seeds[0]]["recording"]["mcap"])
+    cut = run.out / "cut.mcap"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 4])
+    code, stdout, stderr = run.omnimind("launch", "recording.yaml", f"bag:={cut}", "--headless", "--json", "--no-wire", "--out", run.out / "cut")
+    assert "cut off" in stderr + stdout, stderr
+    result = json.loads(stdout.strip().splitlines()[-1])
+    assert result["detections"], "the same nodes saw the recorded pictures"
+
+
+@check
+def photographs(run):
+    """`run vision --source` finds on photographs what is on them"""
+    photos = run.out / "photos"
+    photos.mkdir(exist_ok=True)
+    for path in (ROOT / "nodes/vision/tests/data").glob("*.jpg"):
+        shutil.copy(path, photos)
+    code, stdout, stderr = run.omnimind("run", "vision", "--source", photos, "--out", run.out / "annotated")
+    assert code == 0, stderr
+    from PIL import Image
+    pictures = list((run.out / "annotated").rglob("*.png"))
+    assert len(pictures) == len(list(photos.iterdir()))
+    for picture in pictures:
+        Image.open(picture).verify()
+    assert "person" in stdout and "cup" in stdout, stdout
+
+
+@check
+def wrong_words(run):
+    """what is wrong is said in a sentence, with the name of what is wrong, and without a panic"""
+    bad = {
+        "unknown_node.yaml": ("nodes: [{type: visoin}]", "vision"),
+        "unknown_parameter.yaml": ("nodes: [{type: vision, parameters: {confidence_treshold: 0.5}}]", "confidence_threshold"),
+        "out_of_range.yaml": ("nodes: [{type: vision, parameters: {confidence_threshold: 7.0}}]", "confidence_threshold"),
+        "wrong_type.yaml": ("nodes: [{type: battery, parameters: {capacity_wh: [1]}}]", "capacity_wh"),
+        "no_yaml.yaml": ("nodes: [", "no_yaml.yaml"),
+        "cycle.yaml": ("include: [cycle.yaml]", "cycle"),
+    }
+    for name, (text, word) in bad.items():
+        path = run.out / name
+        path.write_text(text)
+        code, stdout, stderr = run.omnimind("launch", path, "--headless", "--no-wire", timeout=60)
+        assert code not in (0, 101) and word in stderr and "panicked" not in stderr, f"{name}: {code}: {stderr}"
+    for arguments in (["launch", "none.yaml"], ["run", "visoin"], ["demo", "--launch", "none.yaml"], ["models", "verify", "none"]):
+        code, _, stderr = run.omnimind(*arguments, timeout=60)
+        assert code not in (0, 101) and stderr.strip() and "panicked" not in stderr, f"{arguments}: {code}: {stderr}"
+
+
+@check
+def taken_port(run):
+    """a port that somebody else uses, and a second demo on the same machine, are said and do not disturb"""
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            stranger.bind(("127.0.0.1", 7447))
+        except OSError:
+            print("      port 7447 is in use on this machine: only the second demo is tried")
+        else:
+            stranger.listen()
+            code, _, stderr = run.omnimind("demo", "--seed", "1", "--headless", "--rate", "0", "--duration", "1", timeout=120)
+            assert "7447" in stderr and "panicked" not in stderr, stderr
+    demo = ["demo", "--headless", "--rate", "1", "--duration", "30", "--out"]
+    first = subprocess.Popen([run.binary, *demo, run.out / "first"], cwd=run.out, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not run.omnimind("node", "list", timeout=60)[1].strip():
+            assert time.monotonic() < deadline and first.poll() is None, "the first demo never showed up"
+        code, stdout, stderr = run.omnimind(*demo, run.out / "second", timeout=120)
+        assert code not in (0, 101) and "already" in stderr, f"{code}: {stderr}"
+        assert first.poll() is None, "the first demo was disturbed"
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.wait(30)
+
+
+@check
+def foreign_clients(run):
+    """programs that others wrote talk to it over the wire"""
+    done = subprocess.run([sys.executable, ROOT / "tests/interop/run.py", "--binary", run.binary], timeout=300)
+    assert done.returncode == 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", type=pathlib.Path, required=True)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--only", default="", help="names of checks, with commas")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    run = Run(arguments.bin.resolve(), arguments.out.resolve(), [int(seed) for seed in arguments.seeds.split(",")])
+    failed = passed = 0
+    for function in CHECKS:
+        if arguments.only and function.__name__ not in arguments.only.split(","):
+            continue
+        begun = time.monotonic()
+        try:
+            function(run)
+            passed += 1
+            print(f"ok    {function.__name__}: {function.__doc__} ({time.monotonic() - begun:.0f} s)", flush=True)
+        except Exception:
+            failed += 1
+            print(f"FAIL  {function.__name__}: {function.__doc__}\n{traceback.format_exc()}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
