@@ -106,17 +106,44 @@ impl<A: Action> Clone for Ports<A> {
     }
 }
 
-/// A goal that a server works on. The node keeps it and ends it with one of `succeed`, `abort`, `canceled`.
+/// A goal that a server works on. The node keeps it and ends it with one of `succeed`, `abort`, `canceled`; if it lets go of the last handle
+/// instead, the goal counts as aborted and its client is told that no result will come.
 pub struct GoalHandle<A: Action> {
     id: GoalId,
     goal: Arc<A::Goal>,
     ports: Ports<A>,
     rejected: Arc<Mutex<bool>>,
+    hold: Arc<Hold<A>>,
+}
+
+/// What all handles of one goal share.
+struct Hold<A: Action> {
+    id: GoalId,
+    served: Arc<Mutex<Served<A>>>,
+}
+
+impl<A: Action> Drop for Hold<A> {
+    fn drop(&mut self) {
+        let mut served = self.served.lock();
+        let Some(goal) = served.goals.get_mut(&self.id).filter(|goal| goal.result.is_none()) else { return };
+        goal.status = GoalStatus::STATUS_ABORTED;
+        goal.result = Some(A::Result::default());
+        let waiting = std::mem::take(&mut goal.waiting);
+        drop(served);
+        // Unanswered: those who wait are told.
+        drop(waiting);
+    }
 }
 
 impl<A: Action> Clone for GoalHandle<A> {
     fn clone(&self) -> Self {
-        Self { id: self.id, goal: Arc::clone(&self.goal), ports: self.ports.clone(), rejected: Arc::clone(&self.rejected) }
+        Self {
+            id: self.id,
+            goal: Arc::clone(&self.goal),
+            ports: self.ports.clone(),
+            rejected: Arc::clone(&self.rejected),
+            hold: Arc::clone(&self.hold),
+        }
     }
 }
 
@@ -243,8 +270,13 @@ impl<N: Node> Setup<N> {
                 served.order.push(id);
                 served.forget_old();
             }
-            let handle =
-                GoalHandle { id, goal: Arc::new(goal), ports: goals.clone(), rejected: Arc::new(Mutex::new(false)) };
+            let handle = GoalHandle {
+                id,
+                goal: Arc::new(goal),
+                ports: goals.clone(),
+                rejected: Arc::new(Mutex::new(false)),
+                hold: Arc::new(Hold { id, served: Arc::clone(&goals.served) }),
+            };
             let rejected = Arc::clone(&handle.rejected);
             let result = on_goal(node, ctx, handle);
             let accepted = !*rejected.lock() && result.is_ok();
@@ -281,16 +313,22 @@ impl<N: Node> Setup<N> {
         })?;
         self.service::<CancelGoal>(&format!("{name}/_action/cancel_goal"), move |node, ctx, request| {
             let asked = GoalId::from_msg(&request.goal_info.goal_id);
-            // action_msgs/CancelGoal: an identity of zero with a stamp of zero means all goals.
-            let all = asked == GoalId::default();
+            // action_msgs/CancelGoal: the goal with that identity and all that were accepted up to the stamp; both zero means all goals.
+            let until = Time::from_msg(&request.goal_info.stamp);
+            let named = asked != GoalId::default();
+            let all = !named && until == Time::ZERO;
+            let known = ports.served.lock().goals.contains_key(&asked);
             let canceling: Vec<(GoalId, GoalInfo)> = {
                 let mut served = ports.served.lock();
                 let order = served.order.clone();
                 order
                     .into_iter()
-                    .filter(|id| all || *id == asked)
                     .filter_map(|id| {
                         let goal = served.goals.get_mut(&id).filter(|goal| goal.result.is_none())?;
+                        let stamped = until != Time::ZERO && goal.accepted_at <= until;
+                        if !(all || stamped || (named && id == asked)) {
+                            return None;
+                        }
                         goal.status = GoalStatus::STATUS_CANCELING;
                         Some((id, GoalInfo { goal_id: id.to_msg(), stamp: goal.accepted_at.to_msg() }))
                     })
@@ -299,8 +337,11 @@ impl<N: Node> Setup<N> {
             for (id, _) in &canceling {
                 on_cancel(node, ctx, *id)?;
             }
-            let return_code =
-                if canceling.is_empty() { CancelGoalResponse::ERROR_UNKNOWN_GOAL_ID } else { CancelGoalResponse::ERROR_NONE };
+            let return_code = match (canceling.is_empty(), named, known) {
+                (true, true, true) => CancelGoalResponse::ERROR_GOAL_TERMINATED,
+                (true, true, false) => CancelGoalResponse::ERROR_UNKNOWN_GOAL_ID,
+                _ => CancelGoalResponse::ERROR_NONE,
+            };
             Ok(CancelGoalResponse { return_code, goals_canceling: canceling.into_iter().map(|(_, info)| info).collect() })
         })
     }

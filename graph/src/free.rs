@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -14,6 +14,9 @@ use crate::time::Time;
 
 /// Handlers of one node in a row before others have a turn.
 const BATCH: usize = 16;
+
+/// How long a graph that stops goes on with the messages that are on their way.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The nodes that have work.
 pub(crate) struct RunQueue {
@@ -51,7 +54,7 @@ impl RunQueue {
             };
             runner::run(shared, &slot, BATCH);
             slot.queued.store(false, Ordering::Release);
-            if slot.has_work() && slot.runtime.lock().is_some() {
+            if slot.is_ready() {
                 self.schedule(&slot);
             }
         }
@@ -76,7 +79,7 @@ pub(crate) fn run(shared: &Arc<Shared>, threads: usize) {
         })
         .collect();
     for slot in &slots {
-        if slot.has_work() {
+        if slot.is_ready() {
             queue.schedule(slot);
         }
     }
@@ -101,7 +104,25 @@ pub(crate) fn run(shared: &Arc<Shared>, threads: usize) {
         // A worker never panics: handlers' panics are caught.
         let _ = worker.join();
     }
+    // What is on its way arrives, and nodes that still live hear the last words of those that are gone.
+    let end = Instant::now() + GRACE;
+    drain(shared, &slots, end);
     for slot in slots.iter().rev() {
         runner::stop(shared, slot);
+        drain(shared, &slots, end);
+    }
+}
+
+/// Runs handlers until nothing waits any more, or until `end`: samples from other processes may come for ever.
+fn drain(shared: &Arc<Shared>, slots: &[Arc<Slot>], end: Instant) {
+    while Instant::now() < end {
+        let mut quiet = true;
+        for slot in slots.iter().filter(|slot| slot.is_ready()) {
+            quiet = false;
+            runner::run(shared, slot, BATCH);
+        }
+        if quiet {
+            return;
+        }
     }
 }

@@ -172,6 +172,9 @@ impl Graph {
                 namespace.push_str(part);
             }
         }
+        if base.contains('/') {
+            return Err(SetupError::InvalidName { name: base, reason: "a node's name has no slash; a namespace may" });
+        }
         let full = format!("{namespace}/{base}");
         name::check(&full)?;
         if namespace.is_empty() {
@@ -243,5 +246,17 @@ impl Graph {
             return self.config.threads;
         }
         std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+    }
+}
+
+/// Ports know their topic, topics their ports, injectors their graph: what a graph holds ends with it only if that is taken apart.
+impl Drop for Graph {
+    fn drop(&mut self) {
+        let slots = std::mem::take(&mut *self.shared.slots.write());
+        for slot in slots.iter().rev() {
+            slot.bury(&mut slot.runtime.lock());
+            self.shared.unregister(slot);
+            slot.reset();
+        }
     }
 }

@@ -12,11 +12,14 @@ use parking_lot::{Condvar, Mutex};
 use crate::context::Output;
 use crate::runner;
 use crate::shared::Shared;
-use crate::slot::Slot;
+use crate::slot::{NodeState, Slot};
 use crate::time::Time;
 
 /// A step in which messages still travel after this many rounds is a loop without a timer in it.
 const MAX_ROUNDS: usize = 1000;
+
+/// The longest sleep without a look at the stop flag.
+const NAP: Duration = Duration::from_millis(20);
 
 type Job = (usize, Arc<Slot>);
 
@@ -131,13 +134,18 @@ impl LockStep {
 
     /// Calls every node's `start`.
     pub fn start(&mut self) {
+        self.start_new();
+        self.settle();
+    }
+
+    /// Starts the nodes that were added since.
+    fn start_new(&mut self) {
         let slots: Vec<Arc<Slot>> = self.shared.slots.read().clone();
-        for slot in &slots {
+        for slot in slots.iter().filter(|slot| slot.state() == NodeState::Starting) {
             for output in runner::start(&self.shared, slot) {
                 self.shared.perform(slot, output);
             }
         }
-        self.settle();
     }
 
     /// Moves the clock on by one step and lets everything that follows happen.
@@ -145,6 +153,7 @@ impl LockStep {
         let shared = Arc::clone(&self.shared);
         let now = shared.now() + self.step;
         shared.set_now(now);
+        self.start_new();
         runner::restart_due(&shared);
         shared.admit();
         let slots: Vec<Arc<Slot>> = shared.slots.read().clone();
@@ -156,15 +165,20 @@ impl LockStep {
 
     /// Waits until the wall clock has caught up, if a rate is asked for.
     pub fn pace(&mut self) {
-        if self.rate <= 0.0 {
+        if self.rate.is_nan() || self.rate <= 0.0 {
             return;
         }
         let now = self.shared.now();
         let (wall, sim) = *self.begun.get_or_insert_with(|| (Instant::now(), now));
-        let target = wall + Duration::from_secs_f64((now.seconds_since(sim) / self.rate).max(0.0));
-        if let Some(ahead) = target.checked_duration_since(Instant::now()) {
-            std::thread::sleep(ahead);
-        } else if Instant::now().duration_since(target) > Duration::from_secs(1) {
+        let due = Duration::try_from_secs_f64(now.seconds_since(sim) / self.rate).unwrap_or(Duration::MAX);
+        // In short naps: a small rate must not keep the graph from stopping.
+        while let Some(ahead) = due.checked_sub(wall.elapsed()).filter(|ahead| !ahead.is_zero()) {
+            if self.shared.stop.is_set() {
+                return;
+            }
+            std::thread::sleep(ahead.min(NAP));
+        }
+        if wall.elapsed().saturating_sub(due) > Duration::from_secs(1) {
             // Too slow for the rate: do not rush later to make up for it.
             self.begun = Some((Instant::now(), now));
         }
@@ -183,10 +197,23 @@ impl LockStep {
         }
     }
 
+    fn one_by_one(&self, jobs: Vec<Job>) -> Vec<(usize, Vec<Output>)> {
+        jobs.into_iter().map(|(index, slot)| (index, runner::run(&self.shared, &slot, usize::MAX))).collect()
+    }
+
+    /// The graph's own node, the first one, reports on all the others: it looks before they move, as it does on one thread.
+    fn together(&self, crew: &Crew, mut jobs: Vec<Job>) -> Vec<(usize, Vec<Output>)> {
+        let first = jobs.iter().take_while(|(index, _)| *index == 0).count();
+        let others = jobs.split_off(first);
+        let mut results = self.one_by_one(jobs);
+        results.extend(crew.round(others));
+        results
+    }
+
     fn settle(&mut self) {
         for round in 0.. {
             let slots = self.shared.slots.read().clone();
-            let jobs: Vec<Job> = slots.into_iter().enumerate().filter(|(_, slot)| slot.has_work()).collect();
+            let jobs: Vec<Job> = slots.into_iter().enumerate().filter(|(_, slot)| slot.is_ready()).collect();
             if jobs.is_empty() {
                 return;
             }
@@ -199,8 +226,8 @@ impl LockStep {
             }
             let slots: Vec<Job> = jobs.clone();
             let results = match &self.crew {
-                Some((crew, _)) if jobs.len() > 1 => crew.round(jobs),
-                _ => jobs.into_iter().map(|(index, slot)| (index, runner::run(&self.shared, &slot, usize::MAX))).collect(),
+                Some((crew, _)) if jobs.len() > 1 => self.together(crew, jobs),
+                _ => self.one_by_one(jobs),
             };
             for (index, outputs) in results {
                 let Some((_, slot)) = slots.iter().find(|(position, _)| *position == index) else { continue };

@@ -1,5 +1,6 @@
 //! The graph's own node: /clock, /rosout, /diagnostics and graph/statistics. Silence is a bug: what does not fit is said here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct Monitor {
     clock: Option<Publisher<Clock>>,
     diagnostics: Publisher<DiagnosticArray>,
     statistics: Publisher<GraphStatistics>,
+    /// By node: what it had lost at the last report.
+    dropped: BTreeMap<Arc<str>, u64>,
 }
 
 impl Node for Monitor {
@@ -29,8 +32,7 @@ impl Node for Monitor {
 
     fn setup(setup: &mut Setup<Self>) -> Result<Self, SetupError> {
         let rosout = setup.publisher::<Log>("/rosout", Qos::latched(1000))?;
-        // The monitor is set up once per graph; after a restart the first publisher goes on.
-        let _ = setup.shared.rosout.set(Arc::clone(rosout.core()));
+        *setup.shared.rosout.write() = Some(Arc::clone(rosout.core()));
         let clock = if setup.shared.lock_step { Some(setup.publisher("/clock", Qos::sensor_data())?) } else { None };
         let diagnostics = setup.publisher("/diagnostics", Qos::reliable(10))?;
         let statistics = setup.publisher("graph/statistics", Qos::reliable(10))?;
@@ -38,7 +40,7 @@ impl Node for Monitor {
             setup.timer(Duration::from_millis(10), Self::tell_time)?;
         }
         setup.timer(Duration::from_secs(1), Self::report)?;
-        Ok(Self { clock, diagnostics, statistics })
+        Ok(Self { clock, diagnostics, statistics, dropped: BTreeMap::new() })
     }
 }
 
@@ -58,6 +60,12 @@ impl Monitor {
             let statuses = slot.statuses.lock();
             status.push(entry(node, "node", Level::Ok, slot.supervision.lock().state.as_str().to_owned()));
             status.extend(statuses.iter().map(|(what, (level, message))| entry(node, what, *level, message.clone())));
+            let dropped = slot.stats.dropped.load(Ordering::Relaxed);
+            let before = self.dropped.insert(Arc::clone(&slot.name), dropped).unwrap_or(0);
+            if dropped > before {
+                let message = format!("full: {} dropped since the last report, {dropped} in all", dropped - before);
+                status.push(entry(node, "queue", Level::Warn, message));
+            }
         }
         status.extend(contradictions(&shared));
         self.diagnostics.publish(ctx, DiagnosticArray { header: header(ctx), status });

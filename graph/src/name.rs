@@ -1,8 +1,8 @@
 //! Names: what ROS 2 allows, how relative names are resolved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::SetupError;
+use crate::error::{SetupError, nearest};
 
 /// Who resolves: a node's namespace, base name and remaps.
 #[derive(Clone, Debug)]
@@ -12,16 +12,43 @@ pub(crate) struct Resolver {
     pub node: String,
     /// From a name as the node writes it, or fully qualified, to another.
     pub remaps: BTreeMap<String, String>,
+    /// The names that the node wrote.
+    names: BTreeSet<String>,
+    /// The remaps that renamed something.
+    used: BTreeSet<String>,
 }
 
 impl Resolver {
+    pub fn new(namespace: String, node: String, remaps: BTreeMap<String, String>) -> Self {
+        Self { namespace, node, remaps, names: BTreeSet::new(), used: BTreeSet::new() }
+    }
+
+    /// For each remap that renamed nothing, a sentence that names what was probably meant.
+    pub fn complaints(&self) -> Vec<String> {
+        let unused = self.remaps.keys().filter(|from| !self.used.contains(*from));
+        unused
+            .map(|from| match nearest(from, self.names.iter().map(String::as_str)) {
+                Some(near) => format!("the remap of `{from}` renames nothing; did you mean `{near}`?"),
+                None => format!("the remap of `{from}` renames nothing"),
+            })
+            .collect()
+    }
+
     /// The fully qualified name for `name` as a node wrote it.
     ///
     /// ROS 2 design, "Topic and Service name mapping": `/a` is absolute, `~/a` is private, anything else is relative to the namespace.
-    pub fn resolve(&self, name: &str) -> Result<String, SetupError> {
+    pub fn resolve(&mut self, name: &str) -> Result<String, SetupError> {
         let expanded = self.expand(name);
-        let remapped = self.remaps.get(name).or_else(|| self.remaps.get(&expanded));
-        let full = remapped.map_or(expanded, |to| self.expand(to));
+        let remapped = self.remaps.get_key_value(name).or_else(|| self.remaps.get_key_value(&expanded));
+        let full = match remapped {
+            Some((from, to)) => {
+                let (from, full) = (from.clone(), self.expand(to));
+                self.used.insert(from);
+                full
+            }
+            None => expanded,
+        };
+        self.names.insert(name.to_owned());
         check(&full)?;
         Ok(full)
     }
@@ -64,11 +91,8 @@ mod tests {
 
     #[test]
     fn names_resolve_as_in_ros() {
-        let resolver = Resolver {
-            namespace: "/omni".into(),
-            node: "vision".into(),
-            remaps: BTreeMap::from([("image".to_owned(), "camera/image_raw".to_owned())]),
-        };
+        let remaps = BTreeMap::from([("image".to_owned(), "camera/image_raw".to_owned()), ("scna".to_owned(), "lidar".to_owned())]);
+        let mut resolver = Resolver::new("/omni".into(), "vision".into(), remaps);
         for (name, full) in [
             ("scan", "/omni/scan"),
             ("/tf", "/tf"),
@@ -77,6 +101,7 @@ mod tests {
         ] {
             assert_eq!(resolver.resolve(name).unwrap(), full);
         }
+        assert_eq!(resolver.complaints(), ["the remap of `scna` renames nothing; did you mean `scan`?"]);
     }
 
     #[test]

@@ -140,11 +140,7 @@ impl<N: Node> Setup<N> {
         Self {
             shared: Arc::clone(shared),
             slot: Arc::clone(slot),
-            resolver: Resolver {
-                namespace: slot.identity.namespace.clone(),
-                node: slot.identity.name.clone(),
-                remaps: slot.spec.remaps.clone(),
-            },
+            resolver: Resolver::new(slot.identity.namespace.clone(), slot.identity.name.clone(), slot.spec.remaps.clone()),
             overrides: slot.spec.parameters.clone(),
             params: Arc::default(),
             handlers: Vec::new(),
@@ -243,7 +239,8 @@ impl<N: Node> Setup<N> {
             let mut ends = topic.ends.write();
             if qos.durability == Durability::TransientLocal {
                 for publisher in &ends.publishers {
-                    for parcel in publisher.latched.lock().iter() {
+                    let latched = publisher.latched.lock();
+                    for parcel in latched.iter().skip(latched.len().saturating_sub(qos.depth())) {
                         subscriber.deliver(parcel);
                     }
                 }
@@ -491,6 +488,9 @@ pub(crate) fn build<N: Node>(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<B
         });
     }
     crate::param_services::declare(&mut setup)?;
-    *slot.params.lock() = setup.params();
+    for complaint in setup.resolver.complaints() {
+        setup.warn(&complaint);
+        slot.statuses.lock().insert("remap".into(), (Level::Warn, complaint));
+    }
     Ok(Box::new(Typed { node, handlers: setup.handlers }))
 }

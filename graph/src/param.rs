@@ -156,11 +156,12 @@ impl Declaration {
         if value.kind() != wanted {
             return Err(format!("it is of type {wanted}, not {}", value.kind()));
         }
-        let numbers: &[f64] = match value {
-            ParamValue::Double(v) => &[*v],
-            ParamValue::Integer(v) => &[*v as f64],
-            ParamValue::DoubleArray(v) => v,
-            _ => &[],
+        let numbers: Vec<f64> = match value {
+            ParamValue::Double(v) => vec![*v],
+            ParamValue::Integer(v) => vec![*v as f64],
+            ParamValue::DoubleArray(v) => v.clone(),
+            ParamValue::IntegerArray(v) => v.iter().map(|v| *v as f64).collect(),
+            _ => Vec::new(),
         };
         if numbers.iter().any(|v| !v.is_finite()) {
             return Err("it must be a finite number".into());
@@ -171,9 +172,13 @@ impl Declaration {
             let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
             return Err(format!("{v} is outside {low} to {high}{unit}"));
         }
-        if let ParamValue::String(v) = value
-            && !self.choices.is_empty()
-            && !self.choices.contains(v)
+        let words: &[String] = match value {
+            ParamValue::String(v) => std::slice::from_ref(v),
+            ParamValue::StringArray(v) => v,
+            _ => &[],
+        };
+        if !self.choices.is_empty()
+            && let Some(v) = words.iter().find(|v| !self.choices.contains(v))
         {
             return Err(format!("`{v}` is not one of {}", self.choices.join(", ")));
         }
@@ -314,9 +319,13 @@ impl<'a, T: ParamType> ParamBuilder<'a, T> {
     /// Declares it, with the value from the launch file if there is one.
     ///
     /// # Errors
-    /// [`SetupError::InvalidParameter`] when that value is of another type or out of range.
+    /// [`SetupError::InvalidParameter`] when that value is of another type or out of range, or when the node declared the name before.
     pub fn declare(self) -> Result<Param<T>, SetupError> {
         let Self { store, overrides, node, name, default, declaration, .. } = self;
+        if store.declared.read().contains_key(&name) {
+            let reason = "the node declares it twice".to_owned();
+            return Err(SetupError::InvalidParameter { node: node.to_owned(), name, reason });
+        }
         if let Some(value) = overrides.remove(&name) {
             let value = value.coerced(&declaration.value.read());
             declaration.check(&value).map_err(|reason| SetupError::InvalidParameter {
@@ -357,6 +366,23 @@ mod tests {
         let mut overrides = BTreeMap::from([("capacity_wh".to_owned(), ParamValue::Double(1000.0))]);
         let message = declare(&mut overrides, &ParamStore::default()).err().unwrap().to_string();
         assert_eq!(message, "node `battery`, parameter `capacity_wh`: 1000 is outside 1 to 100 Wh");
+    }
+
+    #[test]
+    fn every_member_of_a_list_is_checked() {
+        let store = ParamStore::default();
+        let mut none = BTreeMap::new();
+        ParamBuilder::new(&store, &mut none, "n", "ids".into(), vec![1]).range(0, 10).declare().unwrap();
+        ParamBuilder::new(&store, &mut none, "n", "words".into(), vec!["a".to_owned()]).one_of(&["a", "b"]).declare().unwrap();
+        assert!(store.set(&[("ids".to_owned(), vec![2, 11].into())]).unwrap_err().contains("11 is outside 0 to 10"));
+        assert!(store.set(&[("words".to_owned(), vec!["b".to_owned(), "c".to_owned()].into())]).unwrap_err().contains("`c`"));
+    }
+
+    #[test]
+    fn a_parameter_is_declared_once() {
+        let store = ParamStore::default();
+        declare(&mut BTreeMap::new(), &store).unwrap();
+        assert!(declare(&mut BTreeMap::new(), &store).err().unwrap().to_string().contains("twice"));
     }
 
     #[test]

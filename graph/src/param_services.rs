@@ -33,7 +33,7 @@ pub(crate) fn declare<N: Node>(setup: &mut Setup<N>) -> Result<(), SetupError> {
         let names = store
             .names()
             .into_iter()
-            .filter(|name| request.prefixes.is_empty() || request.prefixes.iter().any(|p| name.starts_with(p.as_str())))
+            .filter(|name| request.prefixes.is_empty() || request.prefixes.iter().any(|prefix| is_below(name, prefix)))
             .collect();
         Ok(srv::ListParametersResponse { result: rcl::ListParametersResult { names, prefixes: Vec::new() } })
     })?;
@@ -60,6 +60,11 @@ pub(crate) fn declare<N: Node>(setup: &mut Setup<N>) -> Result<(), SetupError> {
         }
         Ok(srv::SetParametersAtomicallyResponse { result })
     })
+}
+
+/// rcl_interfaces/ListParameters: a prefix is a name or what stands before a dot.
+fn is_below(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 fn set(store: &crate::param::ParamStore, parameters: &[rcl::Parameter]) -> rcl::SetParametersResult {

@@ -10,7 +10,7 @@ use crate::diagnostics::Level;
 use crate::error::panic_message;
 use crate::graph::RestartWhen;
 use crate::shared::Shared;
-use crate::slot::{NodeState, Slot};
+use crate::slot::{NodeState, Runtime, Slot};
 
 /// The longest pause before a restart.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
@@ -19,12 +19,15 @@ const MAX_BACKOFF: Duration = Duration::from_secs(30);
 pub(crate) fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, limit: usize) -> Vec<Output> {
     let mut ctx = Context::new(shared, slot);
     let mut runtime = slot.runtime.lock();
+    if slot.state() != NodeState::Running {
+        return Vec::new();
+    }
     for _ in 0..limit {
+        let Some(node) = runtime.as_mut() else { break };
         let Some(item) = slot.pop() else { break };
         if item.generation != slot.generation() {
             continue;
         }
-        let Some(node) = runtime.as_mut() else { continue };
         ctx.tick();
         let started = Instant::now();
         if let (Some(published), Some(edge)) = (item.published, &item.edge) {
@@ -35,59 +38,68 @@ pub(crate) fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, limit: usize) -> Vec<O
         slot.stats.handled.fetch_add(1, Ordering::Relaxed);
         slot.stats.busy_ns.fetch_add(spent.as_nanos() as u64, Ordering::Relaxed);
         slot.stats.time.lock().record(spent);
-        match outcome {
-            Ok(Ok(())) => {
-                if let Some(reason) = ctx.exit.take() {
-                    *runtime = None;
-                    leave(shared, slot, &reason, false);
-                    break;
-                }
-            }
-            Ok(Err(error)) => ctx.status(Level::Error, "handler", error.to_string()),
-            Err(panic) => {
-                // Whatever state the node had is gone with it; its neighbours only see that it is silent for a while.
-                *runtime = None;
-                leave(shared, slot, &panic_message(&*panic), true);
-                break;
-            }
+        if settle_outcome(shared, slot, &mut ctx, &mut runtime, outcome) {
+            break;
         }
     }
     ctx.outputs
 }
 
-/// Calls the node's `start`.
+type Outcome = Result<crate::HandlerResult, Box<dyn std::any::Any + Send>>;
+
+/// What follows from how a handler ended. Returns whether the node is gone.
+fn settle_outcome(
+    shared: &Arc<Shared>,
+    slot: &Arc<Slot>,
+    ctx: &mut Context,
+    runtime: &mut Option<Box<dyn Runtime>>,
+    outcome: Outcome,
+) -> bool {
+    let (reason, failure) = match outcome {
+        Ok(result) => {
+            if let Err(error) = result {
+                ctx.status(Level::Error, "handler", error.to_string());
+            }
+            let Some(reason) = ctx.exit.take() else { return false };
+            (reason, false)
+        }
+        // Whatever state the node had is gone with it; its neighbours only see that it is silent for a while.
+        Err(panic) => (panic_message(&*panic), true),
+    };
+    slot.bury(runtime);
+    leave(shared, slot, &reason, failure);
+    true
+}
+
+/// Calls the node's `start`. Its timers count from here: setting up the others may have taken a while.
 pub(crate) fn start(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Vec<Output> {
-    hook(shared, slot, NodeState::Running, |node, ctx| node.start(ctx))
+    let mut ctx = Context::new(shared, slot);
+    let mut runtime = slot.runtime.lock();
+    let Some(node) = runtime.as_mut() else { return Vec::new() };
+    slot.arm_timers(ctx.now());
+    let outcome = catch_unwind(AssertUnwindSafe(|| node.start(&mut ctx)));
+    if !settle_outcome(shared, slot, &mut ctx, &mut runtime, outcome) {
+        slot.supervision.lock().state = NodeState::Running;
+    }
+    ctx.outputs
 }
 
 /// Calls the node's `stop` and lets it go.
 pub(crate) fn stop(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Vec<Output> {
-    let outputs = hook(shared, slot, NodeState::Stopped, |node, ctx| node.stop(ctx));
-    slot.runtime.lock().take();
-    outputs
-}
-
-fn hook(
-    shared: &Arc<Shared>,
-    slot: &Arc<Slot>,
-    next: NodeState,
-    call: impl FnOnce(&mut Box<dyn crate::slot::Runtime>, &mut Context) -> crate::HandlerResult,
-) -> Vec<Output> {
     let mut ctx = Context::new(shared, slot);
     let mut runtime = slot.runtime.lock();
     let Some(node) = runtime.as_mut() else { return Vec::new() };
-    match catch_unwind(AssertUnwindSafe(|| call(node, &mut ctx))) {
-        Ok(result) => {
-            slot.supervision.lock().state = next;
-            if let Err(error) = result {
-                ctx.status(Level::Error, "handler", error.to_string());
-            }
-        }
-        Err(panic) => {
-            *runtime = None;
-            leave(shared, slot, &panic_message(&*panic), next != NodeState::Stopped);
-        }
+    let outcome = catch_unwind(AssertUnwindSafe(|| node.stop(&mut ctx)));
+    let complaint = match outcome {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(panic) => Some(format!("panicked: {}", panic_message(&*panic))),
+    };
+    if let Some(complaint) = complaint {
+        ctx.status(Level::Error, "stop", complaint);
     }
+    slot.bury(&mut runtime);
+    slot.supervision.lock().state = NodeState::Stopped;
     ctx.outputs
 }
 
@@ -118,7 +130,12 @@ fn leave(shared: &Arc<Shared>, slot: &Arc<Slot>, reason: &str, failure: bool) {
             (level, format!("{how}: {reason}; it is not started again"))
         }
     };
-    slot.statuses.lock().insert("supervision".into(), (level, message.clone()));
+    {
+        // What the node said about itself is over with it.
+        let mut statuses = slot.statuses.lock();
+        statuses.clear();
+        statuses.insert("supervision".into(), (level, message.clone()));
+    }
     shared.write_log(slot, level, &message);
 }
 
@@ -146,12 +163,54 @@ pub(crate) fn restart_due(shared: &Arc<Shared>) {
                 for output in start(shared, &slot) {
                     shared.perform(&slot, output);
                 }
+                if slot.state() != NodeState::Running {
+                    // Its `start` failed; supervision has said so.
+                    continue;
+                }
                 slot.statuses.lock().insert("supervision".into(), (Level::Ok, "running again".into()));
                 shared.write_log(&slot, Level::Ok, "running again");
-                // What came while it was set up was delivered before it could run.
+                // What came while it was set up has waited for its `start`.
                 shared.wake(&slot);
             }
             Err(error) => leave(shared, &slot, &error.to_string(), true),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Graph, GraphConfig, Node, NodeFactory, NodeSpec, Setup, SetupError, silent_sink};
+
+    struct Talker;
+    impl Node for Talker {
+        const NAME: &'static str = "talker";
+        fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+            s.timer(Duration::from_millis(10), |_: &mut Self, ctx| {
+                ctx.info("still here");
+                Ok(())
+            })?;
+            Ok(Self)
+        }
+    }
+
+    #[test]
+    fn log_lines_are_kept_for_late_listeners_after_a_restart_of_the_graphs_own_node() {
+        let mut graph = Graph::new(GraphConfig { threads: 1, log: silent_sink(), ..GraphConfig::default() }).unwrap();
+        graph.add(NodeFactory::of::<Talker>(), NodeSpec::default()).unwrap();
+        let shared = Arc::clone(graph.shared());
+        let mut driver = graph.driver();
+        driver.start();
+        let monitor = Arc::clone(&shared.slots.read()[0]);
+        monitor.bury(&mut monitor.runtime.lock());
+        leave(&shared, &monitor, "a test", true);
+        for _ in 0..20 {
+            driver.step();
+        }
+        assert_eq!(monitor.state(), NodeState::Running);
+        let topic = Arc::clone(&shared.topics.read()["/rosout"]);
+        let ends = topic.ends.read();
+        assert_eq!(ends.publishers.len(), 1);
+        assert!(!ends.publishers[0].latched.lock().is_empty());
     }
 }

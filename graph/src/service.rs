@@ -68,7 +68,7 @@ pub(crate) struct ClientCore {
 }
 
 enum Target {
-    Local { shared: Arc<Shared>, slot: Arc<Slot>, port: usize, generation: u64, call: CallId },
+    Local { shared: Arc<Shared>, slot: Arc<Slot>, port: usize, generation: u64, call: CallId, name: Arc<str> },
     Remote(Box<dyn FnOnce(Vec<u8>) + Send>),
 }
 
@@ -76,8 +76,9 @@ enum Target {
 pub(crate) struct ReplyTo(Option<Target>);
 
 impl ReplyTo {
-    pub fn local(shared: &Arc<Shared>, slot: &Arc<Slot>, port: usize, generation: u64, call: CallId) -> Self {
-        Self(Some(Target::Local { shared: Arc::clone(shared), slot: Arc::clone(slot), port, generation, call }))
+    pub fn local(shared: &Arc<Shared>, slot: &Arc<Slot>, port: usize, generation: u64, call: CallId, name: &Arc<str>) -> Self {
+        let (shared, slot, name) = (Arc::clone(shared), Arc::clone(slot), Arc::clone(name));
+        Self(Some(Target::Local { shared, slot, port, generation, call, name }))
     }
 
     pub fn remote(reply: Box<dyn FnOnce(Vec<u8>) + Send>) -> Self {
@@ -96,7 +97,7 @@ impl ReplyTo {
 
     fn send(&mut self, result: Result<Body, CallError>, outside: bool) {
         match self.0.take() {
-            Some(Target::Local { shared, slot, port, generation, call }) => {
+            Some(Target::Local { shared, slot, port, generation, call, .. }) => {
                 let item = Item { port, generation, event: Event::Response { call, result }, published: None, edge: None };
                 if outside {
                     shared.deliver_from_outside(&slot, item);
@@ -116,8 +117,10 @@ impl ReplyTo {
 
 impl Drop for ReplyTo {
     fn drop(&mut self) {
-        if self.0.is_some() {
-            self.send(Err(CallError::NoAnswer("the server".into())), true);
+        if let Some(Target::Local { shared, slot, port, generation, call, name }) = self.0.take() {
+            let result = Err(CallError::NoAnswer(name.to_string()));
+            let item = Item { port, generation, event: Event::Response { call, result }, published: None, edge: None };
+            shared.give_up(&slot, call, item);
         }
     }
 }

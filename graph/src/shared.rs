@@ -13,7 +13,7 @@ use crate::diagnostics::{Level, LogRecord, LogSink};
 use crate::error::SetupError;
 use crate::message::Erased;
 use crate::free::RunQueue;
-use crate::service::{Body, CallError, ReplyTo, ServiceEntry};
+use crate::service::{Body, CallError, CallId, ReplyTo, ServiceEntry};
 use crate::slot::{Event, Item, Slot};
 use crate::time::Time;
 use crate::topic::{PublisherCore, SubscriberCore, Tap, Topic};
@@ -74,10 +74,12 @@ pub(crate) struct Shared {
     pub started: Instant,
     /// Lock-step: what came from outside since the step began; it waits for the next one.
     pub outside: Mutex<Vec<Outside>>,
+    /// Lock-step: calls that were let go unanswered since the step began, on any thread; their callers are told in the next one.
+    pub unanswered: Mutex<Vec<(Arc<Slot>, CallId, Item)>>,
     /// Free-running: the nodes that have work.
     pub queue: OnceLock<Arc<RunQueue>>,
     /// Where log lines go; the monitor sets it up.
-    pub rosout: OnceLock<Arc<PublisherCore>>,
+    pub rosout: RwLock<Option<Arc<PublisherCore>>>,
     taps: RwLock<Vec<Arc<Tap>>>,
     now: AtomicI64,
     next_id: AtomicU64,
@@ -96,8 +98,9 @@ impl Shared {
             log,
             started: Instant::now(),
             outside: Mutex::default(),
+            unanswered: Mutex::default(),
             queue: OnceLock::new(),
-            rosout: OnceLock::new(),
+            rosout: RwLock::default(),
             taps: RwLock::default(),
             now: AtomicI64::new(0),
             next_id: AtomicU64::new(1),
@@ -132,6 +135,15 @@ impl Shared {
         }
     }
 
+    /// Tells the caller `slot` that `call` will not be answered.
+    pub fn give_up(&self, slot: &Arc<Slot>, call: CallId, item: Item) {
+        if self.lock_step {
+            self.unanswered.lock().push((Arc::clone(slot), call, item));
+        } else {
+            slot.push(item);
+        }
+    }
+
     /// Hands over a sample that another process sent.
     pub fn receive(&self, arrival: Arrival) {
         if self.lock_step {
@@ -143,7 +155,15 @@ impl Shared {
 
     /// Lock-step: delivers what came from outside since the last step.
     pub fn admit(&self) {
-        for outside in std::mem::take(&mut *self.outside.lock()) {
+        // Nodes that let go of callers run in parallel, so the order in which they did is not to be relied on.
+        let mut unanswered = std::mem::take(&mut *self.unanswered.lock());
+        unanswered.sort_by(|(a, first, _), (b, second, _)| (&a.name, first).cmp(&(&b.name, second)));
+        for (slot, _, item) in unanswered {
+            slot.push(item);
+        }
+        // Taken out before the deliveries: one that is dropped may put something back.
+        let arrived = std::mem::take(&mut *self.outside.lock());
+        for outside in arrived {
             match outside {
                 Outside::Item(slot, item) => slot.push(item),
                 Outside::Sample(arrival) => arrival.deliver(),
@@ -191,6 +211,7 @@ impl Shared {
         }
         self.taps.write().retain(|tap| !Arc::ptr_eq(&tap.slot, slot));
         self.services.write().retain(|_, entry| !Arc::ptr_eq(&entry.slot, slot));
+        self.rosout.write().take_if(|core| Arc::ptr_eq(&core.slot, slot));
     }
 
     /// Carries out what a handler asked for.
@@ -203,7 +224,7 @@ impl Shared {
             }
             Output::Call { client, request, port, generation, call } => {
                 let local = self.services.read().get(&*client.name).map(|entry| (Arc::clone(&entry.slot), entry.port, entry.generation));
-                let reply = ReplyTo::local(self, from, port, generation, call);
+                let reply = ReplyTo::local(self, from, port, generation, call, &client.name);
                 match (local, &client.remote) {
                     (Some((slot, service_port, service_generation)), _) => slot.push(Item {
                         port: service_port,
@@ -226,8 +247,9 @@ impl Shared {
             }
             Output::Reply { reply, response } => reply.finish(Ok(Body::Typed(response))),
             Output::Log(log) => {
-                if let Some(core) = self.rosout.get() {
-                    core.topic.publish(core, Arc::new(log), self.now(), Instant::now());
+                let rosout = self.rosout.read().clone();
+                if let Some(core) = rosout {
+                    core.topic.publish(&core, Arc::new(log), self.now(), Instant::now());
                 }
             }
         }

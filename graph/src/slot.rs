@@ -13,7 +13,6 @@ use crate::diagnostics::Level;
 use crate::error::{HandlerResult, SetupError};
 use crate::graph::{NodeFactory, NodeSpec};
 use crate::message::AnyMessage;
-use crate::param::ParamStore;
 use crate::service::{Body, CallError, CallId, ReplyTo};
 use crate::shared::Shared;
 use crate::stats::{EdgeStats, NodeStats};
@@ -102,7 +101,6 @@ pub(crate) struct Slot {
     pub identity: NodeIdentity,
     pub spec: NodeSpec,
     pub factory: NodeFactory,
-    pub params: Mutex<Arc<ParamStore>>,
     pub runtime: Mutex<Option<Box<dyn Runtime>>>,
     pub timers: Mutex<Vec<TimerEntry>>,
     pub tokens: Mutex<Vec<Box<dyn Token>>>,
@@ -125,7 +123,6 @@ impl Slot {
             identity,
             spec,
             factory,
-            params: Mutex::default(),
             runtime: Mutex::new(None),
             timers: Mutex::default(),
             tokens: Mutex::default(),
@@ -153,9 +150,11 @@ impl Slot {
     /// Ends a life: forgets what waits and what was declared.
     pub fn reset(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
-        *self.inbox.lock() = Inbox::default();
         self.timers.lock().clear();
-        self.tokens.lock().clear();
+        // Dropped without the locks: an unanswered request tells its caller, which may be this very slot.
+        let inbox = std::mem::take(&mut *self.inbox.lock());
+        let tokens = std::mem::take(&mut *self.tokens.lock());
+        drop((inbox, tokens));
     }
 
     /// Reserves the next port, whose queue holds `depth` items.
@@ -171,23 +170,31 @@ impl Slot {
         if item.generation != self.generation() {
             return;
         }
-        {
+        let lost = {
             let mut inbox = self.inbox.lock();
             let port = item.port;
-            let Some(depth) = inbox.depths.get(port).copied() else { return };
-            if inbox.waiting[port] >= depth {
-                if let Some(oldest) = inbox.items.iter().position(|waiting| waiting.port == port)
-                    && let Some(lost) = inbox.items.remove(oldest)
-                {
-                    inbox.waiting[port] -= 1;
-                    if let Some(edge) = lost.edge {
-                        edge.drop_one();
-                        self.stats.dropped.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
+            let Some(depth) = inbox.depths.get(port).copied() else {
+                drop(inbox);
+                return;
+            };
+            let full = inbox.waiting[port] >= depth;
+            let oldest = if full { inbox.items.iter().position(|waiting| waiting.port == port) } else { None };
+            let lost = oldest.and_then(|oldest| inbox.items.remove(oldest));
+            if lost.is_none() {
+                inbox.waiting[port] += 1;
             }
-            inbox.waiting[port] += 1;
             inbox.items.push_back(item);
+            lost
+        };
+        if let Some(lost) = lost {
+            if let Some(edge) = &lost.edge {
+                edge.drop_one();
+            }
+            // A timer that comes twice is one that was skipped, not a loss.
+            if !matches!(lost.event, Event::Timer) {
+                self.stats.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            // `lost` ends here, without the lock: an unanswered request tells its caller, which may be this very slot.
         }
         if let Some(shared) = self.shared.upgrade() {
             shared.wake(self);
@@ -201,8 +208,30 @@ impl Slot {
         Some(item)
     }
 
-    pub fn has_work(&self) -> bool {
-        !self.inbox.lock().items.is_empty()
+    /// Whether the node lives and something waits for it. What comes before its `start` waits for it.
+    pub fn is_ready(&self) -> bool {
+        self.state() == NodeState::Running && !self.inbox.lock().items.is_empty()
+    }
+
+    pub fn state(&self) -> NodeState {
+        self.supervision.lock().state
+    }
+
+    /// Lets the node go. Its destructor is its own code too: a panic there must not take a thread of the graph with it.
+    pub fn bury(&self, runtime: &mut Option<Box<dyn Runtime>>) {
+        // First the injectors are told: a destructor may wait for a driver's thread, which ends when it cannot send.
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(runtime.take()))) {
+            let why = format!("panicked while it was let go: {}", crate::error::panic_message(&*panic));
+            self.supervision.lock().last_error = why;
+        }
+    }
+
+    /// Starts the periods of all timers at `now`.
+    pub fn arm_timers(&self, now: Time) {
+        for timer in self.timers.lock().iter_mut() {
+            timer.next = now + timer.period;
+        }
     }
 
     /// Calls the timers that are due at `now`.
@@ -220,11 +249,13 @@ impl Slot {
         }
     }
 
-    /// As [`Slot::fire_timers`], but periods that were missed are skipped.
+    /// As [`Slot::fire_timers`], but periods that were missed are skipped, and a wall clock that was set back stops no timer.
     pub fn fire_timers_once(self: &Arc<Self>, now: Time) {
         for timer in self.timers.lock().iter_mut() {
             if timer.next < now - timer.period {
                 timer.next = now;
+            } else if timer.next > now + timer.period {
+                timer.next = now + timer.period;
             }
         }
         self.fire_timers(now);
@@ -255,6 +286,25 @@ impl Slot {
                 self.reset();
                 Err(error)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Graph, GraphConfig, Mode, silent_sink};
+
+    #[test]
+    fn a_wall_clock_that_jumps_either_way_costs_a_timer_at_most_one_period() {
+        let graph = Graph::new(GraphConfig { mode: Mode::FreeRunning, log: silent_sink(), ..GraphConfig::default() }).unwrap();
+        // The graph's own node reports once a second.
+        let slot = Arc::clone(&graph.shared().slots.read()[0]);
+        let second = Duration::from_secs(1);
+        let now = slot.next_timer().unwrap();
+        for jumped in [now + Duration::from_secs(3600), now - Duration::from_secs(3600)] {
+            slot.fire_timers_once(jumped);
+            assert!(slot.next_timer().unwrap() <= jumped + second);
         }
     }
 }

@@ -57,10 +57,15 @@ impl Time {
     }
 }
 
+/// As many as an instant can hold: 292 years.
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
 impl Add<Duration> for Time {
     type Output = Time;
     fn add(self, rhs: Duration) -> Time {
-        Time(self.0.saturating_add(rhs.as_nanos() as i64))
+        Time(self.0.saturating_add(nanos(rhs)))
     }
 }
 
@@ -73,13 +78,13 @@ impl AddAssign<Duration> for Time {
 impl Sub<Duration> for Time {
     type Output = Time;
     fn sub(self, rhs: Duration) -> Time {
-        Time(self.0.saturating_sub(rhs.as_nanos() as i64))
+        Time(self.0.saturating_sub(nanos(rhs)))
     }
 }
 
 /// A length of time as ROS 2 writes it.
 pub fn duration_to_msg(duration: Duration) -> DurationMsg {
-    DurationMsg { sec: duration.as_secs() as i32, nanosec: duration.subsec_nanos() }
+    DurationMsg { sec: i32::try_from(duration.as_secs()).unwrap_or(i32::MAX), nanosec: duration.subsec_nanos() }
 }
 
 /// The length of time that ROS 2 wrote; negative lengths become zero.
@@ -91,6 +96,13 @@ pub fn duration_from_msg(msg: &DurationMsg) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_beyond_the_clock_saturates() {
+        assert_eq!(Time::ZERO + Duration::MAX, Time::from_nanos(i64::MAX));
+        assert!(Time::ZERO - Duration::MAX < Time::from_nanos(-i64::MAX + 1));
+        assert_eq!(duration_to_msg(Duration::MAX).sec, i32::MAX);
+    }
 
     #[test]
     fn messages_round_trip_also_before_the_origin() {

@@ -137,6 +137,8 @@ impl Topic {
             },
             published,
         };
+        // Held from here on: who joins in between gets the sample either as kept or as new, not as both.
+        let ends = self.ends.read();
         if latch {
             let mut latched = core.latched.lock();
             while latched.len() >= core.qos.depth() {
@@ -144,19 +146,13 @@ impl Topic {
             }
             latched.push_back(parcel.clone());
         }
-        self.distribute(&parcel);
-        complaint
-    }
-
-    /// Hands a parcel to every subscriber and tap of this process.
-    fn distribute(&self, parcel: &Parcel) {
-        let ends = self.ends.read();
         for subscriber in &ends.subscribers {
-            subscriber.deliver(parcel);
+            subscriber.deliver(&parcel);
         }
         for tap in &ends.taps {
-            tap.deliver(parcel);
+            tap.deliver(&parcel);
         }
+        complaint
     }
 
     /// A sample from another process for one subscriber; the topic's first subscriber also shows it to the taps.

@@ -142,10 +142,10 @@ impl Observer {
 }
 
 impl Snapshot {
-    /// Graph time of the first message, s.
+    /// Graph time since the first message, s.
     #[must_use]
-    pub fn first_s(&self) -> f64 {
-        self.first_s.unwrap_or(self.time_s)
+    pub fn elapsed_s(&self) -> f64 {
+        self.time_s - self.first_s.unwrap_or(self.time_s)
     }
 
     fn take(&mut self, message: &AnyMessage) {

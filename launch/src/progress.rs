@@ -39,7 +39,7 @@ struct Seen {
 impl Seen {
     fn news(&mut self, snapshot: &Snapshot) -> Vec<String> {
         let mut lines = Vec::new();
-        let mut tell = |text: String| lines.push(format!("{:>8.1} s  {text}", snapshot.time_s));
+        let mut tell = |text: String| lines.push(format!("{:>8.1} s  {text}", snapshot.elapsed_s()));
         if let Some(mission) = &snapshot.mission
             && mission.phase != self.phase
         {
@@ -67,11 +67,11 @@ impl Seen {
             self.steps = steps;
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let minute = (snapshot.time_s / 30.0) as u64;
-        if minute > self.minute {
+        let minute = (snapshot.elapsed_s() / 30.0) as u64;
+        if minute > self.minute && !snapshot.room.is_empty() {
             self.minute = minute;
             let charge = snapshot.battery.as_ref().map_or_else(String::new, |b| format!(", battery {:.0} %", b.percentage * 100.0));
-            tell(format!("in the {}{charge}", if snapshot.room.is_empty() { "unknown" } else { &snapshot.room }));
+            tell(format!("in the {}{charge}", snapshot.room));
         }
         lines
     }

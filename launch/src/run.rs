@@ -118,7 +118,8 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     }
     // First, so that it sees every node from its start.
     let id = observer::register(&board);
-    let observer_spec = GraphNode { parameters: [("board".to_owned(), id.into())].into(), ..GraphNode::default() };
+    let observer_name = options.group.as_ref().map(|group| format!("observer_{group}"));
+    let observer_spec = GraphNode { name: observer_name, parameters: [("board".to_owned(), id.into())].into(), ..GraphNode::default() };
     graph.add(registry::observer(), observer_spec).map_err(RunError::Graph)?;
     for node in mine {
         add(&mut graph, node)?;
@@ -240,7 +241,7 @@ fn stop_after(duration_s: Option<f64>, board: &Board, flag: &StopFlag) {
         while !flag.is_set() {
             let (now, ended) = {
                 let snapshot = board.lock();
-                (snapshot.time_s - snapshot.first_s(), snapshot.ended)
+                (snapshot.elapsed_s(), snapshot.ended)
             };
             if ended {
                 break;

@@ -79,7 +79,7 @@ fn draw_state(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
         Line::from(vec!["Robot ".dim(), Span::raw(format!("{} {pose}   ", snapshot.room)), "heard ".dim(), Span::raw(format!("\"{heard}\""))]),
     ];
     let factor = snapshot.statistics.as_ref().map_or(0.0, |s| s.real_time_factor);
-    let title = format!(" OmniMind   {:.1} s   {factor:.1}x   q: stop ", snapshot.time_s);
+    let title = format!(" OmniMind   {:.1} s   {factor:.1}x   q: stop ", snapshot.elapsed_s());
     frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(title)), area);
 }
 

@@ -198,7 +198,7 @@ pub fn draw(world: &World, requests: &[Request], seed: u64) -> Result<Mission, M
     Ok(Mission {
         placements,
         start,
-        state_of_charge: noise.between(0.222, 0.238),
+        state_of_charge: noise.between(0.210, 0.226),
         object: objects[asked].name.clone(),
         object_label: objects[asked].label.clone().unwrap_or_else(|| objects[asked].name.clone()),
         room: rooms[room].name.clone(),

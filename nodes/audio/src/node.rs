@@ -200,12 +200,21 @@ fn ear_settings(s: &mut Setup<Audio>) -> Result<EarSettings, SetupError> {
     let mut seconds = |name: &str, default: f64, low: f64, high: f64, what: &str| -> Result<f64, SetupError> {
         Ok(s.param(name, default).unit("s").range(low, high).describe(what).read_only().declare()?.get())
     };
-    let segmenter = SegmenterSettings {
+    let mut segmenter = SegmenterSettings {
+        min_modulation_db: cut.min_modulation_db,
         pre_roll_s: seconds("pre_roll_s", cut.pre_roll_s, 0.0, 1.0, "sound kept from before the first speech")?,
         end_silence_s: seconds("end_silence_s", cut.end_silence_s, 0.2, 3.0, "silence that ends an utterance")?,
         min_speech_s: seconds("min_speech_s", cut.min_speech_s, 0.05, 2.0, "utterances with less speech are dropped")?,
         max_length_s: seconds("max_utterance_s", cut.max_length_s, 2.0, 30.0, "an utterance is cut at this length")?,
     };
+    segmenter.min_modulation_db = s
+        .param("min_modulation_db", f64::from(cut.min_modulation_db))
+        .unit("dB")
+        .range(0.0, 20.0)
+        .describe("utterances whose level varies less are taken for noise and dropped")
+        .read_only()
+        .declare()?
+        .get() as f32;
     let mic_spacing_m = s
         .param("mic_spacing_m", 0.10)
         .unit("m")

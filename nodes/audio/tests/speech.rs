@@ -34,7 +34,7 @@ fn the_reference_recording_is_transcribed() {
 }
 
 #[test]
-fn silence_noise_and_a_hum_make_no_utterance() {
+fn silence_noise_hum_and_tone_make_no_utterance() {
     let mut state = 5_u32;
     let mut noise = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -43,9 +43,12 @@ fn silence_noise_and_a_hum_make_no_utterance() {
     let silence = vec![0.0; 80_000];
     let hiss: Vec<f32> = (0..80_000).map(|_| 0.05 * noise()).collect();
     let hum: Vec<f32> = (0..80_000).map(|i| 0.1 * (i as f32 * 0.0393).sin()).collect();
-    for sound in [silence, hiss, hum] {
+    let tone: Vec<f32> = (0..80_000).map(|i| 0.2 * (i as f32 * 0.0864).sin()).collect();
+    for sound in [silence, hiss, hum, tone] {
         let mut segmenter = Segmenter::new(1, Default::default(), Default::default());
-        let pushed = segmenter.push(&sound);
+        let mut begun = vec![0.0; 16_000];
+        begun.extend(sound);
+        let pushed = segmenter.push(&begun);
         assert_eq!((pushed.utterances.len(), segmenter.flush()), (0, None));
     }
 }

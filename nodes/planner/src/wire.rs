@@ -245,6 +245,7 @@ pub fn seen(object: &BeliefObject) -> SeenObject {
         sightings: object.sightings,
         last_seen_s: Time::from_msg(&object.last_seen).as_secs_f64(),
         held: object.held,
+        width_m: object.size.x.max(object.size.y),
     }
 }
 

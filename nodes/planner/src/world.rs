@@ -73,7 +73,12 @@ pub struct SeenObject {
     pub last_seen_s: f64,
     /// In the gripper.
     pub held: bool,
+    /// Its greater horizontal extent, m; zero when not known.
+    pub width_m: f64,
 }
+
+/// What is wider than this is furniture, or a part of it that the detector took for some: nothing that stands on a surface, m.
+pub const WIDEST_THING_M: f64 = 0.35;
 
 /// How near to a surface's point an object must be to stand on it, m.
 pub const ON_SURFACE_M: f64 = 0.75;
@@ -184,7 +189,7 @@ pub fn put_spot(home: &Home, surface: usize, objects: &[SeenObject], label: &str
     let along = DVec2::from_angle(stand.yaw).perp();
     let taken: Vec<DVec2> = objects
         .iter()
-        .filter(|o| !o.held && o.label != label && o.confidence > 0.3)
+        .filter(|o| !o.held && o.label != label && o.confidence > 0.3 && o.width_m <= WIDEST_THING_M)
         .map(|o| o.position.truncate())
         .filter(|p| p.distance(s.position()) < 1.0)
         .collect();
@@ -228,6 +233,7 @@ waypoints:
             sightings: 5,
             last_seen_s: 0.0,
             held: false,
+            width_m: 0.1,
         }
     }
 
@@ -271,5 +277,8 @@ waypoints:
         let many: Vec<SeenObject> =
             (-3..=3).map(|i| SeenObject { position: DVec3::new(0.4, 6.0 + 0.12 * f64::from(i), 0.5), ..vase.clone() }).collect();
         assert_eq!(put_spot(&home, 0, &many, "cup", 0.18), None);
+        // A table top that was taken for a bed takes up no room on itself.
+        let bed = SeenObject { label: "bed".into(), width_m: 0.5, ..vase };
+        assert_eq!(put_spot(&home, 0, &[bed], "cup", 0.18), Some(free));
     }
 }

@@ -1,8 +1,10 @@
 //! The differential drive: velocity controller, motors, tyres.
 //!
 //! Each wheel is a rotor with a motor (torque limit, proportional-integral speed control) whose tyre pulls on the base by
-//! the slip between its rim and the floor, limited by Coulomb friction: a linear tyre with saturation. The base itself
-//! slides on frictionless skids, so that every horizontal force on it comes from the tyres or from what it bumps into.
+//! the slip between its rim and the floor, limited by Coulomb friction. The rubber is a damped spring that forgets its
+//! deflection over the relaxation length as it rolls (Pacejka, "Tire and Vehicle Dynamics", chapter 7): it slips under load
+//! while it rolls and holds its place when it stands. The base itself slides on frictionless skids, so that every horizontal
+//! force on it comes from the tyres or from what it bumps into.
 
 use crate::noise::Noise;
 
@@ -34,6 +36,10 @@ const INERTIA: f64 = 4.5e-4;
 const SLIP_STIFFNESS: f64 = 150.0;
 /// Sideways, for both wheels together, N/(m/s).
 const LATERAL_STIFFNESS: f64 = 300.0;
+/// Of the rubber of one tyre, along and across, N/m.
+const RUBBER_STIFFNESS: f64 = 3000.0;
+/// Distance over which a rolling tyre forgets its deflection, m.
+const RELAXATION_M: f64 = 0.02;
 /// Rubber on wood.
 const FRICTION: f64 = 0.75;
 /// Rolling resistance as a share of the load.
@@ -53,6 +59,7 @@ pub struct Wheel {
     /// Motor torque, Nm.
     pub torque: f64,
     integral: f64,
+    deflection: f64,
     radius_error: f64,
     wander: f64,
 }
@@ -68,6 +75,7 @@ pub struct Drive {
     command: [f64; 2],
     command_age: f64,
     reference: [f64; 2],
+    sideways: f64,
     noise: Noise,
     /// Electrical energy so far, J.
     pub energy_j: f64,
@@ -108,6 +116,7 @@ impl Drive {
             command: [0.0; 2],
             command_age: f64::INFINITY,
             reference: [0.0; 2],
+            sideways: 0.0,
             noise,
             energy_j: 0.0,
         }
@@ -143,7 +152,7 @@ impl Drive {
             wheel.torque = (0.1 * error + wheel.integral).clamp(-self.spec.max_torque, self.spec.max_torque);
             let slip = wheel.speed * radius - ground.forward[i];
             let limit = FRICTION * load;
-            forces[i] = (SLIP_STIFFNESS * slip).clamp(-limit, limit);
+            forces[i] = rubber(&mut wheel.deflection, slip, ground.forward[i], RUBBER_STIFFNESS, SLIP_STIFFNESS, limit, dt);
             let resistance = ROLLING * load * radius * (wheel.speed / 0.05).tanh();
             wheel.speed += dt / INERTIA * (wheel.torque - forces[i] * radius - resistance);
             wheel.angle += wheel.speed * dt;
@@ -151,7 +160,9 @@ impl Drive {
             self.energy_j += dt * (mechanical.max(0.0) / EFFICIENCY + COPPER_LOSS * wheel.torque * wheel.torque);
         }
         let limit = FRICTION * ground.load;
-        TyreForces { left: forces[0], right: forces[1], lateral: (-LATERAL_STIFFNESS * ground.lateral).clamp(-limit, limit) }
+        let rolling = 0.5 * (ground.forward[0].abs() + ground.forward[1].abs());
+        let lateral = rubber(&mut self.sideways, -ground.lateral, rolling, 2.0 * RUBBER_STIFFNESS, LATERAL_STIFFNESS, limit, dt);
+        TyreForces { left: forces[0], right: forces[1], lateral }
     }
 
     /// True distance of the wheels, m.
@@ -163,4 +174,12 @@ impl Drive {
     pub fn reference(&self) -> [f64; 2] {
         self.reference
     }
+}
+
+/// Force of a damped spring of rubber that is dragged with `slip` (m/s) while it rolls with `rolling` (m/s).
+fn rubber(deflection: &mut f64, slip: f64, rolling: f64, stiffness: f64, damping: f64, limit: f64, dt: f64) -> f64 {
+    *deflection += dt * (slip - rolling.abs() / RELAXATION_M * *deflection);
+    // Beyond the friction limit it slides instead of stretching.
+    *deflection = deflection.clamp(-limit / stiffness, limit / stiffness);
+    (stiffness * *deflection + damping * slip).clamp(-limit, limit)
 }

@@ -214,3 +214,13 @@ fn a_world_without_a_robot_is_refused() {
     w.models.retain(|m| m.name != "omni");
     assert!(matches!(Physics::new(&w, 1), Err(BuildError::NoRobot(_))));
 }
+
+#[test]
+fn a_standing_robot_keeps_its_place_with_a_load_in_its_hand() {
+    let mut p = gripped(0);
+    run(&mut p, 1.0);
+    let before = p.base_pose();
+    run(&mut p, 60.0);
+    let moved = before.inverse().then(&p.base_pose());
+    assert!(moved.position.length() < 0.002 && moved.yaw().abs() < 0.004, "{} m, {} rad", moved.position.length(), moved.yaw());
+}

@@ -221,6 +221,9 @@ impl Release {
     }
 }
 
+/// What stands on a surface is not wider than this, m.
+const WIDEST_THING_M: f64 = 0.35;
+
 /// The place nearest to a wanted lateral position (m, along the edge) that keeps its distance to other objects.
 fn free_lateral(body: &Body, along_edge: Pose2, wanted: f64, width: f64) -> Option<f64> {
     let limit = if width > 0.0 { (0.5 * width - 0.12).max(0.0) } else { 0.25 };
@@ -230,6 +233,8 @@ fn free_lateral(body: &Body, along_edge: Pose2, wanted: f64, width: f64) -> Opti
         .objects
         .iter()
         .filter(|object| !object.held && object.confidence >= 0.3)
+        // What is wider is furniture, or a part of it that the detector took for some.
+        .filter(|object| object.size.x.max(object.size.y) <= WIDEST_THING_M)
         // What is in the hand may still be believed where it was taken from; a second of its kind keeps the distance too.
         .filter(|object| object.label != label || body.now() - object.last_seen_s < 3.0)
         .map(|object| along_edge.inverse_transform(object.position.truncate()))
