@@ -55,8 +55,8 @@ fn read_interfaces(root: &Path) -> Result<Vec<parser::Interface>, String> {
             for file in sorted_entries(&folder)? {
                 let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
                 let name = |path: &Path| path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-                let interface = parser::parse(&name(&package), kind, &name(&file), &text)
-                    .map_err(|e| format!("{}: {e}", file.display()))?;
+                let interface =
+                    parser::parse(&name(&package), kind, &name(&file), &text).map_err(|e| format!("{}: {e}", file.display()))?;
                 interfaces.push(interface);
             }
         }

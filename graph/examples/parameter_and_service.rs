@@ -46,7 +46,8 @@ fn main() -> Result<(), SetupError> {
     println!("the graph ended: {}", graph.run().reason);
     // A value out of range is refused with range and unit.
     let parameters = BTreeMap::from([("limit_c".to_owned(), 900.0.into())]);
-    let error = Graph::new(GraphConfig::default())?.add(NodeFactory::of::<Heater>(), NodeSpec { parameters, ..NodeSpec::default() });
+    let error =
+        Graph::new(GraphConfig::default())?.add(NodeFactory::of::<Heater>(), NodeSpec { parameters, ..NodeSpec::default() });
     println!("{}", error.err().map(|error| error.to_string()).unwrap_or_default());
     Ok(())
 }

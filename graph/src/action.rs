@@ -87,7 +87,9 @@ impl<A: Action> Served<A> {
 
     fn forget_old(&mut self) {
         while self.order.len() > KEPT_GOALS {
-            let Some(position) = self.order.iter().position(|id| self.goals.get(id).is_none_or(|g| g.result.is_some())) else { return };
+            let Some(position) = self.order.iter().position(|id| self.goals.get(id).is_none_or(|g| g.result.is_some())) else {
+                return;
+            };
             let id = self.order.remove(position);
             self.goals.remove(&id);
         }
@@ -394,11 +396,15 @@ impl<N: Node> Setup<N> {
         let cancel = self.client::<CancelGoal>(&format!("{name}/_action/cancel_goal"), |_, _, _, _| Ok(()))?;
 
         let shared = Arc::clone(&sent);
-        self.subscribe::<A::FeedbackMessage>(&format!("{name}/_action/feedback"), Qos::reliable(10), move |node, ctx, message| {
-            let (uuid, feedback) = A::split_feedback_message((*message).clone());
-            let id = GoalId::from_msg(&uuid);
-            if shared.lock().open.contains(&id) { on_feedback(node, ctx, id, feedback) } else { Ok(()) }
-        })?;
+        self.subscribe::<A::FeedbackMessage>(
+            &format!("{name}/_action/feedback"),
+            Qos::reliable(10),
+            move |node, ctx, message| {
+                let (uuid, feedback) = A::split_feedback_message((*message).clone());
+                let id = GoalId::from_msg(&uuid);
+                if shared.lock().open.contains(&id) { on_feedback(node, ctx, id, feedback) } else { Ok(()) }
+            },
+        )?;
         Ok(ActionClient { send, cancel, sent })
     }
 }

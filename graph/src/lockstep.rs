@@ -219,7 +219,8 @@ impl LockStep {
             }
             if round == MAX_ROUNDS {
                 let (_, slot) = &jobs[0];
-                let why = format!("messages still travel after {MAX_ROUNDS} rounds of one step: is there a loop without a timer?");
+                let why =
+                    format!("messages still travel after {MAX_ROUNDS} rounds of one step: is there a loop without a timer?");
                 self.shared.write_log(slot, crate::diagnostics::Level::Error, &why);
                 slot.statuses.lock().insert("lock-step".into(), (crate::diagnostics::Level::Error, why));
                 return;

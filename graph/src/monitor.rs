@@ -165,8 +165,12 @@ fn edges(shared: &Shared, elapsed: f64) -> Vec<EdgeStatistics> {
                     rate: (messages as f64 / elapsed) as f32,
                     p50_us: latency.quantile(0.5).as_secs_f32() * 1e6,
                     p99_us: latency.quantile(0.99).as_secs_f32() * 1e6,
-                    why: if inside { "both nodes are in this process: they share the message" } else { "the publisher is in another process" }
-                        .to_owned(),
+                    why: if inside {
+                        "both nodes are in this process: they share the message"
+                    } else {
+                        "the publisher is in another process"
+                    }
+                    .to_owned(),
                 });
             }
         }

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn names_resolve_as_in_ros() {
-        let remaps = BTreeMap::from([("image".to_owned(), "camera/image_raw".to_owned()), ("scna".to_owned(), "lidar".to_owned())]);
+        let remaps =
+            BTreeMap::from([("image".to_owned(), "camera/image_raw".to_owned()), ("scna".to_owned(), "lidar".to_owned())]);
         let mut resolver = Resolver::new("/omni".into(), "vision".into(), remaps);
         for (name, full) in [
             ("scan", "/omni/scan"),

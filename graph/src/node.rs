@@ -172,7 +172,13 @@ impl<N: Node> Setup<N> {
         self.slot.open_port(depth)
     }
 
-    fn endpoint(&self, kind: EndpointKind, name: &str, message_type: (&'static str, &'static str, &'static str), qos: Qos) -> Endpoint {
+    fn endpoint(
+        &self,
+        kind: EndpointKind,
+        name: &str,
+        message_type: (&'static str, &'static str, &'static str),
+        qos: Qos,
+    ) -> Endpoint {
         Endpoint {
             kind,
             node: self.slot.identity.clone(),
@@ -194,9 +200,12 @@ impl<N: Node> Setup<N> {
         let kind = M::message_type();
         let topic = self.shared.topic(&name, kind, &self.slot.name)?;
         let remote = match &self.shared.transport {
-            Some(wire) => {
-                Some(wire.publisher(&self.endpoint(EndpointKind::Publisher, &name, (kind.name, kind.dds_name, kind.hash), qos))?)
-            }
+            Some(wire) => Some(wire.publisher(&self.endpoint(
+                EndpointKind::Publisher,
+                &name,
+                (kind.name, kind.dds_name, kind.hash),
+                qos,
+            ))?),
             None => None,
         };
         let core = Arc::new(PublisherCore {
@@ -367,7 +376,10 @@ impl<N: Node> Setup<N> {
             let token = wire.service(
                 &self.endpoint(EndpointKind::Service, &name, types, Qos::reliable(10)),
                 Arc::new(move |request| {
-                    let event = Event::Request { body: crate::service::Body::Cdr(request.payload), reply: ReplyTo::remote(request.reply) };
+                    let event = Event::Request {
+                        body: crate::service::Body::Cdr(request.payload),
+                        reply: ReplyTo::remote(request.reply),
+                    };
                     shared.deliver_from_outside(&slot, Item { port, generation, event, published: None, edge: None });
                 }),
             )?;
@@ -405,13 +417,13 @@ impl<N: Node> Setup<N> {
             None => None,
         };
         let label = name.clone();
+        // No answer may be lost: there is at most one for each call.
         let port = self.port(
-            1000,
+            usize::MAX,
             Box::new(move |node, ctx, event| match event {
                 Event::Response { call, result } => {
-                    let result = result.and_then(|body| {
-                        body.open().map_err(|reason| CallError::Malformed { name: label.clone(), reason })
-                    });
+                    let result = result
+                        .and_then(|body| body.open().map_err(|reason| CallError::Malformed { name: label.clone(), reason }));
                     handler(node, ctx, call, result)
                 }
                 _ => Ok(()),

@@ -88,7 +88,7 @@ impl ParamValue {
         match (self, like) {
             (Self::Integer(v), Self::Double(_)) => Self::Double(v as f64),
             (Self::IntegerArray(v), Self::DoubleArray(_)) => Self::DoubleArray(v.into_iter().map(|x| x as f64).collect()),
-            (Self::IntegerArray(v) , Self::StringArray(_)) if v.is_empty() => Self::StringArray(Vec::new()),
+            (Self::IntegerArray(v), Self::StringArray(_)) if v.is_empty() => Self::StringArray(Vec::new()),
             (Self::StringArray(v), Self::DoubleArray(_)) if v.is_empty() => Self::DoubleArray(Vec::new()),
             (Self::StringArray(v), Self::IntegerArray(_)) if v.is_empty() => Self::IntegerArray(Vec::new()),
             (value, _) => value,
@@ -195,7 +195,11 @@ impl Declaration {
             name: name.to_owned(),
             type_: value.type_code(),
             description,
-            additional_constraints: if self.choices.is_empty() { String::new() } else { format!("one of: {}", self.choices.join(", ")) },
+            additional_constraints: if self.choices.is_empty() {
+                String::new()
+            } else {
+                format!("one of: {}", self.choices.join(", "))
+            },
             read_only: self.read_only,
             ..Default::default()
         };

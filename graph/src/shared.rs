@@ -11,8 +11,8 @@ use parking_lot::{Mutex, RwLock};
 use crate::context::Output;
 use crate::diagnostics::{Level, LogRecord, LogSink};
 use crate::error::SetupError;
-use crate::message::Erased;
 use crate::free::RunQueue;
+use crate::message::Erased;
 use crate::service::{Body, CallError, CallId, ReplyTo, ServiceEntry};
 use crate::slot::{Event, Item, Slot};
 use crate::time::Time;
@@ -223,7 +223,8 @@ impl Shared {
                 }
             }
             Output::Call { client, request, port, generation, call } => {
-                let local = self.services.read().get(&*client.name).map(|entry| (Arc::clone(&entry.slot), entry.port, entry.generation));
+                let local =
+                    self.services.read().get(&*client.name).map(|entry| (Arc::clone(&entry.slot), entry.port, entry.generation));
                 let reply = ReplyTo::local(self, from, port, generation, call, &client.name);
                 match (local, &client.remote) {
                     (Some((slot, service_port, service_generation)), _) => slot.push(Item {

@@ -271,10 +271,7 @@ impl Slot {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (self.factory.build)(shared, self)));
         let built = match result {
             Ok(built) => built,
-            Err(panic) => Err(SetupError::Panic {
-                node: self.name.to_string(),
-                message: crate::error::panic_message(&*panic),
-            }),
+            Err(panic) => Err(SetupError::Panic { node: self.name.to_string(), message: crate::error::panic_message(&*panic) }),
         };
         match built {
             Ok(runtime) => {

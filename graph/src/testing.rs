@@ -34,10 +34,13 @@ impl Node for Ear {
     const NAME: &'static str = "bench";
     fn setup(setup: &mut Setup<Self>) -> Result<Self, SetupError> {
         let tape = TAPE.take().ok_or_else(|| setup.failed("only a bench can have an ear"))?;
-        setup.tap(|_, _| true, |node: &mut Self, _, message| {
-            node.tape.lock().push(message.clone());
-            Ok(())
-        })?;
+        setup.tap(
+            |_, _| true,
+            |node: &mut Self, _, message| {
+                node.tape.lock().push(message.clone());
+                Ok(())
+            },
+        )?;
         Ok(Self { tape })
     }
 }

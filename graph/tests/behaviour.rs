@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use graph::testing::Bench;
 use graph::{
-    ActionClient, CallId, Client, Context, GoalHandle, GoalId, HandlerResult, Node, NodeError, NodeSpec, Outcome, Param, Publisher, Qos,
-    RestartPolicy, RestartWhen, Setup, SetupError,
+    ActionClient, CallId, Client, Context, GoalHandle, GoalId, HandlerResult, Node, NodeError, NodeSpec, Outcome, Param,
+    Publisher, Qos, RestartPolicy, RestartWhen, Setup, SetupError,
 };
 use msgs::omnimind_msgs::action::{Act, ActFeedback, ActGoal, ActResult};
 use msgs::rcl_interfaces::msg::{Parameter, ParameterValue};

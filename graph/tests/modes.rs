@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use graph::{Context, Graph, GraphConfig, HandlerResult, Mode, Node, NodeFactory, NodeSpec, Publisher, Qos, Setup, SetupError, silent_sink};
+use graph::{
+    Context, Graph, GraphConfig, HandlerResult, Mode, Node, NodeFactory, NodeSpec, Publisher, Qos, Setup, SetupError, silent_sink,
+};
 use msgs::std_msgs::msg::Int64;
 use parking_lot::Mutex;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// OmniMind: sensors to understanding to safe, energy-aware action.
 #[derive(Debug, Parser)]
@@ -50,14 +50,10 @@ pub enum Command {
     /// Check this machine: files, models, processors, network
     Doctor,
     /// Measure this machine
-    Bench {
-        /// Seconds per measurement
-        #[arg(long, default_value_t = 2.0)]
-        seconds: f64,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Bench(BenchArgs),
+    /// The other process of `bench`
+    #[command(hide = true)]
+    BenchPublish(BenchPublishArgs),
     /// Networks: which there are, and their files
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -264,6 +260,89 @@ pub enum ServiceCommand {
     },
 }
 
+/// `omnimind bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure; nothing: all
+    #[arg(value_enum)]
+    pub parts: Vec<BenchPart>,
+    /// Seconds per measurement
+    #[arg(long, default_value_t = 2.0)]
+    pub seconds: f64,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `omnimind bench` measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchPart {
+    /// The embedded simulator and its rasteriser
+    Simulator,
+    /// Messages within a process
+    Edge,
+    /// Messages between two processes of this host
+    Process,
+    /// What the graph adds to the models
+    Perception,
+    /// Memory of the demo, and time to its first plan
+    Demo,
+}
+
+impl BenchPart {
+    /// In the order of the report.
+    pub const ALL: [Self; 5] = [Self::Simulator, Self::Edge, Self::Process, Self::Perception, Self::Demo];
+
+    /// As on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Simulator => "simulator",
+            Self::Edge => "edge",
+            Self::Process => "process",
+            Self::Perception => "perception",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+/// `omnimind bench-publish`
+#[derive(Debug, Args)]
+pub struct BenchPublishArgs {
+    /// Endpoint of the router
+    #[arg(long)]
+    pub router: String,
+    /// Size of a message
+    #[arg(long, default_value_t = 64)]
+    pub bytes: i64,
+    /// How to publish
+    #[arg(long, value_enum)]
+    pub how: BenchPublisher,
+}
+
+/// How the other process of `bench` publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchPublisher {
+    /// A node of a graph
+    Graph,
+    /// Plain Zenoh, from a buffer
+    Plain,
+    /// Plain Zenoh, written in shared memory
+    Shared,
+}
+
+impl BenchPublisher {
+    /// As on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Graph => "graph",
+            Self::Plain => "plain",
+            Self::Shared => "shared",
+        }
+    }
+}
+
 /// `omnimind models`
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
@@ -279,4 +358,23 @@ pub enum ModelsCommand {
         /// Names; none: all
         names: Vec<String>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_the_bench_is_understood_by_its_name() {
+        for part in BenchPart::ALL {
+            let Some(Command::Bench(args)) = Cli::parse_from(["omnimind", "bench", part.name(), "--json"]).command else { panic!("{part:?}") };
+            assert_eq!((args.parts, args.json), (vec![part], true));
+        }
+        assert!(Cli::try_parse_from(["omnimind", "bench", "everything"]).is_err());
+        for how in [BenchPublisher::Graph, BenchPublisher::Plain, BenchPublisher::Shared] {
+            let words = ["omnimind", "bench-publish", "--router", "tcp/127.0.0.1:1", "--bytes", "64", "--how", how.name()];
+            let Some(Command::BenchPublish(args)) = Cli::parse_from(words).command else { panic!("{how:?}") };
+            assert_eq!(args.how, how);
+        }
+    }
 }

@@ -40,7 +40,8 @@ pub fn execute(cli: Cli) -> Result<ExitCode, anyhow::Error> {
         Some(Command::Goal { words }) => inspect::goal(&words.join(" ")),
         Some(Command::Map) => inspect::map(),
         Some(Command::Doctor) => doctor::run(),
-        Some(Command::Bench { seconds, json }) => bench::run(seconds, json),
+        Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::BenchPublish(args)) => bench::publish(&args),
         Some(Command::Models(command)) => models::run(&command),
     }
 }

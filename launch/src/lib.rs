@@ -8,6 +8,7 @@ pub mod commands;
 pub mod file;
 pub mod map_text;
 pub mod names;
+pub mod networks;
 pub mod observer;
 pub mod process;
 pub mod progress;

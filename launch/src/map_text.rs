@@ -17,12 +17,14 @@ pub fn draw(grid: &Value, robot: Option<(f64, f64)>, columns: usize) -> String {
     let step = width.div_ceil(columns).max(1);
     let resolution = number(&info["resolution"]).max(1e-6);
     let origin = &info["origin"]["position"];
-    let robot_cell = robot.map(|(x, y)| (((x - number(&origin["x"])) / resolution) as isize, ((y - number(&origin["y"])) / resolution) as isize));
+    let robot_cell = robot
+        .map(|(x, y)| (((x - number(&origin["x"])) / resolution) as isize, ((y - number(&origin["y"])) / resolution) as isize));
     let mut text = String::new();
     let rows: Vec<usize> = (0..height).step_by(step * 2).collect();
     for &row in rows.iter().rev() {
         for column in (0..width).step_by(step) {
-            let block = (row..(row + step * 2).min(height)).flat_map(|r| (column..(column + step).min(width)).map(move |c| r * width + c));
+            let block = (row..(row + step * 2).min(height))
+                .flat_map(|r| (column..(column + step).min(width)).map(move |c| r * width + c));
             let worst = block.map(|i| cells[i]).max().unwrap_or(-1);
             let here = robot_cell.is_some_and(|(c, r)| {
                 (column as isize..(column + step) as isize).contains(&c) && (row as isize..(row + step * 2) as isize).contains(&r)

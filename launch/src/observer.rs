@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use graph::{AnyMessage, Context, HandlerResult, Level, LogRecord, LogSink, Node, Setup, SetupError};
+use graph::{AnyMessage, Context, HandlerResult, Level, LogRecord, LogSink, Node, Setup, SetupError, Time};
 use msgs::MessageType;
 use msgs::diagnostic_msgs::msg::DiagnosticArray;
 use msgs::geometry_msgs::msg::Pose;
-use msgs::omnimind_msgs::msg::{Belief, GoalStatus, GraphStatistics, MissionState, Plan, SimState, Transcript};
+use msgs::omnimind_msgs::msg::{Belief, Goal, GoalStatus, GraphStatistics, MissionState, Plan, SimState, Transcript};
 use msgs::sensor_msgs::msg::BatteryState;
 use msgs::vision_msgs::msg::Detection2DArray;
 
@@ -21,6 +22,8 @@ pub struct Snapshot {
     pub plan: Option<Arc<Plan>>,
     /// The newest word about a goal.
     pub goal: Option<Arc<GoalStatus>>,
+    /// The words of the first goal that came from speech or text.
+    pub request: Option<String>,
     /// The simulator's truth, if there is a simulator.
     pub sim: Option<Arc<SimState>>,
     /// The judge, if there is a scenario.
@@ -45,6 +48,8 @@ pub struct Snapshot {
     pub log: VecDeque<LogRecord>,
     /// True when the graph has ended.
     pub ended: bool,
+    /// The graph is to end after so much of its time, s.
+    pub limit_s: Option<f64>,
     pub(crate) battery_at_s: Option<f64>,
     pub(crate) first_s: Option<f64>,
 }
@@ -98,7 +103,11 @@ pub fn unregister(id: i64) {
 /// Listens to what the view and the summary need.
 pub struct Observer {
     board: Board,
+    begun: Option<Time>,
 }
+
+/// How often the time limit is looked at.
+const LOOK: Duration = Duration::from_millis(10);
 
 const TOPICS: [&str; 11] = [
     "planner/plan",
@@ -122,7 +131,8 @@ impl Node for Observer {
         let board = BOARDS.lock().unwrap_or_else(PoisonError::into_inner).get(&id.get()).cloned();
         let board = board.ok_or_else(|| s.failed("it belongs to the command line and cannot be started by a launch file"))?;
         s.tap(wanted, Self::on_message)?;
-        Ok(Self { board })
+        s.timer(LOOK, Self::watch_limit)?;
+        Ok(Self { board, begun: None })
     }
 }
 
@@ -131,6 +141,17 @@ fn wanted(topic: &str, _: &MessageType) -> bool {
 }
 
 impl Observer {
+    fn watch_limit(&mut self, ctx: &mut Context) -> HandlerResult {
+        let begun = *self.begun.get_or_insert(ctx.now() - LOOK);
+        let limit_s = self.board.lock().limit_s;
+        if let Some(limit_s) = limit_s
+            && ctx.now().seconds_since(begun) >= limit_s
+        {
+            ctx.shutdown(format!("the time limit of {limit_s} s is over"));
+        }
+        Ok(())
+    }
+
     fn on_message(&mut self, ctx: &mut Context, message: &AnyMessage) -> HandlerResult {
         let mut snapshot = self.board.lock();
         snapshot.time_s = ctx.now().as_secs_f64();
@@ -152,6 +173,9 @@ impl Snapshot {
         if let Some(plan) = message.downcast::<Plan>() {
             self.plan = Some(plan);
         } else if let Some(goal) = message.downcast::<GoalStatus>() {
+            if goal.goal.kind == Goal::FETCH && self.request.is_none() {
+                self.request = Some(goal.goal.description.clone());
+            }
             self.goal = Some(goal);
         } else if let Some(sim) = message.downcast::<SimState>() {
             self.sim = Some(sim);

@@ -54,7 +54,8 @@ impl Children {
         }
         let program = std::env::current_exe().map_err(SpawnError::Program)?;
         for group in groups {
-            let restart = launch.nodes.iter().find(|n| n.process.as_deref() == Some(group)).map_or_else(Restart::default, |n| n.restart);
+            let restart =
+                launch.nodes.iter().find(|n| n.process.as_deref() == Some(group)).map_or_else(Restart::default, |n| n.restart);
             let mut command = Command::new(&program);
             command.args(["launch", "--headless", "--process", group]).arg(path).args(arguments);
             // Its standard output would mix with the parent's, whose last line is the result.
@@ -121,7 +122,10 @@ impl Supervisor {
                 self.flag.stop(format!("process group `{}` {how} and is not started again", self.name));
                 return;
             };
-            eprintln!("process group `{}` ended ({status}); restart {restarts} of {} in {wait_ms} ms", self.name, self.restart.max);
+            eprintln!(
+                "process group `{}` ended ({status}); restart {restarts} of {} in {wait_ms} ms",
+                self.name, self.restart.max
+            );
             let until = Instant::now() + Duration::from_millis(wait_ms);
             while Instant::now() < until && !self.flag.is_set() {
                 std::thread::sleep(POLL);

@@ -51,7 +51,13 @@ impl Seen {
         }
         self.transcripts = snapshot.transcripts.len();
         if let Some(goal) = &snapshot.goal {
-            let text = format!("goal {}: {}{}{}", goal_state(goal.status), goal.goal.description, if goal.reason.is_empty() { "" } else { ", " }, goal.reason);
+            let text = format!(
+                "goal {}: {}{}{}",
+                goal_state(goal.status),
+                goal.goal.description,
+                if goal.reason.is_empty() { "" } else { ", " },
+                goal.reason
+            );
             if text != self.goal {
                 tell(text.clone());
                 self.goal = text;
@@ -61,7 +67,14 @@ impl Seen {
             let steps: Vec<(u8, u8)> = plan.actions.iter().map(|a| (a.type_, a.status)).collect();
             for (i, action) in plan.actions.iter().enumerate() {
                 if self.steps.get(i) != Some(&(action.type_, action.status)) && action.status != 0 {
-                    tell(format!("step {} of {}: {} {}, {}", i + 1, plan.actions.len(), action_name(action.type_), action.description, action_state(action.status)));
+                    tell(format!(
+                        "step {} of {}: {} {}, {}",
+                        i + 1,
+                        plan.actions.len(),
+                        action_name(action.type_),
+                        action.description,
+                        action_state(action.status)
+                    ));
                 }
             }
             self.steps = steps;
@@ -70,7 +83,8 @@ impl Seen {
         let minute = (snapshot.elapsed_s() / 30.0) as u64;
         if minute > self.minute && !snapshot.room.is_empty() {
             self.minute = minute;
-            let charge = snapshot.battery.as_ref().map_or_else(String::new, |b| format!(", battery {:.0} %", b.percentage * 100.0));
+            let charge =
+                snapshot.battery.as_ref().map_or_else(String::new, |b| format!(", battery {:.0} %", b.percentage * 100.0));
             tell(format!("in the {}{charge}", snapshot.room));
         }
         lines
@@ -87,7 +101,8 @@ mod tests {
     fn each_change_is_told_once() {
         let mut seen = Seen::default();
         let mut snapshot = Snapshot::default();
-        let action = PlanAction { status: PlanAction::IN_PROGRESS, description: "to the kitchen".into(), ..PlanAction::default() };
+        let action =
+            PlanAction { status: PlanAction::IN_PROGRESS, description: "to the kitchen".into(), ..PlanAction::default() };
         snapshot.plan = Some(Arc::new(Plan { actions: vec![action.clone(), PlanAction::default()], ..Plan::default() }));
         assert_eq!(seen.news(&snapshot).len(), 1);
         assert!(seen.news(&snapshot).is_empty());

@@ -121,8 +121,13 @@ impl Kind {
         for parameter in self.parameters()? {
             let descriptor = &parameter.descriptor;
             let range = descriptor.floating_point_range.first().map(|r| format!(", {} to {}", r.from_value, r.to_value));
-            let range = range.or_else(|| descriptor.integer_range.first().map(|r| format!(", {} to {}", r.from_value, r.to_value)));
-            let choices = if descriptor.additional_constraints.is_empty() { String::new() } else { format!(", {}", descriptor.additional_constraints) };
+            let range =
+                range.or_else(|| descriptor.integer_range.first().map(|r| format!(", {} to {}", r.from_value, r.to_value)));
+            let choices = if descriptor.additional_constraints.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", descriptor.additional_constraints)
+            };
             let fixed = if descriptor.read_only { ", set at start" } else { "" };
             // Writing to a String cannot fail.
             let _ = writeln!(text, "    # {}{}{choices}{fixed}", descriptor.description, range.unwrap_or_default());
@@ -137,12 +142,14 @@ fn parameters_of<N: Node>() -> Result<Vec<Parameter>, DescribeError> {
     bench.add::<N>(&[])?;
     let silent = |_| DescribeError::Silent(N::NAME);
     let name = |service: &str| format!("/{}/{service}", N::NAME);
-    let names = bench.call::<ListParameters>(&name("list_parameters"), ListParametersRequest::default()).map_err(silent)?.result.names;
+    let names =
+        bench.call::<ListParameters>(&name("list_parameters"), ListParametersRequest::default()).map_err(silent)?.result.names;
     let request = DescribeParametersRequest { names: names.clone() };
     let descriptors = bench.call::<DescribeParameters>(&name("describe_parameters"), request).map_err(silent)?.descriptors;
     let values = bench.call::<GetParameters>(&name("get_parameters"), GetParametersRequest { names }).map_err(silent)?.values;
     let both = descriptors.into_iter().zip(values);
-    let mut all: Vec<Parameter> = both.filter_map(|(descriptor, value)| Some(Parameter { descriptor, default: ParamValue::from_msg(&value)? })).collect();
+    let mut all: Vec<Parameter> =
+        both.filter_map(|(descriptor, value)| Some(Parameter { descriptor, default: ParamValue::from_msg(&value)? })).collect();
     all.sort_by(|a, b| a.descriptor.name.cmp(&b.descriptor.name));
     Ok(all)
 }

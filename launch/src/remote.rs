@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use graph::{Durability, Qos, Reliability};
 use msgs::rcl_interfaces::msg::ParameterValue;
 use msgs::rcl_interfaces::srv::{
-    DescribeParameters, DescribeParametersRequest, DescribeParametersResponse, GetParameters, GetParametersRequest, GetParametersResponse,
-    ListParameters, ListParametersRequest, ListParametersResponse, SetParameters, SetParametersRequest, SetParametersResponse,
+    DescribeParameters, DescribeParametersRequest, DescribeParametersResponse, GetParameters, GetParametersRequest,
+    GetParametersResponse, ListParameters, ListParametersRequest, ListParametersResponse, SetParameters, SetParametersRequest,
+    SetParametersResponse,
 };
 use msgs::{Message, MessageType, Service, registry};
 use wire::{CallError, Client, GraphView, OpenError, RawSample, RawSubscription, WireConfig, WireError};
@@ -204,7 +205,8 @@ impl Remote {
         if !nodes.iter().any(|n| n.name == node) {
             return Err(unknown("node", node, nodes.iter().map(|n| n.name.as_str())));
         }
-        let answer: ListParametersResponse = self.call::<ListParameters>(&format!("{node}/list_parameters"), &ListParametersRequest::default())?;
+        let answer: ListParametersResponse =
+            self.call::<ListParameters>(&format!("{node}/list_parameters"), &ListParametersRequest::default())?;
         Ok(answer.result.names)
     }
 

@@ -81,7 +81,11 @@ pub fn parse(arguments: &[String]) -> Result<RosArgs, RosArgsError> {
             "--params-file" => parsed.parameter_files.push(value()?.into()),
             // Understood by every ROS 2 executable; logging is the launching program's here.
             "--log-level" | "--log-config-file" | "-e" | "--enclave" => drop(value()?),
-            "--enable-rosout-logs" | "--disable-rosout-logs" | "--enable-stdout-logs" | "--disable-stdout-logs" | "--enable-external-lib-logs"
+            "--enable-rosout-logs"
+            | "--disable-rosout-logs"
+            | "--enable-stdout-logs"
+            | "--disable-stdout-logs"
+            | "--enable-external-lib-logs"
             | "--disable-external-lib-logs" => {}
             _ => return Err(RosArgsError::Unknown(word.clone())),
         }

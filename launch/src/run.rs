@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use graph::transport::Transport;
-use graph::{Graph, GraphConfig, LogSink, NodeSpec as GraphNode, RestartPolicy as GraphRestart, RestartWhen, SetupError, StopFlag};
+use graph::{
+    Graph, GraphConfig, LogSink, NodeSpec as GraphNode, RestartPolicy as GraphRestart, RestartWhen, SetupError, StopFlag,
+};
 
 use crate::file::{At, Launch, Mode, NodeSpec, RestartPolicy};
 use crate::observer::{self, Board};
@@ -86,6 +88,14 @@ pub enum RunError {
     /// The ROS 2 network cannot be reached.
     #[error("{0}; run with `--no-wire` to stay in this process")]
     Wire(#[from] wire::OpenError),
+    /// The same graph runs already.
+    #[error(
+        "a node named `{node}` is already running on this network: end that graph first, give this one another `ROS_DOMAIN_ID`, or run with `--no-wire`"
+    )]
+    AlreadyRunning {
+        /// The node that both have.
+        node: String,
+    },
     /// A child process cannot be started.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
@@ -102,12 +112,16 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     let launch = &options.launch;
     check_processes(&options)?;
     let board = Board::default();
+    board.lock().limit_s = options.duration_s;
+    let wire = if options.wire { Some(open_wire(&options)?) } else { None };
     let config = GraphConfig {
         mode: match launch.graph.mode {
-            Mode::LockStep => graph::Mode::LockStep { step: Duration::from_secs_f64(launch.graph.step_ms * 1e-3), rate: launch.graph.rate },
+            Mode::LockStep => {
+                graph::Mode::LockStep { step: Duration::from_secs_f64(launch.graph.step_ms * 1e-3), rate: launch.graph.rate }
+            }
             Mode::FreeRunning => graph::Mode::FreeRunning,
         },
-        transport: if options.wire { Some(open_wire()?) } else { None },
+        transport: wire,
         log: board.log_sink(log_sink(options.display)),
         ..GraphConfig::default()
     };
@@ -119,14 +133,14 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     // First, so that it sees every node from its start.
     let id = observer::register(&board);
     let observer_name = options.group.as_ref().map(|group| format!("observer_{group}"));
-    let observer_spec = GraphNode { name: observer_name, parameters: [("board".to_owned(), id.into())].into(), ..GraphNode::default() };
+    let observer_spec =
+        GraphNode { name: observer_name, parameters: [("board".to_owned(), id.into())].into(), ..GraphNode::default() };
     graph.add(registry::observer(), observer_spec).map_err(RunError::Graph)?;
     for node in mine {
         add(&mut graph, node)?;
     }
     let flag = graph.stop_flag();
     stop_on_interrupt(flag.clone());
-    stop_after(options.duration_s, &board, &flag);
     let children = if options.group.is_none() {
         Children::start(launch, &options.path, &options.arguments, &flag)?
     } else {
@@ -162,7 +176,8 @@ fn check_processes(options: &RunOptions) -> Result<(), RunError> {
 
 fn add(graph: &mut Graph, node: &NodeSpec) -> Result<(), RunError> {
     let unknown = |name: &str| SetupError::Node { node: node.name.clone(), reason: format!("there is no node type `{name}`") };
-    let factory = registry::factory(&node.type_).ok_or_else(|| RunError::Node { at: node.at.clone(), source: unknown(&node.type_) })?;
+    let factory =
+        registry::factory(&node.type_).ok_or_else(|| RunError::Node { at: node.at.clone(), source: unknown(&node.type_) })?;
     let mut spec = GraphNode {
         name: Some(node.name.clone()),
         namespace: Some(node.namespace.clone()).filter(|n| !n.is_empty()),
@@ -187,7 +202,8 @@ fn add(graph: &mut Graph, node: &NodeSpec) -> Result<(), RunError> {
         match graph.add(factory, spec.clone()) {
             Ok(()) => return Ok(()),
             // From a `/**` section, which speaks to many nodes: each takes what it knows.
-            Err(SetupError::UnknownParameter { name, .. }) if node.optional.contains(&name) && spec.parameters.remove(&name).is_some() => {}
+            Err(SetupError::UnknownParameter { name, .. })
+                if node.optional.contains(&name) && spec.parameters.remove(&name).is_some() => {}
             Err(source) => {
                 let at = match &source {
                     SetupError::UnknownParameter { name, .. } | SetupError::InvalidParameter { name, .. } => line(name),
@@ -199,8 +215,22 @@ fn add(graph: &mut Graph, node: &NodeSpec) -> Result<(), RunError> {
     }
 }
 
-fn open_wire() -> Result<Arc<dyn Transport>, wire::OpenError> {
-    Ok(Arc::new(wire::Wire::open(wire::WireConfig::from_env()?)?))
+/// How long another graph on this machine has to show itself.
+const DISCOVERY: Duration = Duration::from_millis(500);
+
+fn open_wire(options: &RunOptions) -> Result<Arc<dyn Transport>, RunError> {
+    let wire = wire::Wire::open(wire::WireConfig::from_env()?)?;
+    // Whoever holds the router was first; who joins one looks whether its own nodes run there already.
+    let deadline = Instant::now() + DISCOVERY;
+    let ours: Vec<String> = options.launch.nodes.iter().filter(|n| n.process == options.group).map(NodeSpec::full_name).collect();
+    while options.group.is_none() && !wire.holds_router() && Instant::now() < deadline {
+        let others = wire.graph_snapshot().nodes;
+        if let Some(twin) = others.iter().find(|other| ours.contains(&other.name)) {
+            return Err(RunError::AlreadyRunning { node: twin.name.clone() });
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(Arc::new(wire))
 }
 
 fn log_sink(display: Display) -> LogSink {
@@ -231,25 +261,4 @@ fn stop_on_interrupt(flag: StopFlag) {
     };
     // Fails only where a handler is installed already (a second run in one process): that one serves.
     let _ = ctrlc::set_handler(handler);
-}
-
-fn stop_after(duration_s: Option<f64>, board: &Board, flag: &StopFlag) {
-    let Some(limit) = duration_s else { return };
-    let (board, flag) = (board.clone(), flag.clone());
-    // Not a node: the limit is the user's, and nodes should not see it.
-    std::thread::spawn(move || {
-        while !flag.is_set() {
-            let (now, ended) = {
-                let snapshot = board.lock();
-                (snapshot.elapsed_s(), snapshot.ended)
-            };
-            if ended {
-                break;
-            }
-            if now >= limit {
-                flag.stop(format!("the time limit of {limit} s is over"));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    });
 }

@@ -12,9 +12,12 @@ pub fn dir() -> Option<PathBuf> {
     }
     let here = std::env::current_dir().ok();
     let program = std::env::current_exe().ok().and_then(|p| p.canonicalize().ok());
-    let parents = [here, program].into_iter().flatten().flat_map(|start| start.ancestors().map(Path::to_path_buf).collect::<Vec<_>>());
+    let parents =
+        [here, program].into_iter().flatten().flat_map(|start| start.ancestors().map(Path::to_path_buf).collect::<Vec<_>>());
     let mut places = parents.flat_map(|dir| [dir.clone(), dir.join("share/omnimind")]);
-    places.find(|dir| holds(dir)).or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|dir| holds(dir)).map(Path::to_path_buf))
+    places
+        .find(|dir| holds(dir))
+        .or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|dir| holds(dir)).map(Path::to_path_buf))
 }
 
 /// A launch file by path or, if there is none of that path, by name (`demo`, `demo.yaml`) in `launch/` of [`dir`].

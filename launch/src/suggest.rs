@@ -32,7 +32,9 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     known
         .into_iter()
         .map(|name| (distance(&lower, &name.to_lowercase()), name))
-        .filter(|(d, name)| *d <= limit || (lower.len() > 3 && (name.starts_with(&lower) || name.ends_with(&format!("_{lower}")))))
+        .filter(|(d, name)| {
+            *d <= limit || (lower.len() > 3 && (name.starts_with(&lower) || name.ends_with(&format!("_{lower}"))))
+        })
         .min_by(|x, y| x.0.cmp(&y.0).then_with(|| x.1.cmp(y.1)))
         .map(|(_, name)| name)
 }

@@ -67,7 +67,7 @@ pub struct Energy {
 pub struct TranscriptSummary {
     /// What was spoken, as far as a scenario knows it.
     pub spoken: String,
-    /// The transcript that was acted on: the one nearest to what was spoken, or the first.
+    /// The transcript that was acted on, or the first.
     pub text: String,
     /// Word error rate of `text` against `spoken`; null if one of them is missing.
     pub wer: Option<f64>,
@@ -161,7 +161,12 @@ impl Summary {
             "failed" => "✘ failed",
             _ => "ended",
         };
-        let _ = writeln!(out, "\nMission     {mark}{}{}", if self.mission.reason.is_empty() { "" } else { ": " }, self.mission.reason);
+        let _ = writeln!(
+            out,
+            "\nMission     {mark}{}{}",
+            if self.mission.reason.is_empty() { "" } else { ": " },
+            self.mission.reason
+        );
         let mut row = |name: &str, value: String| {
             let _ = writeln!(out, "{name:<11} {value}");
         };
@@ -189,7 +194,11 @@ impl Summary {
         let _ = writeln!(out, "\n{:<24} {:>10} {:>10} {:>10} {:>8}", "node", "handled", "p50 ms", "p99 ms", "dropped");
         for node in &self.nodes {
             let note = if node.restarts > 0 { format!("  {} restarts", node.restarts) } else { String::new() };
-            let _ = writeln!(out, "{:<24} {:>10} {:>10.3} {:>10.3} {:>8}{note}", node.name, node.handled, node.p50_ms, node.p99_ms, node.dropped);
+            let _ = writeln!(
+                out,
+                "{:<24} {:>10} {:>10.3} {:>10.3} {:>8}{note}",
+                node.name, node.handled, node.p50_ms, node.p99_ms, node.dropped
+            );
         }
         let _ = writeln!(out);
         if let Some(path) = &self.recording.mcap {
@@ -204,7 +213,14 @@ impl Summary {
 
 fn mission(snapshot: &Snapshot, ended: &str, seconds: f64) -> Mission {
     let Some(state) = &snapshot.mission else {
-        return Mission { result: "none", reason: ended.to_owned(), asked: String::new(), delivered: false, docked: false, duration_s: round(seconds, 2) };
+        return Mission {
+            result: "none",
+            reason: ended.to_owned(),
+            asked: String::new(),
+            delivered: false,
+            docked: false,
+            duration_s: round(seconds, 2),
+        };
     };
     let (result, reason) = match state.result {
         MissionState::ACHIEVED => ("achieved", state.reason.clone()),
@@ -218,14 +234,14 @@ fn mission(snapshot: &Snapshot, ended: &str, seconds: f64) -> Mission {
 fn transcript(snapshot: &Snapshot) -> TranscriptSummary {
     let spoken = snapshot.mission.as_ref().map_or_else(String::new, |m| m.spoken.clone());
     let reference = words(&spoken);
-    let heard: Vec<&str> = snapshot.transcripts.iter().map(|t| t.text.as_str()).filter(|t| !t.is_empty()).collect();
+    let mut heard = snapshot.transcripts.iter().map(|t| t.text.as_str()).filter(|t| !t.is_empty());
+    // The goal carries the words that it came from; without a goal the first words count.
+    let acted_on = snapshot.request.as_deref().and_then(|request| heard.clone().find(|text| *text == request));
+    let text = acted_on.or_else(|| heard.next()).unwrap_or_default().to_owned();
     #[allow(clippy::cast_precision_loss)]
-    let rate = |text: &str| word_errors(&reference, &words(text)) as f64 / reference.len() as f64;
-    if reference.is_empty() {
-        return TranscriptSummary { spoken, text: heard.first().map_or_else(String::new, ToString::to_string), wer: None };
-    }
-    let best = heard.iter().map(|text| (rate(text), *text)).min_by(|a, b| a.0.total_cmp(&b.0));
-    TranscriptSummary { spoken, text: best.map_or_else(String::new, |b| b.1.to_owned()), wer: best.map(|b| round(b.0, 4)) }
+    let wer = (!reference.is_empty() && !text.is_empty())
+        .then(|| round(word_errors(&reference, &words(&text)) as f64 / reference.len() as f64, 4));
+    TranscriptSummary { spoken, text, wer }
 }
 
 fn round(value: f64, digits: i32) -> f64 {
@@ -240,15 +256,37 @@ mod tests {
     use std::sync::Arc;
 
     fn report() -> RunReport {
-        let nodes = vec![NodeStatistics { name: "/battery".into(), p50_ms: 0.5, p99_ms: 1.5, dropped: 2, ..NodeStatistics::default() }];
-        RunReport { reason: "done".into(), graph_seconds: 60.0, wall_seconds: 20.0, statistics: GraphStatistics { nodes, ..GraphStatistics::default() } }
+        let nodes =
+            vec![NodeStatistics { name: "/battery".into(), p50_ms: 0.5, p99_ms: 1.5, dropped: 2, ..NodeStatistics::default() }];
+        RunReport {
+            reason: "done".into(),
+            graph_seconds: 60.0,
+            wall_seconds: 20.0,
+            statistics: GraphStatistics { nodes, ..GraphStatistics::default() },
+        }
     }
 
     fn snapshot() -> Snapshot {
-        let mission = MissionState { spoken: "bring the cup to the kitchen".into(), result: MissionState::ACHIEVED, delivered: true, ..MissionState::default() };
-        let sim = SimState { consumers: vec!["base".into(), "compute".into()], consumed_wh: vec![0.25, 0.5], docked: true, collisions: 1, ..SimState::default() };
+        let mission = MissionState {
+            spoken: "bring the cup to the kitchen".into(),
+            result: MissionState::ACHIEVED,
+            delivered: true,
+            ..MissionState::default()
+        };
+        let sim = SimState {
+            consumers: vec!["base".into(), "compute".into()],
+            consumed_wh: vec![0.25, 0.5],
+            docked: true,
+            collisions: 1,
+            ..SimState::default()
+        };
         let heard = |text: &str| Arc::new(Transcript { text: text.into(), ..Transcript::default() });
-        Snapshot { mission: Some(Arc::new(mission)), sim: Some(Arc::new(sim)), transcripts: vec![heard("hm"), heard("Bring the cap to the kitchen.")], ..Snapshot::default() }
+        Snapshot {
+            mission: Some(Arc::new(mission)),
+            sim: Some(Arc::new(sim)),
+            transcripts: vec![heard("hm"), heard("Bring the cap to the kitchen.")],
+            ..Snapshot::default()
+        }
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub fn show(board: Board, flag: StopFlag) -> JoinHandle<()> {
             }
             if event::poll(Duration::from_millis(200)).unwrap_or(false)
                 && let Ok(Event::Key(key)) = event::read()
-                && (key.code == KeyCode::Char('q') || (key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)))
+                && (key.code == KeyCode::Char('q')
+                    || (key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)))
             {
                 if asked {
                     ratatui::restore();
@@ -50,7 +51,8 @@ pub fn show(board: Board, flag: StopFlag) -> JoinHandle<()> {
 
 /// Draws one frame.
 pub fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot) {
-    let [head, middle, log] = Layout::vertical([Constraint::Length(4), Constraint::Min(8), Constraint::Percentage(30)]).areas(frame.area());
+    let [head, middle, log] =
+        Layout::vertical([Constraint::Length(4), Constraint::Min(8), Constraint::Percentage(30)]).areas(frame.area());
     let [left, right] = Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(middle);
     let [state, battery] = Layout::horizontal([Constraint::Percentage(70), Constraint::Percentage(30)]).areas(head);
     draw_state(frame, state, snapshot);
@@ -76,7 +78,12 @@ fn draw_state(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let heard = snapshot.transcripts.last().map_or("", |t| t.text.as_str());
     let lines = vec![
         Line::from(vec!["Goal  ".dim(), goal.bold()]),
-        Line::from(vec!["Robot ".dim(), Span::raw(format!("{} {pose}   ", snapshot.room)), "heard ".dim(), Span::raw(format!("\"{heard}\""))]),
+        Line::from(vec![
+            "Robot ".dim(),
+            Span::raw(format!("{} {pose}   ", snapshot.room)),
+            "heard ".dim(),
+            Span::raw(format!("\"{heard}\"")),
+        ]),
     ];
     let factor = snapshot.statistics.as_ref().map_or(0.0, |s| s.real_time_factor);
     let title = format!(" OmniMind   {:.1} s   {factor:.1}x   q: stop ", snapshot.elapsed_s());
@@ -86,9 +93,23 @@ fn draw_state(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
 fn draw_battery(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let charge = snapshot.battery.as_ref().map_or(f32::NAN, |b| b.percentage);
     let power = snapshot.battery.as_ref().map_or(0.0, |b| b.voltage * b.current);
-    let colour = if charge < 0.2 { Color::Red } else if charge < 0.4 { Color::Yellow } else { Color::Green };
-    let (ratio, label) = if charge.is_finite() { (f64::from(charge.clamp(0.0, 1.0)), format!("{:.0} %  {power:+.1} W", charge * 100.0)) } else { (0.0, "unknown".into()) };
-    let gauge = Gauge::default().block(Block::bordered().title(" Battery ")).gauge_style(Style::new().fg(colour)).ratio(ratio).label(label);
+    let colour = if charge < 0.2 {
+        Color::Red
+    } else if charge < 0.4 {
+        Color::Yellow
+    } else {
+        Color::Green
+    };
+    let (ratio, label) = if charge.is_finite() {
+        (f64::from(charge.clamp(0.0, 1.0)), format!("{:.0} %  {power:+.1} W", charge * 100.0))
+    } else {
+        (0.0, "unknown".into())
+    };
+    let gauge = Gauge::default()
+        .block(Block::bordered().title(" Battery "))
+        .gauge_style(Style::new().fg(colour))
+        .ratio(ratio)
+        .label(label);
     frame.render_widget(gauge, area);
 }
 
@@ -107,16 +128,33 @@ fn draw_plan(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
         }
         lines.push(Line::from(plan.explanation.clone()).dim());
     }
-    let title = snapshot.plan.as_ref().map_or_else(|| " Plan ".to_owned(), |p| format!(" Plan: {:.0} s, {:.2} Wh ", p.expected_duration, p.expected_energy_wh));
+    let title = snapshot
+        .plan
+        .as_ref()
+        .map_or_else(|| " Plan ".to_owned(), |p| format!(" Plan: {:.0} s, {:.2} Wh ", p.expected_duration, p.expected_energy_wh));
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).block(Block::bordered().title(title)), area);
 }
 
 fn draw_nodes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let rows = snapshot.statistics.iter().flat_map(|s| &s.nodes).map(|n| {
-        let row = Row::new(vec![n.name.clone(), n.state.clone(), format!("{:.2}", n.p50_ms), format!("{:.2}", n.p99_ms), format!("{:.0} %", n.busy * 100.0), n.dropped.to_string()]);
+        let row = Row::new(vec![
+            n.name.clone(),
+            n.state.clone(),
+            format!("{:.2}", n.p50_ms),
+            format!("{:.2}", n.p99_ms),
+            format!("{:.0} %", n.busy * 100.0),
+            n.dropped.to_string(),
+        ]);
         if n.state == "running" { row } else { row.red() }
     });
-    let widths = [Constraint::Min(16), Constraint::Length(9), Constraint::Length(8), Constraint::Length(8), Constraint::Length(6), Constraint::Length(6)];
+    let widths = [
+        Constraint::Min(16),
+        Constraint::Length(9),
+        Constraint::Length(8),
+        Constraint::Length(8),
+        Constraint::Length(6),
+        Constraint::Length(6),
+    ];
     let header = Row::new(["node", "state", "p50 ms", "p99 ms", "busy", "drops"]).dim();
     frame.render_widget(Table::new(rows, widths).header(header).block(Block::bordered().title(" Nodes ")), area);
 }
@@ -126,7 +164,8 @@ fn draw_log(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let troubles = snapshot.troubles.iter().map(|(name, message)| Line::from(format!("! {name}: {message}")).yellow());
     let kept = snapshot.troubles.len().min(height / 2);
     let lines = snapshot.log.iter().rev().take(height - kept).rev().map(|record| {
-        let line = Line::from(format!("{:>8.1} {} {}", record.time.as_secs_f64(), record.node.trim_start_matches('/'), record.message));
+        let line =
+            Line::from(format!("{:>8.1} {} {}", record.time.as_secs_f64(), record.node.trim_start_matches('/'), record.message));
         match record.level {
             Level::Ok => line,
             Level::Warn => line.yellow(),
@@ -154,7 +193,8 @@ mod tests {
 
     #[test]
     fn the_screen_shows_plan_and_battery() {
-        let action = PlanAction { description: "to the kitchen".into(), status: PlanAction::IN_PROGRESS, ..PlanAction::default() };
+        let action =
+            PlanAction { description: "to the kitchen".into(), status: PlanAction::IN_PROGRESS, ..PlanAction::default() };
         let snapshot = Snapshot {
             plan: Some(Arc::new(Plan { actions: vec![action], ..Plan::default() })),
             battery: Some(Arc::new(BatteryState { percentage: 0.5, voltage: 14.0, current: -1.0, ..BatteryState::default() })),

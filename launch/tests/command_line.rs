@@ -5,7 +5,12 @@ use std::process::{Command, Output};
 
 fn omnimind(arguments: &[&str], dir: &Path) -> Output {
     // A domain of its own, at a port where no router is: never the network of whoever runs the tests.
-    Command::new(env!("CARGO_BIN_EXE_omnimind")).args(arguments).current_dir(dir).env("ROS_DOMAIN_ID", "201").output().expect("the program starts")
+    Command::new(env!("CARGO_BIN_EXE_omnimind"))
+        .args(arguments)
+        .current_dir(dir)
+        .env("ROS_DOMAIN_ID", "201")
+        .output()
+        .expect("the program starts")
 }
 
 fn refused(arguments: &[&str], dir: &Path) -> String {

@@ -1,6 +1,8 @@
 //! Launch files: what is read, and that every mistake is an error with file, line and advice.
 
-use omnimind::file::{Catalogue, Launch, LaunchError, Mode, Options, ParamInfo, ParamKind, RestartPolicy, Value, load, load_text};
+use omnimind::file::{
+    Catalogue, Launch, LaunchError, Mode, Options, ParamInfo, ParamKind, RestartPolicy, Value, load, load_text,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -19,8 +21,14 @@ fn param(name: &str, kind: ParamKind, range: Option<(f64, f64)>, choices: &[&str
 
 fn catalogue() -> Catalogue {
     let mut catalogue = Catalogue::default();
-    catalogue.insert("battery", vec![param("capacity_wh", ParamKind::Float, Some((1.0, 1000.0)), &[]), param("filter.window", ParamKind::Int, None, &[])]);
-    catalogue.insert("camera", vec![param("source", ParamKind::Text, None, &["simulator", "v4l2"]), param("topics", ParamKind::Texts, None, &[])]);
+    catalogue.insert(
+        "battery",
+        vec![param("capacity_wh", ParamKind::Float, Some((1.0, 1000.0)), &[]), param("filter.window", ParamKind::Int, None, &[])],
+    );
+    catalogue.insert(
+        "camera",
+        vec![param("source", ParamKind::Text, None, &["simulator", "v4l2"]), param("topics", ParamKind::Texts, None, &[])],
+    );
     catalogue.insert("lidar", vec![]);
     catalogue
 }
@@ -86,7 +94,10 @@ fn an_argument_without_default_has_to_be_given() {
 
 #[test]
 fn an_unknown_key_is_refused() {
-    assert_eq!(fails("nodes:\n  - type: lidar\n    paramters: {}\n"), "robot.yaml:3: unknown key `paramters` in a node; did you mean `parameters`?");
+    assert_eq!(
+        fails("nodes:\n  - type: lidar\n    paramters: {}\n"),
+        "robot.yaml:3: unknown key `paramters` in a node; did you mean `parameters`?"
+    );
     assert!(fails("node: []\n").starts_with("robot.yaml:1: unknown key `node` in the launch file"));
     assert!(fails("graph: {stepms: 3}\nnodes: [{type: lidar}]\n").contains("did you mean `step_ms`"));
     assert!(fails("nodes: [{type: lidar, restart: {polcy: never}}]\n").contains("did you mean `policy`"));
@@ -95,7 +106,10 @@ fn an_unknown_key_is_refused() {
 
 #[test]
 fn an_unknown_node_type_is_refused() {
-    assert_eq!(fails("nodes:\n  - type: lidar\n  - type: camrea\n"), "robot.yaml:3: there is no node type `camrea`; did you mean `camera`?");
+    assert_eq!(
+        fails("nodes:\n  - type: lidar\n  - type: camrea\n"),
+        "robot.yaml:3: there is no node type `camrea`; did you mean `camera`?"
+    );
 }
 
 #[test]
@@ -129,7 +143,10 @@ fn a_value_out_of_range_is_refused() {
 #[test]
 fn bad_yaml_is_refused_with_its_line() {
     let message = fails("nodes:\n  - type: lidar\n   name: x\n");
-    assert!(message.starts_with("robot.yaml:3: not valid YAML") || message.starts_with("robot.yaml:2: not valid YAML"), "{message}");
+    assert!(
+        message.starts_with("robot.yaml:3: not valid YAML") || message.starts_with("robot.yaml:2: not valid YAML"),
+        "{message}"
+    );
     assert!(fails("nodes: []\nnodes: []\n").contains("robot.yaml:2: the key `nodes` stands here a second time"));
 }
 
@@ -148,7 +165,8 @@ fn two_nodes_of_one_name_are_refused() {
 
 #[test]
 fn an_unknown_substitution_is_refused() {
-    let message = fails("arguments: {seed: {type: int, default: 1}}\nnodes:\n  - type: camera\n    parameters: {source: '${sed}'}\n");
+    let message =
+        fails("arguments: {seed: {type: int, default: 1}}\nnodes:\n  - type: camera\n    parameters: {source: '${sed}'}\n");
     assert!(message.starts_with("robot.yaml:4: there is no argument `sed`; did you mean `seed`?"), "{message}");
 }
 
@@ -156,9 +174,14 @@ fn an_unknown_substitution_is_refused() {
 fn includes_are_relative_take_arguments_and_namespaces() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("parts")).unwrap();
-    std::fs::write(dir.path().join("parts/eye.yaml"), "arguments: {src: {default: simulator}}\nnodes: [{type: camera, parameters: {source: '${src}'}}]\n").unwrap();
+    std::fs::write(
+        dir.path().join("parts/eye.yaml"),
+        "arguments: {src: {default: simulator}}\nnodes: [{type: camera, parameters: {source: '${src}'}}]\n",
+    )
+    .unwrap();
     let top = dir.path().join("top.yaml");
-    std::fs::write(&top, "include:\n  - parts/eye.yaml\n  - {file: parts/eye.yaml, namespace: rear, arguments: {src: v4l2}}\n").unwrap();
+    std::fs::write(&top, "include:\n  - parts/eye.yaml\n  - {file: parts/eye.yaml, namespace: rear, arguments: {src: v4l2}}\n")
+        .unwrap();
     let launch = load(&top, &catalogue(), &Options::default()).unwrap();
     let names: Vec<String> = launch.nodes.iter().map(omnimind::file::NodeSpec::full_name).collect();
     assert_eq!(names, ["/camera", "/rear/camera"]);

@@ -22,8 +22,11 @@ fn options(arguments: &[(&str, &str)]) -> Options {
 
 #[test]
 fn every_shipped_launch_file_can_be_read() {
-    for (file, arguments) in [("demo.yaml", &[("seed", "7")][..]), ("robot.yaml", &[]), ("recording.yaml", &[("path", "/tmp/a.mcap")])] {
-        let launch = load(&root().join("launch").join(file), &registry::catalogue(), &options(arguments)).unwrap_or_else(|e| panic!("{e}"));
+    for (file, arguments) in
+        [("demo.yaml", &[("seed", "7")][..]), ("robot.yaml", &[]), ("recording.yaml", &[("path", "/tmp/a.mcap")])]
+    {
+        let launch = load(&root().join("launch").join(file), &registry::catalogue(), &options(arguments))
+            .unwrap_or_else(|e| panic!("{e}"));
         assert!(launch.nodes.len() > 5, "{file}");
     }
 }

@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let model = broker.load_with_threads(name, threads)?;
             let port = model.inputs()[0].clone();
             // A speech window has 160 steps; every other open dimension is the batch.
-            let shape: Vec<usize> = port.shape.iter().enumerate().map(|(n, d)| usize::try_from(*d).unwrap_or(if n == 1 { 160 } else { 1 })).collect();
+            let shape: Vec<usize> =
+                port.shape.iter().enumerate().map(|(n, d)| usize::try_from(*d).unwrap_or(if n == 1 { 160 } else { 1 })).collect();
             for _ in 0..50 {
                 let zeros = Tensor::from(ArrayD::<f32>::zeros(shape.clone()));
                 broker.infer(&model, Priority::MISSION, vec![(&port.name, zeros)])?;

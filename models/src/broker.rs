@@ -208,7 +208,10 @@ impl Outputs {
     }
 
     fn missing(&self, name: &str) -> TensorError {
-        TensorError::Missing { name: name.to_owned(), known: self.tensors.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>().join(", ") }
+        TensorError::Missing {
+            name: name.to_owned(),
+            known: self.tensors.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>().join(", "),
+        }
     }
 }
 
@@ -287,7 +290,8 @@ impl Broker {
         }
         let environment = runtime::environment(&self.store.locate("onnxruntime/library")?).map_err(LoadError::Runtime)?;
         let before_bytes = resident_bytes();
-        let session = open_session(&environment, &path, threads).map_err(|e| LoadError::Model { model: key.clone(), reason: e.to_string() })?;
+        let session = open_session(&environment, &path, threads)
+            .map_err(|e| LoadError::Model { model: key.clone(), reason: e.to_string() })?;
         let grown_bytes = resident_bytes().saturating_sub(before_bytes);
         let handle = ModelHandle(Arc::new(Loaded {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
@@ -342,7 +346,11 @@ impl Broker {
     pub fn statistics(&self) -> Vec<ModelStatistics> {
         let models: Vec<ModelHandle> = self.models.lock().values().cloned().collect();
         let of = |m: &ModelHandle| ModelStatistics {
-            model: if m.0.threads == self.config.threads { m.0.key.clone() } else { format!("{} ({} threads)", m.0.key, m.0.threads) },
+            model: if m.0.threads == self.config.threads {
+                m.0.key.clone()
+            } else {
+                format!("{} ({} threads)", m.0.key, m.0.threads)
+            },
             version: m.0.version.clone(),
             device: m.0.device.to_owned(),
             memory_bytes: m.0.memory_bytes,
@@ -362,7 +370,11 @@ impl Broker {
     }
 }
 
-fn open_session(environment: &ort::environment::Environment, path: &std::path::Path, threads: usize) -> Result<Session, ort::Error> {
+fn open_session(
+    environment: &ort::environment::Environment,
+    path: &std::path::Path,
+    threads: usize,
+) -> Result<Session, ort::Error> {
     Session::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads.max(1))?
@@ -375,7 +387,9 @@ fn open_session(environment: &ort::environment::Environment, path: &std::path::P
 
 fn port(name: &str, kind: &ValueType) -> Port {
     match kind {
-        ValueType::Tensor { ty, shape, .. } => Port { name: name.to_owned(), element: ty.to_string(), shape: shape.iter().copied().collect() },
+        ValueType::Tensor { ty, shape, .. } => {
+            Port { name: name.to_owned(), element: ty.to_string(), shape: shape.iter().copied().collect() }
+        }
         other => Port { name: name.to_owned(), element: other.to_string(), shape: Vec::new() },
     }
 }
@@ -392,7 +406,8 @@ fn prepare<'a>(model: &Loaded, inputs: Vec<(&'a str, Tensor)>) -> Result<Vec<(&'
         if port.element != tensor.type_name() {
             return Err(refuse(format!("input `{name}` takes {}, not {}", port.element, tensor.type_name())));
         }
-        let fits = port.shape.len() == tensor.shape().len() && port.shape.iter().zip(tensor.shape()).all(|(p, t)| *p < 0 || *p == *t as i64);
+        let fits = port.shape.len() == tensor.shape().len()
+            && port.shape.iter().zip(tensor.shape()).all(|(p, t)| *p < 0 || *p == *t as i64);
         if !fits {
             return Err(refuse(format!("input `{name}` takes shape {:?}, not {:?}", port.shape, tensor.shape())));
         }

@@ -115,12 +115,19 @@ impl Store {
             Source::Path(path) => path.to_owned(),
             Source::Repo(path) => {
                 let candidates = self.roots.iter().map(|root| root.join(path));
-                candidates.clone().find(|p| p.is_file()).or_else(|| candidates.into_iter().next_back()).unwrap_or_else(|| path.to_owned())
+                candidates
+                    .clone()
+                    .find(|p| p.is_file())
+                    .or_else(|| candidates.into_iter().next_back())
+                    .unwrap_or_else(|| path.to_owned())
             }
             Source::Pypi(pypi) => {
                 let name = pypi.member.rsplit('/').next().unwrap_or(&pypi.member);
                 // The hash keeps a new version of a file apart from an old one of the same name.
-                self.cache.join("models").join(format!("{}-{}", pypi.package, pypi.version)).join(format!("{}-{name}", &file.sha256[..8]))
+                self.cache
+                    .join("models")
+                    .join(format!("{}-{}", pypi.package, pypi.version))
+                    .join(format!("{}-{name}", &file.sha256[..8]))
             }
         }
     }

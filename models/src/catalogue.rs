@@ -192,8 +192,15 @@ impl FileEntry {
         }
         // The member's last part becomes a file name of the cache, and package and version go to a command line.
         if let Some(pypi) = &self.pypi {
-            let plain = |s: &str| !s.is_empty() && !s.starts_with('-') && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b));
-            if !plain(&pypi.package) || !plain(&pypi.version) || !plain(&pypi.python) || !plain(&pypi.platform) || !pypi.abi.as_deref().is_none_or(plain) {
+            let plain = |s: &str| {
+                !s.is_empty() && !s.starts_with('-') && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b))
+            };
+            if !plain(&pypi.package)
+                || !plain(&pypi.version)
+                || !plain(&pypi.python)
+                || !plain(&pypi.platform)
+                || !pypi.abi.as_deref().is_none_or(plain)
+            {
                 return Err(format!("file `{}`: package, version and tags may hold letters, digits and . _ - + only", self.name));
             }
             if pypi.member.ends_with('/') || pypi.member.split('/').any(|part| part.is_empty() || part == "..") {
@@ -318,7 +325,9 @@ mod tests {
     use super::*;
 
     fn entry(file: &str) -> String {
-        format!("version: 1\nmodels:\n  a:\n    task: t\n    version: '1'\n    licence: MIT\n    origin: here\n    files:\n      - {file}\n")
+        format!(
+            "version: 1\nmodels:\n  a:\n    task: t\n    version: '1'\n    licence: MIT\n    origin: here\n    files:\n      - {file}\n"
+        )
     }
 
     const HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -326,7 +335,14 @@ mod tests {
     #[test]
     fn the_shipped_catalogue_is_valid_and_complete() {
         let catalogue = Catalogue::built_in().unwrap();
-        for key in ["nanodet_g_416", "efficientnet_lite0", "resemblyzer_ge2e", "moonshine_tiny_en/encoder", "moonshine_tiny_en/tokenizer", "onnxruntime/library"] {
+        for key in [
+            "nanodet_g_416",
+            "efficientnet_lite0",
+            "resemblyzer_ge2e",
+            "moonshine_tiny_en/encoder",
+            "moonshine_tiny_en/tokenizer",
+            "onnxruntime/library",
+        ] {
             let (model, file) = catalogue.resolve(key).unwrap();
             assert!(!model.licence.is_empty() && !model.origin.is_empty(), "{key}");
             assert!(file.bytes > 0);
@@ -370,8 +386,12 @@ mod tests {
             format!("{{name: model, repo: a, path: b, sha256: {HASH}, bytes: 1}}"),
             "{name: model, repo: a, sha256: abc, bytes: 1}".to_owned(),
             format!("{{name: model, repo: a, sha256: {HASH}, bytes: 0}}"),
-            format!("{{name: model, pypi: {{package: '--pre', version: '1', member: a, python: '3', platform: p, wheel_bytes: 1}}, sha256: {HASH}, bytes: 1}}"),
-            format!("{{name: model, pypi: {{package: p, version: '1', member: '../a', python: '3', platform: p, wheel_bytes: 1}}, sha256: {HASH}, bytes: 1}}"),
+            format!(
+                "{{name: model, pypi: {{package: '--pre', version: '1', member: a, python: '3', platform: p, wheel_bytes: 1}}, sha256: {HASH}, bytes: 1}}"
+            ),
+            format!(
+                "{{name: model, pypi: {{package: p, version: '1', member: '../a', python: '3', platform: p, wheel_bytes: 1}}, sha256: {HASH}, bytes: 1}}"
+            ),
         ] {
             assert!(matches!(Catalogue::parse(&entry(&file), "x"), Err(CatalogueError::Invalid { .. })), "{file}");
         }

@@ -98,7 +98,8 @@ impl DeviceMonitor {
         let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let memory_total_bytes = meminfo_bytes(&memory, "MemTotal:");
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = info.lines().find(|l| l.starts_with("model name")).and_then(|l| l.split(':').nth(1)).map_or("processor", str::trim);
+        let model =
+            info.lines().find(|l| l.starts_with("model name")).and_then(|l| l.split(':').nth(1)).map_or("processor", str::trim);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Device {
             id: "cpu".to_owned(),

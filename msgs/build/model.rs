@@ -91,8 +91,7 @@ impl Model {
         if fields.is_empty() {
             fields.push(single(EMPTY_FIELD, Base::U8));
         }
-        let message =
-            Message { package: package.into(), kind: kind.into(), name: name.into(), fields, constants, text, doc };
+        let message = Message { package: package.into(), kind: kind.into(), name: name.into(), fields, constants, text, doc };
         self.messages.insert(message.full_name(), message);
     }
 

@@ -215,9 +215,7 @@ fn elements<'v>(value: &'v Value, path: &str, count: Option<usize>, exact: bool)
         Some(count) if exact && found != count => {
             Err(JsonError::Length { path: path.into(), wanted: format!("exactly {count}"), found })
         }
-        Some(bound) if found > bound => {
-            Err(JsonError::Length { path: path.into(), wanted: format!("at most {bound}"), found })
-        }
+        Some(bound) if found > bound => Err(JsonError::Length { path: path.into(), wanted: format!("at most {bound}"), found }),
         _ => Ok(items),
     }
 }

@@ -61,7 +61,10 @@ fn a_json_mistake_is_explained_with_its_place() {
         error(json!({ "twist": { "linear": { "q": 1 } } })),
         "twist.linear.q: geometry_msgs/msg/Vector3 has no such field; its fields are x, y, z"
     );
-    assert_eq!(error(json!({ "header": { "stamp": { "sec": 1e12 } } })), "header.stamp.sec: 1000000000000.0 is not an integer that fits i32");
+    assert_eq!(
+        error(json!({ "header": { "stamp": { "sec": 1e12 } } })),
+        "header.stamp.sec: 1000000000000.0 is not an integer that fits i32"
+    );
     assert_eq!(error(json!({ "header": { "frame_id": 3 } })), "header.frame_id: 3 is not a string");
     assert_eq!(error(json!([1])), "message: [1] is not an object (geometry_msgs/msg/TwistStamped)");
 }
@@ -82,7 +85,9 @@ fn text_shows_fields_in_order_and_cuts_long_arrays() {
 fn definitions_carry_every_dependency_once() {
     let definition = msgs::nav_msgs::msg::Odometry::message_type().definition;
     let separator = "=".repeat(80);
-    for dependency in ["std_msgs/Header", "geometry_msgs/PoseWithCovariance", "geometry_msgs/Quaternion", "builtin_interfaces/Time"] {
+    for dependency in
+        ["std_msgs/Header", "geometry_msgs/PoseWithCovariance", "geometry_msgs/Quaternion", "builtin_interfaces/Time"]
+    {
         let heading = format!("{separator}\nMSG: {dependency}\n");
         assert_eq!(definition.matches(&heading).count(), 1, "{dependency}");
     }

@@ -117,12 +117,8 @@ fn views(folder: &str, count: usize, spec: &str) -> Result<(), Box<dyn Error>> {
 
 /// The still models of a world, without what moves.
 fn world_scene(world: &sim::sdf::World) -> Scene {
-    let mut scene = Scene {
-        lights: world.lights.clone(),
-        ambient: world.ambient,
-        background: world.background,
-        ..Scene::default()
-    };
+    let mut scene =
+        Scene { lights: world.lights.clone(), ambient: world.ambient, background: world.background, ..Scene::default() };
     for (k, model) in world.models.iter().enumerate().filter(|(_, m)| m.is_static) {
         for link in &model.links {
             for visual in &link.visuals {
@@ -145,8 +141,7 @@ fn world_scene(world: &sim::sdf::World) -> Scene {
 fn world_views(sdf: &str, folder: &str, count: usize, specs: &[&str]) -> Result<(), Box<dyn Error>> {
     let world = sim::sdf::load_world(std::path::Path::new(sdf))?;
     let scene = world_scene(&world);
-    let unknown: Vec<&str> =
-        scene.items.iter().map(|i| i.look.as_str()).filter(|l| !sim::render::looks::is_known(l)).collect();
+    let unknown: Vec<&str> = scene.items.iter().map(|i| i.look.as_str()).filter(|l| !sim::render::looks::is_known(l)).collect();
     if !unknown.is_empty() {
         println!("looks that the renderer does not know: {unknown:?}");
     }
@@ -304,7 +299,11 @@ fn bench() {
             print!("{w}x{h}, {threads} thread(s): {:.1} frames/s wall", rate(&wall));
             // With helpers the calling thread's own time says nothing.
             if threads == 1 {
-                print!(", {:.1} frames per CPU second (slowest place {:.1})", rate(&cpu), 1.0 / cpu.iter().copied().fold(0.0, f64::max));
+                print!(
+                    ", {:.1} frames per CPU second (slowest place {:.1})",
+                    rate(&cpu),
+                    1.0 / cpu.iter().copied().fold(0.0, f64::max)
+                );
             }
             println!();
         }
@@ -334,7 +333,12 @@ fn main() -> Result<(), Box<dyn Error>> {
                 views(folder, count.parse()?, spec)?;
             }
         }
-        _ => return Err("usage: render_object bench | home FOLDER | world SDF FOLDER VIEWS LOOK:WxDxH ... | FOLDER VIEWS LOOK:WxDxH ...".into()),
+        _ => {
+            return Err(
+                "usage: render_object bench | home FOLDER | world SDF FOLDER VIEWS LOOK:WxDxH ... | FOLDER VIEWS LOOK:WxDxH ..."
+                    .into(),
+            );
+        }
     }
     Ok(())
 }

@@ -10,12 +10,8 @@ const ROBOT_LINKS: [&str; 7] =
 /// The scene of a world: the robot's bodies first, then the objects', in the order of
 /// [`crate::physics::Physics::body_poses`]. Instance ids count the models from 1 in the order of the file.
 pub fn scene_of(world: &World) -> Scene {
-    let mut scene = Scene {
-        lights: world.lights.clone(),
-        ambient: world.ambient,
-        background: world.background,
-        ..Scene::default()
-    };
+    let mut scene =
+        Scene { lights: world.lights.clone(), ambient: world.ambient, background: world.background, ..Scene::default() };
     let id = |model: &Model| world.models.iter().position(|m| std::ptr::eq(m, model)).map_or(0, |i| i as u32 + 1);
     if let Some(robot) = world.robot() {
         for name in ROBOT_LINKS {

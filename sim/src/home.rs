@@ -267,7 +267,9 @@ mod tests {
         for s in &w.surfaces {
             let solid = |p: DVec3| {
                 w.models.iter().filter(|m| m.is_static).any(|m| {
-                    m.links.iter().any(|l| l.collisions.iter().any(|c| contains(&m.pose.then(&l.pose).then(&c.pose), &c.shape, p)))
+                    m.links
+                        .iter()
+                        .any(|l| l.collisions.iter().any(|c| contains(&m.pose.then(&l.pose).then(&c.pose), &c.shape, p)))
                 })
             };
             for left in [-0.30, 0.0, 0.30] {

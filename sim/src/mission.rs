@@ -165,14 +165,16 @@ pub fn draw(world: &World, requests: &[Request], seed: u64) -> Result<Mission, M
         Some(q) => rooms.iter().position(|r| r.label == q.room).unwrap_or(0),
         None => noise.index(rooms.len()),
     };
-    let mut places: Vec<(usize, f64)> =
-        (0..world.surfaces.len()).flat_map(|s| [(s, ASIDE_M), (s, -ASIDE_M)]).collect();
+    let mut places: Vec<(usize, f64)> = (0..world.surfaces.len()).flat_map(|s| [(s, ASIDE_M), (s, -ASIDE_M)]).collect();
     if places.len() < objects.len() {
         return Err(MissionError::Crowded { objects: objects.len(), places: places.len() });
     }
     noise.shuffle(&mut places);
     // The asked object takes the first place outside the target room, the others take what is left.
-    let own = places.iter().position(|(s, _)| world.surfaces[*s].room != rooms[room].name).ok_or_else(|| empty("place for the object"))?;
+    let own = places
+        .iter()
+        .position(|(s, _)| world.surfaces[*s].room != rooms[room].name)
+        .ok_or_else(|| empty("place for the object"))?;
     let first = places.remove(own);
     places.insert(0, first);
     let order = std::iter::once(asked).chain((0..objects.len()).filter(|i| *i != asked));
@@ -277,7 +279,8 @@ mod tests {
         assert!(load_requests(&dir).unwrap_err().to_string().contains("colour"));
         std::fs::write(dir.join("a.wav"), b"RIFF").unwrap();
         assert!(matches!(load_sound(&dir.join("a.wav")), Err(RequestError::Sound { .. })));
-        let spec = hound::WavSpec { channels: 2, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+        let spec =
+            hound::WavSpec { channels: 2, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
         hound::WavWriter::create(dir.join("b.wav"), spec).unwrap().finalize().unwrap();
         assert!(matches!(load_sound(&dir.join("b.wav")), Err(RequestError::Format { .. })));
         std::fs::remove_dir_all(&dir).unwrap();

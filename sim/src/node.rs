@@ -70,30 +70,16 @@ pub(crate) struct WorldParams {
 }
 
 pub(crate) fn world_params<N: Node>(s: &mut Setup<N>) -> Result<WorldParams, SetupError> {
-    let world = s
-        .param("world", "sim/worlds/home.sdf".to_owned())
-        .describe("world file, SDF 1.9")
-        .read_only()
-        .declare()?
-        .get();
-    let seed = s
-        .param("seed", 1_i64)
-        .range(0.0, 9.0e15)
-        .describe("seed of the mission and of every noise")
-        .read_only()
-        .declare()?
-        .get();
+    let world = s.param("world", "sim/worlds/home.sdf".to_owned()).describe("world file, SDF 1.9").read_only().declare()?.get();
+    let seed =
+        s.param("seed", 1_i64).range(0.0, 9.0e15).describe("seed of the mission and of every noise").read_only().declare()?.get();
     let speech = s
         .param("speech", "sim/assets/speech".to_owned())
         .describe("folder of recorded requests with index.yaml; empty: the request is text only")
         .read_only()
         .declare()?
         .get();
-    let requests = if speech.is_empty() {
-        Vec::new()
-    } else {
-        load_requests(Path::new(&speech)).map_err(|e| s.failed(e))?
-    };
+    let requests = if speech.is_empty() { Vec::new() } else { load_requests(Path::new(&speech)).map_err(|e| s.failed(e))? };
     let world = crate::sdf::load_world(Path::new(&world)).map_err(|e| s.failed(e))?;
     let options = Options { seed: seed.unsigned_abs(), requests, ..Options::default() };
     Ok(WorldParams { world, options, speech: PathBuf::from(speech) })

@@ -1,9 +1,9 @@
 //! The judge: has the request spoken, watches the truth, says whether the world shows what was asked.
 
-use crate::mission::{draw, Mission};
-use crate::node::{world_params, SAY_TOPIC};
+use crate::mission::{Mission, draw};
+use crate::node::{SAY_TOPIC, world_params};
 use graph::{Context, HandlerResult, Node, Param, Publisher, Qos, Setup, SetupError};
-use msgs::omnimind_msgs::msg::{MissionState, SimState};
+use msgs::omnimind_msgs::msg::{GoalStatus, MissionState, SimState};
 use msgs::std_msgs::msg::String as Text;
 use spatial::convert::header;
 use std::sync::Arc;
@@ -15,6 +15,10 @@ const REST_M: f64 = 0.005;
 const REST_S: f64 = 1.0;
 /// Standing on something means that the object's middle is higher than this; on the floor it was dropped, m.
 const STANDING_M: f64 = 0.25;
+/// How long a person waits for an answer before saying the request again, s.
+const PATIENCE_S: f64 = 12.0;
+/// How often a person says it at most.
+const TRIES: u32 = 3;
 /// Docked for so long counts as docked, s.
 const DOCKED_S: f64 = 2.0;
 
@@ -84,6 +88,10 @@ pub struct Scenario {
     out: Publisher<MissionState>,
     began_s: f64,
     spoken: bool,
+    /// Times the request was said, when it was said last, and whether the robot has answered with a goal.
+    said: u32,
+    said_at_s: f64,
+    understood: bool,
     result: u8,
     reason: String,
     seen: bool,
@@ -108,6 +116,11 @@ impl Node for Scenario {
         let say = s.publisher(SAY_TOPIC, Qos::reliable(10))?;
         let out = s.publisher("sim/mission", Qos::state())?;
         s.subscribe("sim/state", Qos::reliable(10), Self::on_state)?;
+        // The robot's own word that it has a goal: the only thing the person hears back.
+        s.subscribe("planner/goal_status", Qos::reliable(10), |node: &mut Self, _, _: Arc<GoalStatus>| {
+            node.understood = true;
+            Ok(())
+        })?;
         s.timer(Duration::from_millis(100), Self::tick)?;
         Ok(Self {
             judge: Judge::new(&mission.object, &mission.room),
@@ -120,6 +133,9 @@ impl Node for Scenario {
             out,
             began_s: 0.0,
             spoken: false,
+            said: 0,
+            said_at_s: 0.0,
+            understood: false,
             result: MissionState::RUNNING,
             reason: String::new(),
             seen: false,
@@ -146,8 +162,12 @@ impl Scenario {
 
     fn tick(&mut self, ctx: &mut Context) -> HandlerResult {
         let time = ctx.now().as_secs_f64() - self.began_s;
-        if !self.spoken && time >= self.say_at.get() {
+        // A person whom nothing answers says it again.
+        let again = self.spoken && !self.understood && self.said < TRIES && time - self.said_at_s >= PATIENCE_S;
+        if again || (!self.spoken && time >= self.say_at.get()) {
             self.spoken = true;
+            self.said += 1;
+            self.said_at_s = time;
             if let Some(request) = &self.mission.request {
                 self.say.publish(ctx, Text { data: request.file.clone() });
             }

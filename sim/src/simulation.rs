@@ -10,8 +10,8 @@ use crate::sdf::{GaussianNoise, Sensor, SensorKind, TouchZone, World};
 use crate::sensors::battery::{Battery, BatteryReading};
 use crate::sensors::imu::Imu;
 use crate::sensors::microphone::MicrophoneArray;
-use crate::sensors::sound::{Source, SPEAKER_GAIN, SPEECH_GAIN};
-use crate::sensors::{joints, lidar, touch, ImuReading, JointReading, PictureReading, ScanReading, TouchReading};
+use crate::sensors::sound::{SPEAKER_GAIN, SPEECH_GAIN, Source};
+use crate::sensors::{ImuReading, JointReading, PictureReading, ScanReading, TouchReading, joints, lidar, touch};
 use glam::DVec3;
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -174,9 +174,8 @@ impl Simulation {
         }
         physics.place_robot(&mission.start);
         let robot = world.robot().ok_or(SimulationError::Lacking("drive"))?;
-        let sensor = |wanted: fn(&SensorKind) -> bool| {
-            robot.links.iter().flat_map(|l| &l.sensors).find(|s| wanted(&s.kind)).cloned()
-        };
+        let sensor =
+            |wanted: fn(&SensorKind) -> bool| robot.links.iter().flat_map(|l| &l.sensors).find(|s| wanted(&s.kind)).cloned();
         let lidar = sensor(|k| matches!(k, SensorKind::Lidar { .. })).ok_or(SimulationError::Lacking("lidar"))?;
         let imu = match sensor(|k| matches!(k, SensorKind::Imu { .. })).map(|s| s.kind) {
             Some(SensorKind::Imu { gyro, accelerometer }) => Imu::new(gyro, accelerometer, Noise::new(seed, "imu")),
@@ -369,12 +368,8 @@ impl Simulation {
         let link = base.then(&eye.pose);
         let intrinsics = Intrinsics::from_hfov(eye.camera.width, eye.camera.height, eye.camera.horizontal_fov);
         let frame = eye.renderer.render(&intrinsics, &CameraPose::from_link(link.position, link.orientation), &poses);
-        let mut picture = PictureReading {
-            width: frame.width,
-            height: frame.height,
-            rgb: frame.rgb.clone(),
-            depth: frame.depth.clone(),
-        };
+        let mut picture =
+            PictureReading { width: frame.width, height: frame.height, rgb: frame.rgb.clone(), depth: frame.depth.clone() };
         sensor_noise(&mut picture, &eye.camera, eye.noise, &mut eye.rng);
         Some(picture)
     }

@@ -2,7 +2,9 @@
 
 use glam::{DQuat, DVec2, DVec3};
 use msgs::builtin_interfaces::msg::Time;
-use msgs::geometry_msgs::msg::{Point, Pose, PoseStamped, PoseWithCovariance, Quaternion, Transform, TransformStamped, Twist, Vector3};
+use msgs::geometry_msgs::msg::{
+    Point, Pose, PoseStamped, PoseWithCovariance, Quaternion, Transform, TransformStamped, Twist, Vector3,
+};
 use msgs::nav_msgs::msg::{OccupancyGrid, Path};
 use msgs::sensor_msgs::msg::CameraInfo;
 use msgs::std_msgs::msg::Header;
@@ -146,7 +148,13 @@ pub fn occupancy_grid(frame: &str, ns: i64, grid: &Grid<i8>) -> OccupancyGrid {
 pub fn grid_from_message(message: &OccupancyGrid) -> Result<Grid<i8>, GridError> {
     let resolution = (f64::from(message.info.resolution) * 1e6).round() / 1e6;
     let origin = &message.info.origin.position;
-    Grid::new(message.info.width as usize, message.info.height as usize, resolution, DVec2::new(origin.x, origin.y), message.data.clone())
+    Grid::new(
+        message.info.width as usize,
+        message.info.height as usize,
+        resolution,
+        DVec2::new(origin.x, origin.y),
+        message.data.clone(),
+    )
 }
 
 /// Costs (see [`crate::distance`]) as occupancy, the way nav2_costmap_2d publishes them: lethal 100, inscribed 99, free cost 0..98.
@@ -187,7 +195,11 @@ impl TfBuffer {
         for transform in &message.transforms {
             let (parent, child) = (&transform.header.frame_id, &transform.child_frame_id);
             let pose = Pose3::from(&transform.transform);
-            let taken = if fixed { self.insert_static(parent, child, pose) } else { self.insert(parent, child, stamp_ns(&transform.header.stamp), pose) };
+            let taken = if fixed {
+                self.insert_static(parent, child, pose)
+            } else {
+                self.insert(parent, child, stamp_ns(&transform.header.stamp), pose)
+            };
             first = first.and(taken);
         }
         first
@@ -238,6 +250,9 @@ mod tests {
     #[test]
     fn covariance_lands_in_the_right_places() {
         let message = pose_with_covariance(Pose2::IDENTITY, &[[1.0, 2.0, 3.0], [2.0, 4.0, 5.0], [3.0, 5.0, 6.0]]);
-        assert_eq!((message.covariance[0], message.covariance[5], message.covariance[7], message.covariance[35]), (1.0, 3.0, 4.0, 6.0));
+        assert_eq!(
+            (message.covariance[0], message.covariance[5], message.covariance[7], message.covariance[35]),
+            (1.0, 3.0, 4.0, 6.0)
+        );
     }
 }

@@ -240,7 +240,10 @@ mod tests {
 
     #[test]
     fn impossible_grids_are_refused() {
-        assert!(matches!(Grid::new(2, 2, 0.05, DVec2::ZERO, vec![0u8; 3]), Err(GridError::WrongLength { needed: 4, got: 3, .. })));
+        assert!(matches!(
+            Grid::new(2, 2, 0.05, DVec2::ZERO, vec![0u8; 3]),
+            Err(GridError::WrongLength { needed: 4, got: 3, .. })
+        ));
         assert!(matches!(Grid::filled(0, 2, 0.05, DVec2::ZERO, 0u8), Err(GridError::BadShape { .. })));
         assert!(matches!(Grid::filled(2, 2, 0.0, DVec2::ZERO, 0u8), Err(GridError::BadShape { .. })));
         assert!(matches!(Grid::filled(usize::MAX, 2, 1.0, DVec2::ZERO, 0u8), Err(GridError::BadShape { .. })));

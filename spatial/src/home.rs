@@ -159,7 +159,10 @@ impl Home {
             if room.name.is_empty() || self.rooms[..i].iter().any(|other| other.name == room.name) {
                 return bad(format!("room name '{}' is empty or used twice", room.name));
             }
-            if room.polygon.len() < 3 || room.polygon.iter().flatten().any(|number| !number.is_finite()) || polygon::signed_area(&room.corners()).abs() < 1e-6 {
+            if room.polygon.len() < 3
+                || room.polygon.iter().flatten().any(|number| !number.is_finite())
+                || polygon::signed_area(&room.corners()).abs() < 1e-6
+            {
                 return bad(format!("room '{}' has no area", room.name));
             }
         }

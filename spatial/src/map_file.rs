@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use glam::DVec2;
 use serde::{Deserialize, Serialize};
 
-use crate::grid::{Grid, GridError, FREE, OCCUPIED, UNKNOWN};
+use crate::grid::{FREE, Grid, GridError, OCCUPIED, UNKNOWN};
 
 /// Why a map was not loaded or saved.
 #[derive(Debug, thiserror::Error)]
@@ -81,8 +81,14 @@ pub fn load(yaml: &Path) -> Result<Grid<i8>, MapError> {
     if about.origin[2].abs() > 1e-9 {
         return Err(bad(format!("origin is turned by {} rad; only axis-aligned maps are supported", about.origin[2])));
     }
-    if !(0.0..=1.0).contains(&about.free_thresh) || !(0.0..=1.0).contains(&about.occupied_thresh) || about.free_thresh >= about.occupied_thresh {
-        return Err(bad(format!("free_thresh {} must be below occupied_thresh {}, both in 0..1", about.free_thresh, about.occupied_thresh)));
+    if !(0.0..=1.0).contains(&about.free_thresh)
+        || !(0.0..=1.0).contains(&about.occupied_thresh)
+        || about.free_thresh >= about.occupied_thresh
+    {
+        return Err(bad(format!(
+            "free_thresh {} must be below occupied_thresh {}, both in 0..1",
+            about.free_thresh, about.occupied_thresh
+        )));
     }
     let image_path = yaml.parent().unwrap_or(Path::new("")).join(&about.image);
     let bytes = fs::read(&image_path).map_err(|source| MapError::Io { path: image_path.clone(), source })?;
@@ -123,7 +129,8 @@ pub fn save(grid: &Grid<i8>, yaml: &Path) -> Result<(), MapError> {
         free_thresh: 0.196,
         mode: default_mode(),
     };
-    let text = serde_yaml_ng::to_string(&about).map_err(|error| MapError::Yaml { path: yaml.to_owned(), reason: error.to_string() })?;
+    let text =
+        serde_yaml_ng::to_string(&about).map_err(|error| MapError::Yaml { path: yaml.to_owned(), reason: error.to_string() })?;
     let mut bytes = format!("P5\n{} {}\n255\n", grid.width(), grid.height()).into_bytes();
     for row in grid.data().chunks(grid.width()).rev() {
         bytes.extend(row.iter().map(|value| match *value {
@@ -156,7 +163,10 @@ fn decode_pgm(bytes: &[u8]) -> Result<Picture, String> {
     if white == 0 || white > 255 {
         return Err(format!("maximum value {white} is not in 1..255"));
     }
-    let count = width.checked_mul(height).filter(|count| *count > 0 && *count <= 1 << 28).ok_or_else(|| format!("{width} x {height} pixels"))?;
+    let count = width
+        .checked_mul(height)
+        .filter(|count| *count > 0 && *count <= 1 << 28)
+        .ok_or_else(|| format!("{width} x {height} pixels"))?;
     let scale = |value: usize| (value.min(white) * 255 / white) as u8;
     let pixels: Vec<u8> = if plain {
         (0..count).map_while(|_| number(bytes, &mut at).map(scale)).collect()
@@ -174,7 +184,11 @@ fn decode_pgm(bytes: &[u8]) -> Result<Picture, String> {
 fn number(bytes: &[u8], at: &mut usize) -> Option<usize> {
     loop {
         match bytes.get(*at)? {
-            b'#' => while *bytes.get(*at)? != b'\n' { *at += 1 },
+            b'#' => {
+                while *bytes.get(*at)? != b'\n' {
+                    *at += 1
+                }
+            }
             byte if byte.is_ascii_whitespace() => *at += 1,
             _ => break,
         }

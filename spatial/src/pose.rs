@@ -162,7 +162,10 @@ impl Pose3 {
 
     /// The pose a fraction `t` of the way to `other`: straight line and spherical interpolation.
     pub fn interpolate(&self, other: &Self, t: f64) -> Self {
-        Self { translation: self.translation.lerp(other.translation, t), rotation: self.rotation.slerp(other.rotation, t).normalize() }
+        Self {
+            translation: self.translation.lerp(other.translation, t),
+            rotation: self.rotation.slerp(other.rotation, t).normalize(),
+        }
     }
 
     /// Heading about z, rad: the direction of the child's x axis seen from above.

@@ -22,7 +22,11 @@ impl Traversal {
         let cell = grid.cell(from);
         let axis = |origin: f64, from: f64, along: f64, cell: i32| -> (i32, f64, f64) {
             if along > 0.0 {
-                (1, (origin + f64::from(cell).mul_add(grid.resolution(), grid.resolution()) - from) / along, grid.resolution() / along)
+                (
+                    1,
+                    (origin + f64::from(cell).mul_add(grid.resolution(), grid.resolution()) - from) / along,
+                    grid.resolution() / along,
+                )
             } else if along < 0.0 {
                 (-1, (origin + f64::from(cell) * grid.resolution() - from) / along, -grid.resolution() / along)
             } else {

@@ -166,9 +166,11 @@ fn anchor(costs: &Grid<u8>, point: DVec2, which: &'static str, snap_m: f64) -> R
     if passable(costs.data()[index]) {
         return Ok(index);
     }
-    nearest_passable(costs, point, snap_m)
-        .and_then(|cell| costs.index(cell))
-        .ok_or(SearchError::Blocked { which, x: point.x, y: point.y })
+    nearest_passable(costs, point, snap_m).and_then(|cell| costs.index(cell)).ok_or(SearchError::Blocked {
+        which,
+        x: point.x,
+        y: point.y,
+    })
 }
 
 /// The nearest passable cell within a distance (m) of a point.
@@ -237,7 +239,8 @@ pub fn smooth(costs: &Grid<u8>, points: &[DVec2], options: &SearchOptions) -> Ve
         let jump = ((at + 2)..points.len())
             .rev()
             .find(|&to| {
-                segment_cost(costs, points[at], points[to], options).is_some_and(|straight| straight <= (chain_cost[to] - chain_cost[at]) * 1.0001)
+                segment_cost(costs, points[at], points[to], options)
+                    .is_some_and(|straight| straight <= (chain_cost[to] - chain_cost[at]) * 1.0001)
             })
             .unwrap_or(at + 1);
         kept.push(points[jump]);
@@ -281,7 +284,7 @@ pub fn along(points: &[DVec2], distance: f64) -> Option<DVec2> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distance::{distance_field, inflate, Inflation};
+    use crate::distance::{Inflation, distance_field, inflate};
     use crate::grid::{FREE, OCCUPIED};
     use proptest::prelude::*;
 
@@ -320,13 +323,19 @@ mod tests {
         let options = SearchOptions::default();
         let inside = DVec2::splat(0.5);
         assert!(matches!(a_star(&costs, DVec2::splat(-1.0), inside, &options), Err(SearchError::Outside { which: "start", .. })));
-        assert!(matches!(a_star(&costs, inside, DVec2::splat(f64::NAN), &options), Err(SearchError::Outside { which: "goal", .. })));
+        assert!(matches!(
+            a_star(&costs, inside, DVec2::splat(f64::NAN), &options),
+            Err(SearchError::Outside { which: "goal", .. })
+        ));
         for y in 0..20 {
             costs.set(Cell::new(10, y), 254);
         }
         let other_side = DVec2::new(1.5, 0.5);
         assert!(matches!(a_star(&costs, inside, other_side, &options), Err(SearchError::NoPath { .. })));
-        assert!(matches!(a_star(&costs, inside, DVec2::new(1.05, 0.5), &options), Err(SearchError::Blocked { which: "goal", .. })));
+        assert!(matches!(
+            a_star(&costs, inside, DVec2::new(1.05, 0.5), &options),
+            Err(SearchError::Blocked { which: "goal", .. })
+        ));
         assert!(a_star(&costs, inside, DVec2::new(1.05, 0.5), &SearchOptions { snap_m: 0.2, ..options }).is_ok());
     }
 

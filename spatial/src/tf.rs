@@ -16,7 +16,9 @@ pub enum TfError {
         known: String,
     },
     /// Both frames are known, but they stand in different trees.
-    #[error("frames '{target_frame}' and '{source_frame}' are not connected (their roots are '{target_root}' and '{source_root}')")]
+    #[error(
+        "frames '{target_frame}' and '{source_frame}' are not connected (their roots are '{target_root}' and '{source_root}')"
+    )]
     Disconnected {
         /// Frame the answer was wanted in.
         target_frame: String,
@@ -28,7 +30,9 @@ pub enum TfError {
         source_root: String,
     },
     /// The time asked for lies outside what is remembered by more than the limit.
-    #[error("frame '{frame}' is known from {oldest_s:.3} s to {newest_s:.3} s, asked for {asked_s:.3} s: extrapolation beyond {limit_s:.3} s")]
+    #[error(
+        "frame '{frame}' is known from {oldest_s:.3} s to {newest_s:.3} s, asked for {asked_s:.3} s: extrapolation beyond {limit_s:.3} s"
+    )]
     Extrapolation {
         /// The child frame of the edge that is too old or too new.
         frame: String,

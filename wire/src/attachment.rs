@@ -39,11 +39,7 @@ impl Attachment {
         let (length, rest) = rest.split_first()?;
         let (gid, _) = rest.split_first_chunk::<16>()?;
         let known = *length == GID_LENGTH;
-        known.then(|| Self {
-            sequence: i64::from_le_bytes(*sequence),
-            source_time_ns: i64::from_le_bytes(*time),
-            gid: *gid,
-        })
+        known.then(|| Self { sequence: i64::from_le_bytes(*sequence), source_time_ns: i64::from_le_bytes(*time), gid: *gid })
     }
 }
 

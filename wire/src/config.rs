@@ -176,7 +176,10 @@ mod tests {
     fn the_environment_of_rmw_zenoh_is_understood() {
         let variable = |name: &str| match name {
             "ROS_DOMAIN_ID" => Some("7".to_owned()),
-            "ZENOH_CONFIG_OVERRIDE" => Some("scouting/gossip/enabled=false;listen/endpoints=[\"tcp/[::]:0\"];connect/endpoints=[\"tcp/127.0.0.1:7460\"]".to_owned()),
+            "ZENOH_CONFIG_OVERRIDE" => Some(
+                "scouting/gossip/enabled=false;listen/endpoints=[\"tcp/[::]:0\"];connect/endpoints=[\"tcp/127.0.0.1:7460\"]"
+                    .to_owned(),
+            ),
             _ => None,
         };
         let config = WireConfig::from_variables(variable).expect("valid");

@@ -45,7 +45,16 @@ pub(crate) fn serve(link: &Arc<Link>, key: String, from: Locality, sink: Request
 pub(crate) type AnswerSink = Box<dyn FnOnce(Result<Vec<u8>, CallError>) + Send>;
 
 /// Sends a request to the servers of `key`, which serve `name`; `sink` is called exactly once.
-pub(crate) fn call(link: &Link, key: &str, name: &str, gid: Gid, to: Locality, request: Vec<u8>, timeout: Duration, sink: AnswerSink) {
+pub(crate) fn call(
+    link: &Link,
+    key: &str,
+    name: &str,
+    gid: Gid,
+    to: Locality,
+    request: Vec<u8>,
+    timeout: Duration,
+    sink: AnswerSink,
+) {
     let sink = Arc::new(Mutex::new(Some(sink)));
     let answer = move |sink: &Mutex<Option<AnswerSink>>, result: Result<Vec<u8>, CallError>| {
         let taken = sink.lock().take();

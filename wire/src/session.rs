@@ -181,7 +181,9 @@ impl RouterKeeper {
             while stopped.recv_timeout(WATCH) == Err(RecvTimeoutError::Timeout) {
                 missing = if session.info().routers_zid().wait().next().is_some() { 0 } else { missing + 1 };
                 // Twice in a row: a reconnection may be under way. A failure is tried again in the next round.
-                if missing >= 2 && let Ok(Some(new)) = start_router(&config) {
+                if missing >= 2
+                    && let Ok(Some(new)) = start_router(&config)
+                {
                     *held.lock() = Some(new);
                     missing = 0;
                 }

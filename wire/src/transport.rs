@@ -189,7 +189,8 @@ impl Transport for Wire {
             }
         };
         let key = self.key(endpoint).map_err(transport_error)?;
-        let declared = subscriber::declare(&self.link, key, &endpoint.qos, Locality::Remote, callback).map_err(transport_error)?;
+        let declared =
+            subscriber::declare(&self.link, key, &endpoint.qos, Locality::Remote, callback).map_err(transport_error)?;
         let token = self.link.announce(&self.token(endpoint).0).map_err(transport_error)?;
         Ok(Box::new(Declared { _token: token, _declared: declared }))
     }

@@ -124,7 +124,9 @@ fn network() -> (Verdict, String) {
 
 fn rerun() -> (Verdict, String) {
     match Command::new("rerun").arg("--version").output() {
-        Ok(out) if out.status.success() => (Verdict::Good, String::from_utf8_lossy(&out.stdout).lines().next().unwrap_or_default().to_owned()),
+        Ok(out) if out.status.success() => {
+            (Verdict::Good, String::from_utf8_lossy(&out.stdout).lines().next().unwrap_or_default().to_owned())
+        }
         _ => (Verdict::Note, "not installed; recordings can be looked at after `pip install rerun-sdk`".into()),
     }
 }

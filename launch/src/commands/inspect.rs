@@ -66,7 +66,13 @@ pub fn topic(command: &TopicCommand) -> Result<ExitCode> {
         TopicCommand::List { types } => {
             for topic in Remote::connect()?.view()?.topics() {
                 if *types {
-                    println!("{} [{}] {} publishers, {} subscriptions", topic.name, topic.types.join(", "), topic.sources.len(), topic.sinks.len());
+                    println!(
+                        "{} [{}] {} publishers, {} subscriptions",
+                        topic.name,
+                        topic.types.join(", "),
+                        topic.sources.len(),
+                        topic.sinks.len()
+                    );
                 } else {
                     println!("{}", topic.name);
                 }
@@ -94,7 +100,8 @@ fn echo(topic: &str, once: bool, json: bool, elements: usize, timeout: f64) -> R
     let (_subscription, samples) = remote.listen(topic)?;
     let patience = seconds(timeout)?;
     loop {
-        let sample = samples.recv_timeout(patience).map_err(|_| RemoteError::Silence { topic: topic.to_owned(), seconds: timeout })?;
+        let sample =
+            samples.recv_timeout(patience).map_err(|_| RemoteError::Silence { topic: topic.to_owned(), seconds: timeout })?;
         if json {
             println!("{}", Remote::json(&sample)?);
         } else {
@@ -199,7 +206,8 @@ pub fn graph(json: bool) -> Result<ExitCode> {
     let view = remote.view()?;
     let mismatches = view.mismatches();
     if json {
-        let endpoint = |e: &wire::EndpointInfo| serde_json::json!({"node": e.node, "type": e.type_name, "qos": e.qos.to_string()});
+        let endpoint =
+            |e: &wire::EndpointInfo| serde_json::json!({"node": e.node, "type": e.type_name, "qos": e.qos.to_string()});
         let name = |n: &wire::NameInfo| {
             serde_json::json!({
                 "name": n.name,
@@ -275,7 +283,9 @@ pub fn map() -> Result<ExitCode> {
     let remote = Remote::connect()?;
     let next = |topic: &str| -> Result<serde_json::Value> {
         let (_subscription, samples) = remote.listen(topic)?;
-        let sample = samples.recv_timeout(Duration::from_secs(5)).map_err(|_| RemoteError::Silence { topic: topic.to_owned(), seconds: 5.0 })?;
+        let sample = samples
+            .recv_timeout(Duration::from_secs(5))
+            .map_err(|_| RemoteError::Silence { topic: topic.to_owned(), seconds: 5.0 })?;
         Ok(Remote::json(&sample)?)
     };
     let grid = next("/map")?;

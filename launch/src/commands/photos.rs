@@ -12,7 +12,9 @@ pub fn run(source: &Path, out: Option<&Path>) -> Result<ExitCode> {
     let pictures = pictures(source)?;
     let folder = out.map_or_else(|| PathBuf::from("omnimind-runs/vision"), Path::to_path_buf);
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let mut analyser = Analyser::new(models::Broker::shared()?, AnalyserConfig::default());
+    let config = AnalyserConfig::default();
+    crate::networks::ensure(&[config.detector.clone(), config.classifier.clone()])?;
+    let mut analyser = Analyser::new(models::Broker::shared()?, config);
     for problem in analyser.problems() {
         eprintln!("{problem}");
     }

@@ -12,13 +12,16 @@ use crate::cli::{DemoArgs, LaunchArgs, RunArgs};
 use crate::file::{Launch, Mode, Options, Value, load, load_text};
 use crate::run::{Display, RunOptions, run};
 use crate::summary::{Recording, Summary};
-use crate::{registry, ros_args, share};
+use crate::{networks, registry, ros_args, share};
 
 /// `omnimind demo`: exit code 0 only when the mission was achieved.
 pub fn demo(args: &DemoArgs) -> Result<ExitCode> {
     let mut words = args.arguments.clone();
     words.extend(args.seed.map(|seed| format!("seed:={seed}")));
-    words.extend(args.rate.map(|rate| format!("rate:={rate}")));
+    // Somebody who watches wants to follow; nobody does without a terminal.
+    let watched = !args.headless && !args.json && std::io::stdout().is_terminal();
+    let rate = args.rate.or_else(|| (watched && !words.iter().any(|word| word.starts_with("rate:="))).then_some(1.0));
+    words.extend(rate.map(|rate| format!("rate:={rate}")));
     if args.rerun {
         words.push("rerun_url:=rerun+http://127.0.0.1:9876/proxy".into());
     }
@@ -34,6 +37,7 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode> {
         wire: !args.no_wire,
         group: None,
         check: false,
+        networks_required: true,
     };
     let Some(summary) = start.go()? else { return Ok(ExitCode::SUCCESS) };
     Ok(if summary.achieved() { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -52,6 +56,7 @@ pub fn launch(args: &LaunchArgs) -> Result<ExitCode> {
         wire: !args.no_wire,
         group: args.process.clone(),
         check: args.check,
+        networks_required: false,
     };
     let Some(summary) = start.go()? else { return Ok(ExitCode::SUCCESS) };
     let broken = summary.nodes.iter().any(|n| n.state == "failed");
@@ -69,12 +74,16 @@ struct Start {
     wire: bool,
     group: Option<String>,
     check: bool,
+    /// Without its networks a demo is none; a robot runs degraded.
+    networks_required: bool,
 }
 
 impl Start {
     fn go(self) -> Result<Option<Summary>> {
         let path = share::launch_file(&self.file);
-        let out = self.out.clone().unwrap_or_else(|| PathBuf::from("omnimind-runs").join(self.label.clone().unwrap_or_else(timestamp)));
+        let wanted =
+            self.out.clone().unwrap_or_else(|| PathBuf::from("omnimind-runs").join(self.label.clone().unwrap_or_else(timestamp)));
+        let out = if self.group.is_some() { wanted } else { unused(wanted) };
         let builtin = BTreeMap::from([
             ("out_dir".to_owned(), Value::Text(out.display().to_string())),
             ("share_dir".to_owned(), Value::Text(share::dir().map_or_else(|| ".".into(), |d| d.display().to_string()))),
@@ -87,6 +96,12 @@ impl Start {
         }
         let recording = recording(&launch);
         let child = self.group.is_some();
+        if let Err(error) = if child { Ok(()) } else { networks::ensure(&networks::needed(&launch)) } {
+            if self.networks_required {
+                return Err(error);
+            }
+            eprintln!("omnimind: {error:#}; what needs them runs degraded");
+        }
         let display = match (child, self.json, self.headless || !std::io::stdout().is_terminal()) {
             (true, ..) => Display::Quiet,
             (_, false, false) => Display::Terminal,
@@ -110,6 +125,16 @@ impl Start {
         }
         Ok(Some(summary))
     }
+}
+
+/// The folder, or one beside it if an earlier run's recording lies there: nothing is ever overwritten.
+fn unused(wanted: PathBuf) -> PathBuf {
+    let used = |folder: &Path| ["recording.mcap", "recording.rrd"].iter().any(|file| folder.join(file).exists());
+    if !used(&wanted) {
+        return wanted;
+    }
+    let name = wanted.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    (2..).map(|count| wanted.with_file_name(format!("{name}-{count}"))).find(|folder| !used(folder)).unwrap_or(wanted)
 }
 
 /// The files that the recorder and the viewer of a launch file write.
@@ -189,7 +214,8 @@ fn one_node(type_: &str, ros: &ros_args::RosArgs) -> Result<String> {
     let here = std::env::current_dir().context("the working directory is gone")?;
     let files: Vec<String> = ros.parameter_files.iter().map(|f| here.join(f).display().to_string()).collect();
     node.insert("parameter_files".into(), files.into());
-    let remap: serde_json::Map<String, serde_json::Value> = ros.remap.iter().map(|(from, to)| (from.clone(), to.clone().into())).collect();
+    let remap: serde_json::Map<String, serde_json::Value> =
+        ros.remap.iter().map(|(from, to)| (from.clone(), to.clone().into())).collect();
     node.insert("remap".into(), remap.into());
     let file = serde_json::json!({"graph": {"mode": "free-running"}, "nodes": [node]});
     // A dollar sign is a substitution in launch files.
@@ -242,7 +268,11 @@ mod tests {
 
     #[test]
     fn ros_arguments_become_a_launch_file() {
-        let ros = ros_args::RosArgs { name: Some("rec".into()), parameters: BTreeMap::from([("path".to_owned(), Value::Text("a$b".into()))]), ..Default::default() };
+        let ros = ros_args::RosArgs {
+            name: Some("rec".into()),
+            parameters: BTreeMap::from([("path".to_owned(), Value::Text("a$b".into()))]),
+            ..Default::default()
+        };
         let text = one_node("recorder", &ros).unwrap();
         let launch = load_text(Path::new("x"), &text, &registry::catalogue(), &Options::default()).unwrap();
         assert_eq!(launch.nodes[0].full_name(), "/rec");

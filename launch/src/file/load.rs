@@ -61,7 +61,14 @@ const TOP: [&str; 4] = ["arguments", "graph", "include", "nodes"];
 const NODE: [&str; 9] = ["type", "name", "namespace", "parameters", "parameter_files", "remap", "process", "restart", "when"];
 
 impl Loader<'_> {
-    fn file(&mut self, path: &Path, text: &str, given: &BTreeMap<String, Value>, namespace: &str, caller: &At) -> Result<FileResult, LaunchError> {
+    fn file(
+        &mut self,
+        path: &Path,
+        text: &str,
+        given: &BTreeMap<String, Value>,
+        namespace: &str,
+        caller: &At,
+    ) -> Result<FileResult, LaunchError> {
         // The canonical path closes circles that go through links or "..".
         let identity = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         if let Some(start) = self.stack.iter().position(|p| *p == identity) {
@@ -74,7 +81,9 @@ impl Loader<'_> {
         let raw = Yaml::parse(text).map_err(|e| LaunchError::Yaml { at: at(e.line), message: e.message })?;
         let top = Reader::new(path, &raw, "the launch file", &TOP)?;
         let mut scope = self.builtin.clone();
-        let folder = path.parent().map_or_else(|| ".".to_owned(), |p| if p.as_os_str().is_empty() { ".".into() } else { p.display().to_string() });
+        let folder = path
+            .parent()
+            .map_or_else(|| ".".to_owned(), |p| if p.as_os_str().is_empty() { ".".into() } else { p.display().to_string() });
         scope.insert("launch_dir".into(), Value::Text(folder));
         let arguments = declare(path, &top, &scope)?;
         fill(&mut scope, &arguments, given, caller)?;
@@ -104,7 +113,13 @@ impl Loader<'_> {
         Ok(FileResult { graph, arguments, values })
     }
 
-    fn include(&mut self, path: &Path, top: &Reader<'_>, item: &Yaml, namespace: &str) -> Result<Option<GraphSettings>, LaunchError> {
+    fn include(
+        &mut self,
+        path: &Path,
+        top: &Reader<'_>,
+        item: &Yaml,
+        namespace: &str,
+    ) -> Result<Option<GraphSettings>, LaunchError> {
         let at = top.at(item.line);
         let (file, given, inner) = match &item.kind {
             Kind::Text(file) => (file.clone(), BTreeMap::new(), String::new()),
@@ -251,7 +266,8 @@ fn restart_section(path: &Path, node: &Reader<'_>) -> Result<Restart, LaunchErro
 
 fn check_name(reader: &Reader<'_>, key: &str, name: &str, slashes: bool) -> Result<(), LaunchError> {
     let good = |part: &str| {
-        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     let trimmed = name.trim_matches('/');
     let fine = if slashes { trimmed.is_empty() || trimmed.split('/').all(good) } else { good(name) };

@@ -107,7 +107,12 @@ impl<'a> Reader<'a> {
         }
         let line = self.get(key).map_or(self.line, |v| v.line);
         let allowed = format!("{}{}", words.join(", "), suggest::hint(&text, words.iter().copied()));
-        Err(LaunchError::OutOfRange { at: self.at(line), what: format!("`{key}` of {}", self.place), value: format!("`{text}`"), allowed })
+        Err(LaunchError::OutOfRange {
+            at: self.at(line),
+            what: format!("`{key}` of {}", self.place),
+            value: format!("`{text}`"),
+            allowed,
+        })
     }
 
     /// A number from `min` to `max`.

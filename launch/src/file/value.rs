@@ -84,7 +84,9 @@ impl Value {
             return Some(Self::Ints(scalars.iter().filter_map(|v| if let Self::Int(i) = v { Some(*i) } else { None }).collect()));
         }
         if scalars.iter().all(|v| matches!(v, Self::Bool(_))) {
-            return Some(Self::Bools(scalars.iter().filter_map(|v| if let Self::Bool(b) = v { Some(*b) } else { None }).collect()));
+            return Some(Self::Bools(
+                scalars.iter().filter_map(|v| if let Self::Bool(b) = v { Some(*b) } else { None }).collect(),
+            ));
         }
         scalars.iter().map(Self::as_f64).collect::<Option<Vec<f64>>>().map(Self::Floats)
     }
@@ -171,7 +173,9 @@ pub fn substitute_tree(yaml: &Yaml, scope: &Scope, file: &std::path::Path) -> Re
                 Value::Bool(v) => Kind::Bool(v),
                 Value::Int(v) => Kind::Int(v),
                 Value::Float(v) => Kind::Float(v),
-                Value::Text(v) if text.starts_with("${") && text.ends_with('}') && text.matches("${").count() == 1 => Kind::Text(v),
+                Value::Text(v) if text.starts_with("${") && text.ends_with('}') && text.matches("${").count() == 1 => {
+                    Kind::Text(v)
+                }
                 Value::Text(v) => resolve_plain(&v),
                 Value::Ints(v) => list(yaml.line, v.into_iter().map(Kind::Int)),
                 Value::Floats(v) => list(yaml.line, v.into_iter().map(Kind::Float)),
@@ -183,7 +187,9 @@ pub fn substitute_tree(yaml: &Yaml, scope: &Scope, file: &std::path::Path) -> Re
         Kind::Map(entries) => Kind::Map(
             entries
                 .iter()
-                .map(|e| Ok(super::yaml::Entry { key: e.key.clone(), line: e.line, value: substitute_tree(&e.value, scope, file)? }))
+                .map(|e| {
+                    Ok(super::yaml::Entry { key: e.key.clone(), line: e.line, value: substitute_tree(&e.value, scope, file)? })
+                })
                 .collect::<Result<_, LaunchError>>()?,
         ),
         other => other.clone(),

@@ -206,7 +206,10 @@ impl<'a> Builder<'a> {
                 _ => return Err(YamlError { line, message: "a key must be a plain name".into() }),
             };
             if let Some(first) = entries.iter().find(|e| e.key == key) {
-                return Err(YamlError { line, message: format!("the key `{key}` stands here a second time (first on line {})", first.line) });
+                return Err(YamlError {
+                    line,
+                    message: format!("the key `{key}` stands here a second time (first on line {})", first.line),
+                });
             }
             let (event, value_line) = self.next()?;
             let value = self.value(event, value_line, depth + 1)?;

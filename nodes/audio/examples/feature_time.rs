@@ -25,6 +25,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mean = times_us.iter().sum::<f64>() / times_us.len() as f64;
     times_us.sort_by(f64::total_cmp);
     let at = |p: f64| times_us[((times_us.len() - 1) as f64 * p) as usize];
-    println!("per 20 ms chunk: mean {mean:.0} us, p50 {:.0} us, p95 {:.0} us (every fifth chunk completes a block of features)", at(0.5), at(0.95));
+    println!(
+        "per 20 ms chunk: mean {mean:.0} us, p50 {:.0} us, p95 {:.0} us (every fifth chunk completes a block of features)",
+        at(0.5),
+        at(0.95)
+    );
     Ok(())
 }

@@ -23,8 +23,7 @@ struct Request {
 }
 
 /// Distance in m and noise in dBFS. Speech is at a peak of 0.5 at 1 m.
-const CONDITIONS: [(f32, f32); 6] =
-    [(0.5, -60.0), (1.0, -55.0), (2.0, -55.0), (3.0, -52.0), (4.0, -50.0), (4.0, -44.0)];
+const CONDITIONS: [(f32, f32); 6] = [(0.5, -60.0), (1.0, -55.0), (2.0, -55.0), (3.0, -52.0), (4.0, -50.0), (4.0, -44.0)];
 const SEED: u64 = 20;
 
 #[derive(Default)]
@@ -68,7 +67,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             let understood = contains_phrase(&text, &request.object) && contains_phrase(&text, &request.room);
             let voice = request.voice.split(':').nth(1).unwrap_or("?").to_owned();
-            for row in ["all".to_owned(), format!("voice {voice}"), format!("room {}", request.room), format!("object {}", request.object)] {
+            for row in [
+                "all".to_owned(),
+                format!("voice {voice}"),
+                format!("room {}", request.room),
+                format!("object {}", request.object),
+            ] {
                 let tally = &mut rows.entry(row).or_default()[c];
                 tally.errors += word_errors(&reference, &words(&text));
                 tally.words += reference.len();

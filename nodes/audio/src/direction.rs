@@ -159,8 +159,7 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             f64::from(state >> 8) / f64::from(1 << 24)
         };
-        let parts: Vec<(f64, f64)> =
-            (0..120).map(|_| (200.0 + 4_500.0 * random(), std::f64::consts::TAU * random())).collect();
+        let parts: Vec<(f64, f64)> = (0..120).map(|_| (200.0 + 4_500.0 * random(), std::f64::consts::TAU * random())).collect();
         let mut sound = |lead: f64| -> Vec<f32> {
             (0..4_096)
                 .map(|i| {

@@ -37,9 +37,7 @@ pub fn zero_crossing_rate(samples: &[f32]) -> f32 {
 
 /// Periodic Hann window of `n` points.
 pub fn hann(n: usize) -> Vec<f32> {
-    (0..n)
-        .map(|i| (0.5 - 0.5 * (std::f64::consts::TAU * i as f64 / n as f64).cos()) as f32)
-        .collect()
+    (0..n).map(|i| (0.5 - 0.5 * (std::f64::consts::TAU * i as f64 / n as f64).cos()) as f32).collect()
 }
 
 /// First difference with coefficient 0.97: `y[i] = x[i] - 0.97 x[i-1]`, `y[0] = x[0] - 0.97 previous`.
@@ -114,10 +112,7 @@ impl MelBank {
 
     /// Weighted sums of a power spectrum `[fft_size / 2 + 1]` -> `[count]`.
     pub fn apply(&self, spectrum: &[f32]) -> Vec<f32> {
-        self.filters
-            .iter()
-            .map(|(first, weights)| spectrum.iter().skip(*first).zip(weights).map(|(s, w)| s * w).sum())
-            .collect()
+        self.filters.iter().map(|(first, weights)| spectrum.iter().skip(*first).zip(weights).map(|(s, w)| s * w).sum()).collect()
     }
 }
 

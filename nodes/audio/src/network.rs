@@ -75,17 +75,14 @@ impl BrokerNetwork {
     /// # Errors
     /// [`NetworkError::Unavailable`].
     pub fn open(broker: &Arc<Broker>, key: &str, priority: Priority) -> Result<Self, NetworkError> {
-        let model = broker
-            .load(key)
-            .map_err(|e| NetworkError::Unavailable { model: key.to_owned(), reason: e.to_string() })?;
+        let model = broker.load(key).map_err(|e| NetworkError::Unavailable { model: key.to_owned(), reason: e.to_string() })?;
         Ok(Self { broker: Arc::clone(broker), model, priority })
     }
 }
 
 impl Network for BrokerNetwork {
     fn run(&mut self, inputs: Vec<(&str, Tensor)>) -> Result<NetworkOutputs, NetworkError> {
-        let out =
-            self.broker.infer(&self.model, self.priority, inputs).map_err(|e| NetworkError::Run(e.to_string()))?;
+        let out = self.broker.infer(&self.model, self.priority, inputs).map_err(|e| NetworkError::Run(e.to_string()))?;
         let floats = out.tensors.into_iter().filter_map(|(name, tensor)| match tensor {
             Tensor::F32(array) => Some((name, array)),
             _ => None,

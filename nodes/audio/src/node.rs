@@ -11,13 +11,9 @@ use crate::stt::{self, Moonshine, Transcription};
 use crate::tts::{Speech, SynthesizeError, Synthesizer};
 use crate::vad::VadSettings;
 use crate::wav::to_mono;
-use graph::{
-    Context, GoalHandle, GoalId, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time,
-};
+use graph::{Context, GoalHandle, GoalId, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time};
 use msgs::omnimind_msgs::action::{Speak, SpeakFeedback, SpeakGoal, SpeakResult};
-use msgs::omnimind_msgs::msg::{
-    AudioChunk, AudioFeatures, Provenance, SpeakerMatch, SpeechEmotion, SpeechSegment, Transcript,
-};
+use msgs::omnimind_msgs::msg::{AudioChunk, AudioFeatures, Provenance, SpeakerMatch, SpeechEmotion, SpeechSegment, Transcript};
 use msgs::omnimind_msgs::srv::{
     EnrollSpeaker, EnrollSpeakerRequest, EnrollSpeakerResponse, Synthesize, SynthesizeRequest, SynthesizeResponse,
 };
@@ -98,7 +94,9 @@ impl Node for Audio {
                 .declare()?,
             voice: s
                 .param("tts_voice", String::new())
-                .describe("voice of the synthesiser, empty for its default (flite: slt, rms, awb, kal16; espeak-ng: en-us, en-gb, ...)")
+                .describe(
+                    "voice of the synthesiser, empty for its default (flite: slt, rms, awb, kal16; espeak-ng: en-us, en-gb, ...)",
+                )
                 .declare()?,
         };
         let engine = s
@@ -322,11 +320,7 @@ impl Audio {
         }
     }
 
-    fn transcribe(
-        &mut self,
-        ctx: &mut Context,
-        utterance: &HeardUtterance,
-    ) -> Result<Option<Transcription>, NodeError> {
+    fn transcribe(&mut self, ctx: &mut Context, utterance: &HeardUtterance) -> Result<Option<Transcription>, NodeError> {
         if !self.settings.transcribe.get() {
             return Ok(None);
         }
@@ -350,11 +344,7 @@ impl Audio {
         self.synthesizer.as_ref().ok_or(SynthesizeError::NoEngine)?.speak(text, &voice)
     }
 
-    fn on_synthesize(
-        &mut self,
-        ctx: &mut Context,
-        request: SynthesizeRequest,
-    ) -> Result<SynthesizeResponse, NodeError> {
+    fn on_synthesize(&mut self, ctx: &mut Context, request: SynthesizeRequest) -> Result<SynthesizeResponse, NodeError> {
         Ok(match self.say(&request.text, &request.voice) {
             Ok(speech) => SynthesizeResponse {
                 success: true,
@@ -371,11 +361,7 @@ impl Audio {
         })
     }
 
-    fn on_enroll(
-        &mut self,
-        _ctx: &mut Context,
-        request: EnrollSpeakerRequest,
-    ) -> Result<EnrollSpeakerResponse, NodeError> {
+    fn on_enroll(&mut self, _ctx: &mut Context, request: EnrollSpeakerRequest) -> Result<EnrollSpeakerResponse, NodeError> {
         let refuse = |message: String| EnrollSpeakerResponse { success: false, message, confidence: 0.0 };
         let Some(encoder) = self.encoder.as_mut() else {
             return Ok(refuse("there is no speaker recognition: its model is not available".to_owned()));

@@ -52,8 +52,7 @@ impl Yin {
         let mut normalised = vec![1.0_f32; tau_max + 1];
         let mut sum = 0.0_f64;
         for tau in 1..=tau_max {
-            let difference: f32 =
-                frame[..window].iter().zip(&frame[tau..tau + window]).map(|(a, b)| (a - b) * (a - b)).sum();
+            let difference: f32 = frame[..window].iter().zip(&frame[tau..tau + window]).map(|(a, b)| (a - b) * (a - b)).sum();
             sum += f64::from(difference);
             if sum > 0.0 {
                 normalised[tau] = (f64::from(difference) * tau as f64 / sum) as f32;

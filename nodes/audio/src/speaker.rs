@@ -148,10 +148,8 @@ impl SpeakerBook {
         if embeddings.is_empty() {
             return Err(SpeakerError::TooShort(0.0));
         }
-        let profile = self
-            .profiles
-            .entry(speaker_id.to_owned())
-            .or_insert_with(|| Profile { sum: vec![0.0; EMBEDDING_SIZE], samples: 0 });
+        let profile =
+            self.profiles.entry(speaker_id.to_owned()).or_insert_with(|| Profile { sum: vec![0.0; EMBEDDING_SIZE], samples: 0 });
         for embedding in embeddings {
             for (s, e) in profile.sum.iter_mut().zip(embedding) {
                 *s += e;
@@ -182,9 +180,7 @@ impl SpeakerBook {
             }
         }
         match best {
-            Some((name, similarity)) if similarity >= threshold => {
-                SpeakerMatch { speaker_id: name.to_owned(), similarity }
-            }
+            Some((name, similarity)) if similarity >= threshold => SpeakerMatch { speaker_id: name.to_owned(), similarity },
             Some((_, similarity)) => SpeakerMatch { speaker_id: String::new(), similarity },
             None => SpeakerMatch { speaker_id: String::new(), similarity: 0.0 },
         }

@@ -119,10 +119,9 @@ impl Moonshine {
         let samples = levelled(samples);
         let n = samples.len();
         let input = Array2::from_shape_fn((1, n), |(_, i)| samples[i]);
-        let mut encoded = self.encoder.run(vec![
-            ("input_values", Tensor::from(input)),
-            ("attention_mask", Tensor::from(Array2::<i64>::ones((1, n)))),
-        ])?;
+        let mut encoded = self
+            .encoder
+            .run(vec![("input_values", Tensor::from(input)), ("attention_mask", Tensor::from(Array2::<i64>::ones((1, n))))])?;
         let hidden = encoded.take("last_hidden_state")?;
         let mut run_ms = encoded.run_ms;
 
@@ -192,8 +191,7 @@ impl Moonshine {
 
     /// Log-probability plus what the expected words are worth.
     fn score(&self, h: &Hypothesis) -> f64 {
-        let bonus =
-            if h.ended { self.vocabulary.final_bonus(&h.progress) } else { self.vocabulary.bonus(&h.progress) };
+        let bonus = if h.ended { self.vocabulary.final_bonus(&h.progress) } else { self.vocabulary.bonus(&h.progress) };
         h.log_probability + bonus
     }
 

@@ -41,11 +41,7 @@ impl Vocabulary {
         let mut after = Progress { matched: vec![0; self.phrases.len()], earned: before.earned };
         for (i, (phrase, worth)) in self.phrases.iter().enumerate() {
             let at = before.matched.get(i).copied().unwrap_or(0);
-            let next = if phrase[at] == token {
-                at + 1
-            } else {
-                usize::from(phrase[0] == token)
-            };
+            let next = if phrase[at] == token { at + 1 } else { usize::from(phrase[0] == token) };
             if next == phrase.len() {
                 after.earned += worth * phrase.len() as f64;
             } else {

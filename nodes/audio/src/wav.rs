@@ -118,11 +118,7 @@ mod tests {
 
     #[test]
     fn a_written_clip_reads_back_within_one_quantum() {
-        let clip = Clip {
-            sample_rate: 16_000,
-            channels: 2,
-            samples: (0..640).map(|i| (i as f32 * 0.05).sin() * 0.7).collect(),
-        };
+        let clip = Clip { sample_rate: 16_000, channels: 2, samples: (0..640).map(|i| (i as f32 * 0.05).sin() * 0.7).collect() };
         let mut bytes = Cursor::new(Vec::new());
         encode(&clip, &mut bytes).unwrap();
         bytes.set_position(0);

@@ -122,8 +122,7 @@ fn white_noise_has_its_centroid_in_the_middle_of_the_band() {
         })
         .collect();
     let mut spectrum = Spectrum::new(400, 512);
-    let centroids: Vec<f32> =
-        x.chunks_exact(400).map(|f| spectral_centroid(&spectrum.power(f), SAMPLE_RATE)).collect();
+    let centroids: Vec<f32> = x.chunks_exact(400).map(|f| spectral_centroid(&spectrum.power(f), SAMPLE_RATE)).collect();
     let mean = centroids.iter().sum::<f32>() / centroids.len() as f32;
     assert!((mean - 4_000.0).abs() < 150.0, "{mean}");
     assert!((rms(&x) - 1.0 / 3.0_f32.sqrt()).abs() < 0.01);

@@ -107,12 +107,8 @@ fn an_enrolled_speaker_is_named_and_another_is_not() {
     let mut bench = Bench::new();
     bench.add::<Audio>(&[("tts_engine", "none".into()), ("transcribe", false.into())]).unwrap();
     bench.run_for(Duration::from_millis(10));
-    let sample = |r: &common::Request| AudioChunk {
-        sample_rate: 16_000,
-        channels: 1,
-        samples: sound(r),
-        ..AudioChunk::default()
-    };
+    let sample =
+        |r: &common::Request| AudioChunk { sample_rate: 16_000, channels: 1, samples: sound(r), ..AudioChunk::default() };
     let samples = same[1..].iter().map(|r| sample(r)).collect();
     let request = EnrollSpeakerRequest { speaker_id: "ann".to_owned(), samples };
     let answer = bench.call::<EnrollSpeaker>("audio/enroll_speaker", request).unwrap();

@@ -177,13 +177,7 @@ impl FuelGauge {
         };
         self.soc = Some(soc);
         self.last = Some((current_a, time_s));
-        Ok(Charge {
-            soc,
-            sigma: self.variance.sqrt(),
-            charge_ah: soc * capacity_ah,
-            capacity_ah,
-            energy_wh: soc * s.capacity_wh,
-        })
+        Ok(Charge { soc, sigma: self.variance.sqrt(), charge_ah: soc * capacity_ah, capacity_ah, energy_wh: soc * s.capacity_wh })
     }
 }
 

@@ -25,12 +25,53 @@ impl Node for Battery {
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let d = GaugeSettings::default();
         let settings = GaugeSettings {
-            capacity_wh: s.param("capacity_wh", d.capacity_wh).unit("Wh").range(0.1, 1e5).describe("capacity when full").read_only().declare()?.get(),
-            nominal_v: s.param("nominal_v", d.nominal_v).unit("V").range(1.0, 1000.0).describe("nominal voltage").read_only().declare()?.get(),
-            resistance_ohm: s.param("resistance_ohm", d.resistance_ohm).unit("ohm").range(0.0, 10.0).describe("internal resistance").read_only().declare()?.get(),
-            voltage_sigma_v: s.param("voltage_sigma_v", d.voltage_sigma_v).unit("V").range(0.001, 10.0).describe("standard deviation of a voltage reading against the curve").read_only().declare()?.get(),
-            current_sigma: s.param("current_sigma", d.current_sigma).range(0.0, 1.0).describe("relative standard deviation of the current sensor").read_only().declare()?.get(),
-            rest_current_a: s.param("rest_current_a", d.rest_current_a).unit("A").range(0.0, 100.0).describe("above this current the voltage corrects nothing").read_only().declare()?.get(),
+            capacity_wh: s
+                .param("capacity_wh", d.capacity_wh)
+                .unit("Wh")
+                .range(0.1, 1e5)
+                .describe("capacity when full")
+                .read_only()
+                .declare()?
+                .get(),
+            nominal_v: s
+                .param("nominal_v", d.nominal_v)
+                .unit("V")
+                .range(1.0, 1000.0)
+                .describe("nominal voltage")
+                .read_only()
+                .declare()?
+                .get(),
+            resistance_ohm: s
+                .param("resistance_ohm", d.resistance_ohm)
+                .unit("ohm")
+                .range(0.0, 10.0)
+                .describe("internal resistance")
+                .read_only()
+                .declare()?
+                .get(),
+            voltage_sigma_v: s
+                .param("voltage_sigma_v", d.voltage_sigma_v)
+                .unit("V")
+                .range(0.001, 10.0)
+                .describe("standard deviation of a voltage reading against the curve")
+                .read_only()
+                .declare()?
+                .get(),
+            current_sigma: s
+                .param("current_sigma", d.current_sigma)
+                .range(0.0, 1.0)
+                .describe("relative standard deviation of the current sensor")
+                .read_only()
+                .declare()?
+                .get(),
+            rest_current_a: s
+                .param("rest_current_a", d.rest_current_a)
+                .unit("A")
+                .range(0.0, 100.0)
+                .describe("above this current the voltage corrects nothing")
+                .read_only()
+                .declare()?
+                .get(),
         };
         let curve = s
             .param("open_circuit_curve", OcvTable::lithium_ion_4s_flat())

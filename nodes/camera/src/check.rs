@@ -115,7 +115,11 @@ pub fn check_info(info: &CameraInfo) -> Result<(), Fault> {
         return Err(Fault::Calibration("a focal length is not above 0"));
     }
     let inside = |v: f64, size: u32| (0.0..=f64::from(size)).contains(&v);
-    if inside(info.k[2], info.width) && inside(info.k[5], info.height) { Ok(()) } else { Err(Fault::Calibration("the principal point is outside the picture")) }
+    if inside(info.k[2], info.width) && inside(info.k[5], info.height) {
+        Ok(())
+    } else {
+        Err(Fault::Calibration("the principal point is outside the picture"))
+    }
 }
 
 #[cfg(test)]
@@ -157,7 +161,9 @@ mod tests {
     fn calibrations_that_cannot_be_are_refused() {
         let good = || pinhole_info(640, 480, 1.1);
         assert!(check_info(&CameraInfo::default()).is_err());
-        for spoil in [|i: &mut CameraInfo| i.k[0] = f64::NAN, |i: &mut CameraInfo| i.k[4] = 0.0, |i: &mut CameraInfo| i.k[2] = 900.0] {
+        for spoil in
+            [|i: &mut CameraInfo| i.k[0] = f64::NAN, |i: &mut CameraInfo| i.k[4] = 0.0, |i: &mut CameraInfo| i.k[2] = 900.0]
+        {
             let mut info = good();
             spoil(&mut info);
             assert!(matches!(check_info(&info), Err(Fault::Calibration(_))));

@@ -80,7 +80,8 @@ mod tests {
         fs::write(folder.path().join("c.jpg"), b"no picture").unwrap();
         fs::write(folder.path().join("notes.txt"), b"").unwrap();
         let mut pictures = Folder::open(folder.path(), false).unwrap();
-        let widths: Vec<Option<u32>> = std::iter::from_fn(|| pictures.next_picture()).map(|(_, p)| p.ok().map(|p| p.width())).collect();
+        let widths: Vec<Option<u32>> =
+            std::iter::from_fn(|| pictures.next_picture()).map(|(_, p)| p.ok().map(|p| p.width())).collect();
         assert_eq!(widths, [Some(1), Some(2), None]);
         let mut again = Folder::open(folder.path(), true).unwrap();
         assert_eq!((0..7).filter_map(|_| again.next_picture()).count(), 7);

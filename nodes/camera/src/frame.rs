@@ -26,8 +26,14 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
 /// An rgb8 message without header. `None` unless there are `width * height * 3` bytes.
 pub fn rgb_message(width: u32, height: u32, pixels: Vec<u8>) -> Option<Image> {
     let step = width.checked_mul(3)?;
-    (pixels.len() as u64 == u64::from(step) * u64::from(height))
-        .then(|| Image { width, height, step, encoding: "rgb8".to_owned(), data: pixels, ..Default::default() })
+    (pixels.len() as u64 == u64::from(step) * u64::from(height)).then(|| Image {
+        width,
+        height,
+        step,
+        encoding: "rgb8".to_owned(),
+        data: pixels,
+        ..Default::default()
+    })
 }
 
 /// The calibration of an ideal pinhole camera: square pixels, principal point in the middle, no distortion.

@@ -5,8 +5,8 @@ pub mod check;
 pub mod folder;
 pub mod frame;
 mod node;
-pub mod video;
 #[cfg(feature = "v4l2")]
 mod v4l2;
+pub mod video;
 
 pub use node::Camera;

@@ -28,10 +28,14 @@ enum Driver {
     Topic,
     Folder(Folder),
     /// Held until the end: dropping it ends the process.
-    Video { _process: Video },
+    Video {
+        _process: Video,
+    },
     /// Held until the end: dropping it ends the capture.
     #[cfg(feature = "v4l2")]
-    V4l2 { _capture: crate::v4l2::Capturing },
+    V4l2 {
+        _capture: crate::v4l2::Capturing,
+    },
     /// It could not be started, or is over.
     None,
 }
@@ -60,16 +64,71 @@ impl Node for Camera {
     const NAME: &'static str = "camera";
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
-        let source = s.param("source", "topic".to_owned()).one_of(&["topic", "folder", "video", "v4l2"]).describe("where frames come from: device/camera/*, pictures of a folder, a video file, a V4L2 device").read_only().declare()?.get();
-        let path = s.param("path", String::new()).describe("the folder, the video file, or the device (/dev/video0)").read_only().declare()?.get();
-        let ffmpeg = s.param("ffmpeg", "ffmpeg".to_owned()).describe("the ffmpeg program, for source video").read_only().declare()?.get();
-        let width = s.param("width", 0_i64).unit("px").range(0.0, 16384.0).describe("frame width; 0 takes what comes (640 for video and v4l2)").read_only().declare()?.get();
-        let height = s.param("height", 0_i64).unit("px").range(0.0, 16384.0).describe("frame height; 0 takes what comes (480 for video and v4l2)").read_only().declare()?.get();
-        let rate = s.param("rate_hz", 5.0).unit("Hz").range(0.1, 60.0).describe("frames per second, for source folder and video").read_only().declare()?.get();
-        let repeat = s.param("repeat", false).describe("begin again after the last picture, for source folder").read_only().declare()?.get();
-        let frame_id = s.param("frame_id", "camera_optical_frame".to_owned()).describe("frame of the pictures, for all sources but topic").read_only().declare()?.get();
-        let fov = s.param("horizontal_fov", 1.10).unit("rad").range(0.05, 3.0).describe("field of view for camera_info, for all sources but topic").read_only().declare()?.get();
-        let stale_after = s.param("stale_after_s", 1.0).unit("s").range(0.05, 60.0).describe("without a frame for so long, the camera is reported as stale").declare()?;
+        let source = s
+            .param("source", "topic".to_owned())
+            .one_of(&["topic", "folder", "video", "v4l2"])
+            .describe("where frames come from: device/camera/*, pictures of a folder, a video file, a V4L2 device")
+            .read_only()
+            .declare()?
+            .get();
+        let path = s
+            .param("path", String::new())
+            .describe("the folder, the video file, or the device (/dev/video0)")
+            .read_only()
+            .declare()?
+            .get();
+        let ffmpeg =
+            s.param("ffmpeg", "ffmpeg".to_owned()).describe("the ffmpeg program, for source video").read_only().declare()?.get();
+        let width = s
+            .param("width", 0_i64)
+            .unit("px")
+            .range(0.0, 16384.0)
+            .describe("frame width; 0 takes what comes (640 for video and v4l2)")
+            .read_only()
+            .declare()?
+            .get();
+        let height = s
+            .param("height", 0_i64)
+            .unit("px")
+            .range(0.0, 16384.0)
+            .describe("frame height; 0 takes what comes (480 for video and v4l2)")
+            .read_only()
+            .declare()?
+            .get();
+        let rate = s
+            .param("rate_hz", 5.0)
+            .unit("Hz")
+            .range(0.1, 60.0)
+            .describe("frames per second, for source folder and video")
+            .read_only()
+            .declare()?
+            .get();
+        let repeat = s
+            .param("repeat", false)
+            .describe("begin again after the last picture, for source folder")
+            .read_only()
+            .declare()?
+            .get();
+        let frame_id = s
+            .param("frame_id", "camera_optical_frame".to_owned())
+            .describe("frame of the pictures, for all sources but topic")
+            .read_only()
+            .declare()?
+            .get();
+        let fov = s
+            .param("horizontal_fov", 1.10)
+            .unit("rad")
+            .range(0.05, 3.0)
+            .describe("field of view for camera_info, for all sources but topic")
+            .read_only()
+            .declare()?
+            .get();
+        let stale_after = s
+            .param("stale_after_s", 1.0)
+            .unit("s")
+            .range(0.05, 60.0)
+            .describe("without a frame for so long, the camera is reported as stale")
+            .declare()?;
         let color = s.publisher("camera/image_raw", Qos::sensor_data())?;
         let depth = s.publisher("camera/depth/image_raw", Qos::sensor_data())?;
         let info = s.publisher("camera/camera_info", Qos::sensor_data())?;
@@ -168,7 +227,9 @@ impl Camera {
                 Ok(())
             })
         };
-        crate::v4l2::start(path, self.driver_size(), deliver).map(|capture| Driver::V4l2 { _capture: capture }).map_err(|e| e.to_string())
+        crate::v4l2::start(path, self.driver_size(), deliver)
+            .map(|capture| Driver::V4l2 { _capture: capture })
+            .map_err(|e| e.to_string())
     }
 
     #[cfg(not(feature = "v4l2"))]
@@ -178,14 +239,26 @@ impl Camera {
     }
 
     fn on_color(&mut self, ctx: &mut Context, image: Arc<Image>) -> HandlerResult {
-        if accept(&mut self.color_stream, ctx, "image", check_image(&image, Kind::Color, self.size).map_err(|e| e.to_string()), &image.header.stamp) {
+        if accept(
+            &mut self.color_stream,
+            ctx,
+            "image",
+            check_image(&image, Kind::Color, self.size).map_err(|e| e.to_string()),
+            &image.header.stamp,
+        ) {
             self.color.publish(ctx, image);
         }
         Ok(())
     }
 
     fn on_depth(&mut self, ctx: &mut Context, image: Arc<Image>) -> HandlerResult {
-        if accept(&mut self.depth_stream, ctx, "depth", check_image(&image, Kind::Depth, self.size).map_err(|e| e.to_string()), &image.header.stamp) {
+        if accept(
+            &mut self.depth_stream,
+            ctx,
+            "depth",
+            check_image(&image, Kind::Depth, self.size).map_err(|e| e.to_string()),
+            &image.header.stamp,
+        ) {
             self.depth.publish(ctx, image);
         }
         Ok(())
@@ -231,7 +304,13 @@ impl Camera {
         image.header.stamp = ctx.now().to_msg();
         image.header.frame_id.clone_from(&self.frame_id);
         let stamp = image.header.stamp.clone();
-        if accept(&mut self.color_stream, ctx, "image", check_image(&image, Kind::Color, (0, 0)).map_err(|e| e.to_string()), &stamp) {
+        if accept(
+            &mut self.color_stream,
+            ctx,
+            "image",
+            check_image(&image, Kind::Color, (0, 0)).map_err(|e| e.to_string()),
+            &stamp,
+        ) {
             let mut info = pinhole_info(width, height, self.fov);
             info.header.clone_from(&image.header);
             self.color.publish(ctx, image);
@@ -243,7 +322,13 @@ impl Camera {
         let silent_s = self.color_stream.last.map(|t| ctx.now().seconds_since(t));
         match silent_s {
             Some(s) if s <= self.stale_after.get() => {
-                let text = format!("{} frames, {} refused; {} depth frames, {} refused", self.color_stream.accepted, self.color_stream.rejected, self.depth_stream.accepted, self.depth_stream.rejected);
+                let text = format!(
+                    "{} frames, {} refused; {} depth frames, {} refused",
+                    self.color_stream.accepted,
+                    self.color_stream.rejected,
+                    self.depth_stream.accepted,
+                    self.depth_stream.rejected
+                );
                 ctx.status(Level::Ok, "frames", text);
             }
             Some(s) => ctx.status(Level::Stale, "frames", format!("no frame for {s:.1} s")),
@@ -264,7 +349,9 @@ impl Camera {
 fn accept(stream: &mut Stream, ctx: &mut Context, what: &str, check: Result<(), String>, stamp: &Stamp) -> bool {
     let stamp = Time::from_msg(stamp);
     let verdict = check.and_then(|()| match stream.last_stamp {
-        Some(before) if stamp.seconds_since(before) < 0.0 => Err(format!("its time is {:.3} s before the last frame's", before.seconds_since(stamp))),
+        Some(before) if stamp.seconds_since(before) < 0.0 => {
+            Err(format!("its time is {:.3} s before the last frame's", before.seconds_since(stamp)))
+        }
         _ => Ok(()),
     });
     match verdict {

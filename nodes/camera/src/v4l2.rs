@@ -51,7 +51,11 @@ impl Drop for Capturing {
 ///
 /// # Errors
 /// [`V4l2Error`].
-pub fn start(path: &Path, (width, height): (u32, u32), mut deliver: impl FnMut(Result<(u32, u32, Vec<u8>), String>) -> bool + Send + 'static) -> Result<Capturing, V4l2Error> {
+pub fn start(
+    path: &Path,
+    (width, height): (u32, u32),
+    mut deliver: impl FnMut(Result<(u32, u32, Vec<u8>), String>) -> bool + Send + 'static,
+) -> Result<Capturing, V4l2Error> {
     let open = |source| V4l2Error::Open { path: path.display().to_string(), source };
     let device = Device::with_path(path).map_err(open)?;
     let mut format = device.format().map_err(open)?;
@@ -65,7 +69,8 @@ pub fn start(path: &Path, (width, height): (u32, u32), mut deliver: impl FnMut(R
             break;
         }
     }
-    let format = chosen.ok_or_else(|| V4l2Error::Format { path: path.display().to_string(), found: format.fourcc.to_string() })?;
+    let format =
+        chosen.ok_or_else(|| V4l2Error::Format { path: path.display().to_string(), found: format.fourcc.to_string() })?;
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
     thread::spawn(move || {
@@ -103,7 +108,8 @@ fn pixels(buffer: &[u8], format: &v4l::Format) -> Option<(u32, u32, Vec<u8>)> {
         b"MJPG" => decode(buffer).ok().map(|image| (image.width(), image.height(), image.into_raw())),
         b"RGB3" => {
             let used = width as usize * 3;
-            (row >= used && buffer.len() >= row * rows).then(|| (width, height, buffer.chunks(row).take(rows).flat_map(|r| &r[..used]).copied().collect()))
+            (row >= used && buffer.len() >= row * rows)
+                .then(|| (width, height, buffer.chunks(row).take(rows).flat_map(|r| &r[..used]).copied().collect()))
         }
         _ => {
             let used = width as usize * 2;

@@ -42,13 +42,30 @@ impl Video {
     ///
     /// # Errors
     /// [`VideoError`].
-    pub fn start(ffmpeg: &Path, file: &Path, (width, height): (u32, u32), rate_hz: f64, mut deliver: impl FnMut(VideoEvent) -> bool + Send + 'static) -> Result<Self, VideoError> {
+    pub fn start(
+        ffmpeg: &Path,
+        file: &Path,
+        (width, height): (u32, u32),
+        rate_hz: f64,
+        mut deliver: impl FnMut(VideoEvent) -> bool + Send + 'static,
+    ) -> Result<Self, VideoError> {
         if !file.is_file() {
             return Err(VideoError::Missing(file.to_owned()));
         }
         let mut command = Command::new(ffmpeg);
         command.args(["-nostdin", "-v", "error", "-re", "-i"]).arg(file);
-        command.args(["-an", "-r", &rate_hz.to_string(), "-vf", &format!("scale={width}:{height}"), "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]);
+        command.args([
+            "-an",
+            "-r",
+            &rate_hz.to_string(),
+            "-vf",
+            &format!("scale={width}:{height}"),
+            "-pix_fmt",
+            "rgb24",
+            "-f",
+            "rawvideo",
+            "-",
+        ]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|source| VideoError::NoFfmpeg { program: ffmpeg.to_owned(), source })?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -91,13 +108,23 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         let _video = Video::start(&ffmpeg, &ffmpeg, (2, 1), 10.0, move |e| sender.send(e).is_ok()).unwrap();
         let events: Vec<VideoEvent> = receiver.iter().collect();
-        assert_eq!(events, [VideoEvent::Frame(b"abcdef".to_vec()), VideoEvent::Frame(b"ghijkl".to_vec()), VideoEvent::End(Some("truncated".to_owned()))]);
+        assert_eq!(
+            events,
+            [
+                VideoEvent::Frame(b"abcdef".to_vec()),
+                VideoEvent::Frame(b"ghijkl".to_vec()),
+                VideoEvent::End(Some("truncated".to_owned()))
+            ]
+        );
     }
 
     #[test]
     fn a_missing_file_and_a_missing_program_are_told() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        assert!(matches!(Video::start(Path::new("ffmpeg"), Path::new("/none.mp4"), (2, 1), 10.0, |_| true), Err(VideoError::Missing(_))));
+        assert!(matches!(
+            Video::start(Path::new("ffmpeg"), Path::new("/none.mp4"), (2, 1), 10.0, |_| true),
+            Err(VideoError::Missing(_))
+        ));
         let error = Video::start(Path::new("/none/ffmpeg"), &file, (2, 1), 10.0, |_| true).unwrap_err();
         assert!(error.to_string().contains("install ffmpeg"), "{error}");
     }

@@ -38,7 +38,12 @@ fn sound_frames_pass_unchanged() {
 fn unsound_frames_are_stopped_and_explained() {
     let mut bench = Bench::new();
     bench.add::<Camera>(&[("width", 4.into()), ("height", 2.into())]).unwrap();
-    for bad in [Image { data: vec![0; 3], ..frame(1) }, Image { encoding: "yuv".into(), ..frame(1) }, rgb_message(2, 2, vec![0; 12]).unwrap(), Image::default()] {
+    for bad in [
+        Image { data: vec![0; 3], ..frame(1) },
+        Image { encoding: "yuv".into(), ..frame(1) },
+        rgb_message(2, 2, vec![0; 12]).unwrap(),
+        Image::default(),
+    ] {
         bench.publish("device/camera/image", bad);
         step(&mut bench);
     }
@@ -86,7 +91,9 @@ fn a_folder_is_shown_at_its_rate_and_rubbish_is_passed_over() {
     }
     std::fs::write(folder.path().join("b.jpg"), b"rubbish").unwrap();
     let mut bench = Bench::new();
-    bench.add::<Camera>(&[("source", "folder".into()), ("path", folder.path().to_str().unwrap().into()), ("rate_hz", 10.0.into())]).unwrap();
+    bench
+        .add::<Camera>(&[("source", "folder".into()), ("path", folder.path().to_str().unwrap().into()), ("rate_hz", 10.0.into())])
+        .unwrap();
     bench.run_for(Duration::from_millis(1000));
     let frames = bench.take::<Image>("camera/image_raw");
     assert_eq!(frames.len(), 2);
@@ -100,7 +107,9 @@ fn a_folder_is_shown_at_its_rate_and_rubbish_is_passed_over() {
 
 #[test]
 fn sources_that_are_not_there_are_explained_and_the_node_lives() {
-    for (source, path, words) in [("folder", "/none", "/none"), ("video", "/none.mp4", "no video file"), ("v4l2", "/dev/video_none", "/dev/video_none")] {
+    for (source, path, words) in
+        [("folder", "/none", "/none"), ("video", "/none.mp4", "no video file"), ("v4l2", "/dev/video_none", "/dev/video_none")]
+    {
         let mut bench = Bench::new();
         bench.add::<Camera>(&[("source", source.into()), ("path", path.into())]).unwrap();
         bench.run_for(Duration::from_millis(1100));
@@ -124,10 +133,20 @@ fn a_video_is_shown_until_its_end() {
     let ffmpeg = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fake_ffmpeg.sh");
     let ffmpeg = ffmpeg.to_str().unwrap();
     let mut bench = Bench::new();
-    bench.add::<Camera>(&[("source", "video".into()), ("path", ffmpeg.into()), ("ffmpeg", ffmpeg.into()), ("width", 2.into()), ("height", 1.into())]).unwrap();
+    bench
+        .add::<Camera>(&[
+            ("source", "video".into()),
+            ("path", ffmpeg.into()),
+            ("ffmpeg", ffmpeg.into()),
+            ("width", 2.into()),
+            ("height", 1.into()),
+        ])
+        .unwrap();
     // The driver's process runs on its own: give it turns until the end is told, at most half a minute.
     let begin = Instant::now();
-    while bench.status("camera", "source").is_none_or(|(_, text)| !text.contains("ffmpeg:")) && begin.elapsed() < Duration::from_secs(30) {
+    while bench.status("camera", "source").is_none_or(|(_, text)| !text.contains("ffmpeg:"))
+        && begin.elapsed() < Duration::from_secs(30)
+    {
         step(&mut bench);
     }
     let frames = bench.take::<Image>("camera/image_raw");

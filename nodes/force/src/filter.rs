@@ -213,10 +213,7 @@ mod tests {
     #[test]
     fn bad_samples_are_refused_by_name() {
         let mut filter = WrenchFilter::new(WrenchSettings::default());
-        assert_eq!(
-            filter.update([0.0, f64::NAN, 0.0, 0.0, 0.0, 0.0], 0.0, false),
-            Err(SampleError::NotFinite { axis: 1 })
-        );
+        assert_eq!(filter.update([0.0, f64::NAN, 0.0, 0.0, 0.0, 0.0], 0.0, false), Err(SampleError::NotFinite { axis: 1 }));
         assert!(matches!(
             filter.update([0.0, 0.0, 0.0, 0.0, 0.0, 11.0], 0.0, false),
             Err(SampleError::OverRange { axis: 5, .. })

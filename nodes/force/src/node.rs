@@ -28,11 +28,46 @@ impl Node for Force {
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let d = WrenchSettings::default();
         let settings = WrenchSettings {
-            cutoff_hz: s.param("cutoff_hz", d.cutoff_hz).unit("Hz").range(0.1, 1000.0).describe("cut-off of the low pass").read_only().declare()?.get(),
-            tare_s: s.param("tare_s", d.tare_s).unit("s").range(0.05, 60.0).describe("rest before the offset is taken").read_only().declare()?.get(),
-            still_n: s.param("still_n", d.still_n).unit("N").range(0.001, 100.0).describe("largest noise of a rest").read_only().declare()?.get(),
-            max_force_n: s.param("max_force_n", d.max_force_n).unit("N").range(1.0, 1e4).describe("range of the sensor").read_only().declare()?.get(),
-            max_torque_nm: s.param("max_torque_nm", d.max_torque_nm).unit("N m").range(0.1, 1e4).describe("range of the sensor").read_only().declare()?.get(),
+            cutoff_hz: s
+                .param("cutoff_hz", d.cutoff_hz)
+                .unit("Hz")
+                .range(0.1, 1000.0)
+                .describe("cut-off of the low pass")
+                .read_only()
+                .declare()?
+                .get(),
+            tare_s: s
+                .param("tare_s", d.tare_s)
+                .unit("s")
+                .range(0.05, 60.0)
+                .describe("rest before the offset is taken")
+                .read_only()
+                .declare()?
+                .get(),
+            still_n: s
+                .param("still_n", d.still_n)
+                .unit("N")
+                .range(0.001, 100.0)
+                .describe("largest noise of a rest")
+                .read_only()
+                .declare()?
+                .get(),
+            max_force_n: s
+                .param("max_force_n", d.max_force_n)
+                .unit("N")
+                .range(1.0, 1e4)
+                .describe("range of the sensor")
+                .read_only()
+                .declare()?
+                .get(),
+            max_torque_nm: s
+                .param("max_torque_nm", d.max_torque_nm)
+                .unit("N m")
+                .range(0.1, 1e4)
+                .describe("range of the sensor")
+                .read_only()
+                .declare()?
+                .get(),
         };
         let watchdog = Watchdog::declare(s, "device/wrist", 0.5)?;
         s.subscribe("device/wrist", Qos::sensor_data(), Self::on_raw)?;
@@ -91,7 +126,10 @@ mod tests {
     fn the_offset_of_a_resting_empty_gripper_is_taken_out() {
         let mut bench = Bench::new();
         bench.add::<Force>(&[]).unwrap();
-        bench.publish("device/joints", JointState { name: vec!["lift_joint".into()], velocity: vec![0.0], ..JointState::default() });
+        bench.publish(
+            "device/joints",
+            JointState { name: vec!["lift_joint".into()], velocity: vec![0.0], ..JointState::default() },
+        );
         for step in 0..100 {
             let header = Header { stamp: Time::from_secs_f64(f64::from(step) * 0.02).to_msg(), ..Header::default() };
             let wrench = Wrench { force: Vector3 { x: 0.0, y: 0.0, z: -2.5 }, ..Wrench::default() };

@@ -41,8 +41,7 @@ pub fn align(tokens: &[Token]) -> Vec<PairAlignment> {
 
 /// 1 minus the mean difference of the shared features; 0.5 when nothing is shared.
 fn content(a: &Token, b: &Token) -> f64 {
-    let gaps: Vec<f64> =
-        a.features.iter().filter_map(|(name, x)| b.features.get(name).map(|y| (x - y).abs())).collect();
+    let gaps: Vec<f64> = a.features.iter().filter_map(|(name, x)| b.features.get(name).map(|y| (x - y).abs())).collect();
     if gaps.is_empty() { 0.5 } else { (1.0 - gaps.iter().sum::<f64>() / gaps.len() as f64).clamp(0.0, 1.0) }
 }
 

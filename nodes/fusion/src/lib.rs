@@ -18,10 +18,10 @@ pub mod category;
 pub mod depth;
 pub mod held;
 pub mod memory;
+mod node;
 pub mod query;
 pub mod strategies;
 pub mod tokens;
 pub mod world;
-mod node;
 
 pub use node::Fusion;

@@ -179,11 +179,7 @@ impl ObjectMemory {
                 let distance = sighting.position.distance(object.position);
                 let mahalanobis = distance / (object.variance + sighting.sigma * sighting.sigma).sqrt();
                 let same = object.label() == sighting.label;
-                let near = if same {
-                    mahalanobis <= s.gate_sigmas && distance <= s.gate_m
-                } else {
-                    distance <= s.relabel_m
-                };
+                let near = if same { mahalanobis <= s.gate_sigmas && distance <= s.gate_m } else { distance <= s.relabel_m };
                 if near {
                     // Any match of the same label goes before any match of another.
                     pairs.push((!same, mahalanobis, i, j));
@@ -319,13 +315,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn cup(x: f64, y: f64) -> Sighting {
-        Sighting {
-            label: "cup".into(),
-            score: 0.7,
-            position: DVec3::new(x, y, 0.45),
-            sigma: 0.05,
-            size: DVec3::splat(0.1),
-        }
+        Sighting { label: "cup".into(), score: 0.7, position: DVec3::new(x, y, 0.45), sigma: 0.05, size: DVec3::splat(0.1) }
     }
 
     fn unseen(_: &Object) -> Look {

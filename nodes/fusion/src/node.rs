@@ -9,7 +9,9 @@ use glam::{DVec2, DVec3};
 use graph::{Context, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time};
 use msgs::geometry_msgs::msg::PoseWithCovarianceStamped;
 use msgs::nav_msgs::msg::Odometry;
-use msgs::omnimind_msgs::msg::{Alignment, AudioFeatures, Belief, BeliefObject, Contacts, Provenance, SceneAnalysis, Transcript, VisionFeatures};
+use msgs::omnimind_msgs::msg::{
+    Alignment, AudioFeatures, Belief, BeliefObject, Contacts, Provenance, SceneAnalysis, Transcript, VisionFeatures,
+};
 use msgs::omnimind_msgs::srv::{FusionQuery, FusionQueryRequest, FusionQueryResponse};
 use msgs::sensor_msgs::msg::{CameraInfo, Image, JointState, LaserScan};
 use msgs::tf2_msgs::msg::TFMessage;
@@ -64,18 +66,58 @@ impl Node for Fusion {
     const NAME: &'static str = "fusion";
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
-        let file = s.param("home", "config/home.yaml".to_owned()).describe("model of the home, for the rooms; empty: none").read_only().declare()?.get();
+        let file = s
+            .param("home", "config/home.yaml".to_owned())
+            .describe("model of the home, for the rooms; empty: none")
+            .read_only()
+            .declare()?
+            .get();
         let home = match file.as_str() {
             "" => None,
             path => Some(Home::load(Path::new(path)).map_err(|e| s.failed(format!("parameter home: {e}")))?),
         };
         let d = MemorySettings::default();
         let settings = MemorySettings {
-            gate_sigmas: s.param("gate_sigmas", d.gate_sigmas).unit("1").range(0.5, 20.0).describe("gate of the association").read_only().declare()?.get(),
-            gate_m: s.param("gate_m", d.gate_m).unit("m").range(0.01, 5.0).describe("never associate beyond this").read_only().declare()?.get(),
-            relabel_m: s.param("relabel_m", d.relabel_m).unit("m").range(0.0, 1.0).describe("another label within this is the same thing").read_only().declare()?.get(),
-            missing: s.param("missing", d.missing).unit("1").range(-5.0, 0.0).describe("log-odds of a look without sighting").read_only().declare()?.get(),
-            seen_through: s.param("seen_through", d.seen_through).unit("1").range(-5.0, 0.0).describe("log-odds of a look through the place").read_only().declare()?.get(),
+            gate_sigmas: s
+                .param("gate_sigmas", d.gate_sigmas)
+                .unit("1")
+                .range(0.5, 20.0)
+                .describe("gate of the association")
+                .read_only()
+                .declare()?
+                .get(),
+            gate_m: s
+                .param("gate_m", d.gate_m)
+                .unit("m")
+                .range(0.01, 5.0)
+                .describe("never associate beyond this")
+                .read_only()
+                .declare()?
+                .get(),
+            relabel_m: s
+                .param("relabel_m", d.relabel_m)
+                .unit("m")
+                .range(0.0, 1.0)
+                .describe("another label within this is the same thing")
+                .read_only()
+                .declare()?
+                .get(),
+            missing: s
+                .param("missing", d.missing)
+                .unit("1")
+                .range(-5.0, 0.0)
+                .describe("log-odds of a look without sighting")
+                .read_only()
+                .declare()?
+                .get(),
+            seen_through: s
+                .param("seen_through", d.seen_through)
+                .unit("1")
+                .range(-5.0, 0.0)
+                .describe("log-odds of a look through the place")
+                .read_only()
+                .declare()?
+                .get(),
             ..d
         };
         let strategy = s
@@ -83,9 +125,24 @@ impl Node for Fusion {
             .one_of(&["early", "late", "hybrid", "attention"])
             .describe("how the modalities are fused")
             .declare()?;
-        let sync_s = s.param("sync_s", 0.05).unit("s").range(0.0, 1.0).describe("largest difference of the stamps of detections and depth").declare()?;
-        let detect_range_m = s.param("detect_range_m", 2.0).unit("m").range(0.1, 10.0).describe("range within which an object in view should be detected").declare()?;
-        let max_size_m = s.param("max_size_m", 0.6).unit("m").range(0.05, 10.0).describe("larger things are no objects to handle").declare()?;
+        let sync_s = s
+            .param("sync_s", 0.05)
+            .unit("s")
+            .range(0.0, 1.0)
+            .describe("largest difference of the stamps of detections and depth")
+            .declare()?;
+        let detect_range_m = s
+            .param("detect_range_m", 2.0)
+            .unit("m")
+            .range(0.1, 10.0)
+            .describe("range within which an object in view should be detected")
+            .declare()?;
+        let max_size_m = s
+            .param("max_size_m", 0.6)
+            .unit("m")
+            .range(0.05, 10.0)
+            .describe("larger things are no objects to handle")
+            .declare()?;
         s.subscribe("camera/depth/image_raw", Qos::sensor_data(), Self::on_depth)?;
         s.subscribe("camera/camera_info", Qos::sensor_data(), Self::on_camera)?;
         s.subscribe("vision/detections", Qos::sensor_data(), Self::on_detections)?;
@@ -99,7 +156,9 @@ impl Node for Fusion {
         s.subscribe("scan", Qos::sensor_data(), Self::on_scan)?;
         s.subscribe("amcl_pose", Qos::sensor_data(), Self::on_pose)?;
         s.subscribe("/tf", Qos::reliable(100), |node: &mut Self, _, m: Arc<TFMessage>| Ok(node.tf.insert_message(&m, false)?))?;
-        s.subscribe("/tf_static", Qos::latched(1), |node: &mut Self, _, m: Arc<TFMessage>| Ok(node.tf.insert_message(&m, true)?))?;
+        s.subscribe("/tf_static", Qos::latched(1), |node: &mut Self, _, m: Arc<TFMessage>| {
+            Ok(node.tf.insert_message(&m, true)?)
+        })?;
         s.service::<FusionQuery>("fusion/query", Self::on_query)?;
         s.timer(Duration::from_millis(200), Self::tell)?;
         Ok(Self {
@@ -412,11 +471,18 @@ impl Fusion {
         let objects: Vec<BeliefObject> = self.memory.objects().iter().map(|o| self.object(o)).collect();
         let sure = objects.iter().filter(|o| o.confidence > 0.6).count();
         let robot_room = room_of(home, robot.translation);
-        let place = if robot_room.is_empty() { "outside every room".to_owned() } else { format!("in the {}", robot_room.replace('_', " ")) };
+        let place = if robot_room.is_empty() {
+            "outside every room".to_owned()
+        } else {
+            format!("in the {}", robot_room.replace('_', " "))
+        };
         let recent = self.sound.filter(|(_, at)| now.as_nanos() - at < 10_000_000_000);
         Belief {
             header: convert::header("map", now.as_nanos()),
-            robot_pose: convert::pose_with_covariance(Pose2::new(robot.translation.x, robot.translation.y, robot.yaw()), &covariance),
+            robot_pose: convert::pose_with_covariance(
+                Pose2::new(robot.translation.x, robot.translation.y, robot.yaw()),
+                &covariance,
+            ),
             robot_room,
             obstacles_detected: self.nearest_scan < 0.5 || self.pressed > 0.0,
             gripping: self.held.held(),

@@ -27,7 +27,8 @@ fn look(bench: &mut Bench) {
     bench.publish("camera/camera_info", convert::camera_info("camera_optical_frame", ns, &camera()));
     let data: Vec<u8> = std::iter::repeat_n(1.0f32.to_le_bytes(), 160 * 120).flatten().collect();
     let header = convert::header("camera_optical_frame", ns);
-    let depth = Image { header: header.clone(), width: 160, height: 120, encoding: "32FC1".into(), step: 640, data, ..Image::default() };
+    let depth =
+        Image { header: header.clone(), width: 160, height: 120, encoding: "32FC1".into(), step: 640, data, ..Image::default() };
     let mut detection = Detection2D::default();
     let mut result = ObjectHypothesisWithPose::default();
     result.hypothesis.class_id = "cup".into();
@@ -92,7 +93,10 @@ fn what_the_gripper_closes_on_is_held_and_words_and_sounds_are_taken_in() {
     };
     for _ in 0..40 {
         bench.publish("joint_states", joints.clone());
-        bench.publish("touch/contacts", Contacts { contacts: vec![finger("finger_left"), finger("finger_right")], ..Contacts::default() });
+        bench.publish(
+            "touch/contacts",
+            Contacts { contacts: vec![finger("finger_left"), finger("finger_right")], ..Contacts::default() },
+        );
         bench.run_for(Duration::from_millis(10));
     }
     let heard = Transcript {

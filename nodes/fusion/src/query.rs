@@ -119,8 +119,7 @@ mod tests {
     fn ask(text: &str) -> Vec<Match> {
         let m = memory();
         let rooms = ["kitchen", "living room", "hall"];
-        let c: Vec<Candidate> =
-            m.objects().iter().zip(rooms).map(|(object, room)| Candidate { object, room }).collect();
+        let c: Vec<Candidate> = m.objects().iter().zip(rooms).map(|(object, room)| Candidate { object, room }).collect();
         query(text, &c, 10)
     }
 

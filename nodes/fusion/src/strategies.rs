@@ -139,8 +139,7 @@ fn join(tokens: &[Token]) -> Vec<Token> {
                 sum.1 += share;
             }
         }
-        let features =
-            sums.into_iter().filter(|(_, s)| s.1 > 0.0).map(|(name, (sum, share))| (name, sum / share)).collect();
+        let features = sums.into_iter().filter(|(_, s)| s.1 > 0.0).map(|(name, (sum, share))| (name, sum / share)).collect();
         let confidence = same.iter().map(|t| t.confidence).fold(0.0, f64::max);
         joined.push(Token { modality, features, confidence, stamp_ns: newest.stamp_ns, bearing: newest.bearing });
     }
@@ -149,11 +148,7 @@ fn join(tokens: &[Token]) -> Vec<Token> {
 
 fn normalise(prior: &[f64]) -> Vec<f64> {
     let total: f64 = prior.iter().sum();
-    if total > 1e-12 {
-        prior.iter().map(|p| p / total).collect()
-    } else {
-        vec![1.0 / prior.len() as f64; prior.len()]
-    }
+    if total > 1e-12 { prior.iter().map(|p| p / total).collect() } else { vec![1.0 / prior.len() as f64; prior.len()] }
 }
 
 fn attention(tokens: &[Token], prior: &[f64], temperature: f64) -> Vec<f64> {
@@ -223,8 +218,8 @@ fn interpret(weights: &[(Modality, f64)], agreement: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::Strategy;
+    use super::*;
     use proptest::prelude::*;
 
     fn token(modality: Modality, features: &[(&str, f64)], confidence: f64) -> Token {

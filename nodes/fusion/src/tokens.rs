@@ -40,26 +40,26 @@ impl Modality {
 /// A raw feature with its range: (modality, name, lowest, highest). Names that several modalities share (activity,
 /// salience, certainty, proximity) are the decisions that late fusion and attention pool.
 pub const SCHEMA: &[(Modality, &str, f64, f64)] = &[
-    (Modality::Vision, "activity", 0.0, 1.0),          // motion between frames
-    (Modality::Vision, "salience", 0.0, 10.0),         // detections in view
-    (Modality::Vision, "certainty", 0.0, 1.0),         // best detection score
-    (Modality::Vision, "proximity", 5.0, 0.0),         // nearest detection, m: near is 1
-    (Modality::Vision, "edge_density", 0.0, 0.5),      // share of edge pixels
-    (Modality::Vision, "texture", 0.0, 1.0),           // entropy
-    (Modality::Vision, "color_diversity", 0.0, 1.0),   // entropy
-    (Modality::Audio, "activity", 0.0, 1.0),           // speech probability
-    (Modality::Audio, "salience", -60.0, 0.0),         // dB relative to full scale
-    (Modality::Audio, "certainty", 0.0, 1.0),          // 1 with a known direction
-    (Modality::Audio, "pitch", 0.0, 400.0),            // Hz
+    (Modality::Vision, "activity", 0.0, 1.0),            // motion between frames
+    (Modality::Vision, "salience", 0.0, 10.0),           // detections in view
+    (Modality::Vision, "certainty", 0.0, 1.0),           // best detection score
+    (Modality::Vision, "proximity", 5.0, 0.0),           // nearest detection, m: near is 1
+    (Modality::Vision, "edge_density", 0.0, 0.5),        // share of edge pixels
+    (Modality::Vision, "texture", 0.0, 1.0),             // entropy
+    (Modality::Vision, "color_diversity", 0.0, 1.0),     // entropy
+    (Modality::Audio, "activity", 0.0, 1.0),             // speech probability
+    (Modality::Audio, "salience", -60.0, 0.0),           // dB relative to full scale
+    (Modality::Audio, "certainty", 0.0, 1.0),            // 1 with a known direction
+    (Modality::Audio, "pitch", 0.0, 400.0),              // Hz
     (Modality::Audio, "spectral_centroid", 0.0, 8000.0), // Hz
-    (Modality::Text, "activity", 0.0, 20.0),           // words
-    (Modality::Text, "salience", 0.0, 1.0),            // share of words that name something remembered
-    (Modality::Text, "certainty", 0.0, 1.0),           // recogniser's confidence
-    (Modality::Proprioception, "activity", 0.0, 0.31), // speed, m/s
-    (Modality::Proprioception, "salience", 0.0, 1.0),  // share of touch zones pressed
-    (Modality::Proprioception, "certainty", 1.0, 0.0), // pose standard deviation, m: small is 1
-    (Modality::Proprioception, "proximity", 3.0, 0.0), // nearest lidar return, m: near is 1
-    (Modality::Proprioception, "gripping", 0.0, 1.0),  // 1 when something is held
+    (Modality::Text, "activity", 0.0, 20.0),             // words
+    (Modality::Text, "salience", 0.0, 1.0),              // share of words that name something remembered
+    (Modality::Text, "certainty", 0.0, 1.0),             // recogniser's confidence
+    (Modality::Proprioception, "activity", 0.0, 0.31),   // speed, m/s
+    (Modality::Proprioception, "salience", 0.0, 1.0),    // share of touch zones pressed
+    (Modality::Proprioception, "certainty", 1.0, 0.0),   // pose standard deviation, m: small is 1
+    (Modality::Proprioception, "proximity", 3.0, 0.0),   // nearest lidar return, m: near is 1
+    (Modality::Proprioception, "gripping", 0.0, 1.0),    // 1 when something is held
 ];
 
 /// Why a raw feature was refused.

@@ -114,7 +114,8 @@ mod tests {
 
     fn object_at(x: f64) -> Object {
         let mut m = ObjectMemory::new(MemorySettings::default());
-        let s = Sighting { label: "cup".into(), score: 0.9, position: DVec3::new(x, 0.0, 0.5), sigma: 0.02, size: DVec3::splat(0.1) };
+        let s =
+            Sighting { label: "cup".into(), score: 0.9, position: DVec3::new(x, 0.0, 0.5), sigma: 0.02, size: DVec3::splat(0.1) };
         m.observe(&[s], 0, |_| Look::NotInView);
         m.objects()[0].clone()
     }

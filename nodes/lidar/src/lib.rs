@@ -1,6 +1,6 @@
 //! Lidar: checks of a scan's geometry and of every range before anybody navigates by it.
 
-pub mod scan;
 mod node;
+pub mod scan;
 
 pub use node::Lidar;

@@ -19,8 +19,11 @@ impl Node for Lidar {
     const NAME: &'static str = "lidar";
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
-        let max_erroneous =
-            s.param("max_erroneous", 0.3).range(0.0, 1.0).describe("share of erroneous beams above which a scan is refused").declare()?;
+        let max_erroneous = s
+            .param("max_erroneous", 0.3)
+            .range(0.0, 1.0)
+            .describe("share of erroneous beams above which a scan is refused")
+            .declare()?;
         let watchdog = Watchdog::declare(s, "device/scan", 0.5)?;
         s.subscribe("device/scan", Qos::sensor_data(), Self::on_raw)?;
         s.timer(Duration::from_millis(100), |node: &mut Self, ctx| {

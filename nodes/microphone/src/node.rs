@@ -59,12 +59,7 @@ impl Node for Microphone {
             .read_only()
             .declare()?
             .get();
-        let path = s
-            .param("path", String::new())
-            .describe("WAV file for source = wav")
-            .read_only()
-            .declare()?
-            .get();
+        let path = s.param("path", String::new()).describe("WAV file for source = wav").read_only().declare()?.get();
         let repeat = s.param("repeat", false).describe("play the file again and again").read_only().declare()?.get();
         let out = s.publisher::<AudioChunk>("microphone/audio", Qos::reliable(500))?;
         let source = match source.as_str() {
@@ -205,9 +200,17 @@ fn judge(ctx: &mut Context, report: &Report) {
     if report.not_finite > 0 {
         ctx.status(Level::Warn, "chunk", format!("{} samples were no numbers and were bridged", report.not_finite));
     } else if report.clipped_share > MUCH_CLIPPING {
-        ctx.status(Level::Warn, "chunk", format!("{:.0} % of the samples are clipped by the source", report.clipped_share * 100.0));
+        ctx.status(
+            Level::Warn,
+            "chunk",
+            format!("{:.0} % of the samples are clipped by the source", report.clipped_share * 100.0),
+        );
     } else if report.overdriven_share > MUCH_CLIPPING {
-        ctx.status(Level::Warn, "chunk", format!("the gain drives {:.0} % of the samples beyond full scale", report.overdriven_share * 100.0));
+        ctx.status(
+            Level::Warn,
+            "chunk",
+            format!("the gain drives {:.0} % of the samples beyond full scale", report.overdriven_share * 100.0),
+        );
     } else {
         ctx.status(Level::Ok, "chunk", "clean");
     }

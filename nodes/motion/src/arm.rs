@@ -113,7 +113,8 @@ impl Arm {
     /// Whether lift and extension are where they should be.
     pub fn arrived(&self, joints: &Joints, config: &Config) -> bool {
         self.target.is_some_and(|target| {
-            (target.lift - joints.lift).abs() <= config.arm_tolerance && (target.extend - joints.extend).abs() <= config.arm_tolerance
+            (target.lift - joints.lift).abs() <= config.arm_tolerance
+                && (target.extend - joints.extend).abs() <= config.arm_tolerance
         })
     }
 

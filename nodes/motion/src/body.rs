@@ -7,7 +7,7 @@ use crate::arm::Arm;
 use crate::config::Config;
 use crate::costmap::{Circle, Costmap};
 use crate::drive::Drive;
-use crate::line::{front_edge, Edge};
+use crate::line::{Edge, front_edge};
 use crate::localisation::Localiser;
 use crate::senses::{Believed, Joints, Senses};
 

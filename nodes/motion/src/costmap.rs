@@ -1,9 +1,9 @@
 //! What is in the way: the known map, places the robot must keep out of, and what the lidar and the bumper found.
 
 use glam::DVec2;
-use spatial::distance::{distance_field, inflate, Inflation};
+use spatial::distance::{Inflation, distance_field, inflate};
 use spatial::grid::{FREE, OCCUPIED};
-use spatial::{ray, Cell, Grid, Home, Pose2};
+use spatial::{Cell, Grid, Home, Pose2, ray};
 
 use crate::config::Config;
 use crate::senses::Scan;
@@ -56,7 +56,8 @@ impl Costmap {
         for (bearing, range) in scan.beams() {
             let direction = DVec2::from_angle(pose.yaw + bearing);
             let reach = range.unwrap_or(0.0).min(config.obstacle_range);
-            let hit = range.filter(|range| *range <= config.obstacle_range).map(|range| self.evidence.cell(from + direction * range));
+            let hit =
+                range.filter(|range| *range <= config.obstacle_range).map(|range| self.evidence.cell(from + direction * range));
             let mut previous = None;
             for (cell, _) in ray::Traversal::new(&self.evidence, from, direction, reach) {
                 if Some(cell) == hit {
@@ -112,7 +113,10 @@ impl Costmap {
     pub fn costs(&self, config: &Config) -> Grid<u8> {
         let half = 0.5 * self.known.resolution();
         let inscribed_m = config.base_radius + config.clearance + half;
-        inflate(&self.distance, &Inflation { inscribed_m, outer_m: config.inflation_radius.max(inscribed_m), decay_per_m: config.inflation_decay })
+        inflate(
+            &self.distance,
+            &Inflation { inscribed_m, outer_m: config.inflation_radius.max(inscribed_m), decay_per_m: config.inflation_decay },
+        )
     }
 
     /// Distance (m) from a point to the nearest surface of an obstacle; negative inside; zero outside the map.
@@ -125,7 +129,10 @@ impl Costmap {
 
     /// Smallest distance (m) between the circles of the robot at a pose and anything; negative when they overlap it.
     pub fn clearance(&self, pose: Pose2, outline: &[Circle]) -> f64 {
-        outline.iter().map(|circle| self.free_distance(pose.transform(DVec2::new(circle.x, 0.0))) - circle.radius).fold(f64::INFINITY, f64::min)
+        outline
+            .iter()
+            .map(|circle| self.free_distance(pose.transform(DVec2::new(circle.x, 0.0))) - circle.radius)
+            .fold(f64::INFINITY, f64::min)
     }
 
     /// Number of cells that are occupied and not in the map.
@@ -144,11 +151,19 @@ mod tests {
     use super::*;
 
     fn home() -> Home {
-        Home::parse("rooms: [{name: a, label: a, polygon: [[0,0],[4,0],[4,4]]}]\ndock: {x: 2.0, y: 0.5, yaw: -1.5707963}").unwrap()
+        Home::parse("rooms: [{name: a, label: a, polygon: [[0,0],[4,0],[4,4]]}]\ndock: {x: 2.0, y: 0.5, yaw: -1.5707963}")
+            .unwrap()
     }
 
     fn scan(range: f32) -> Scan {
-        Scan { stamp_ns: 0, angle_min: 0.0, angle_increment: 1f64.to_radians(), range_min: 0.1, range_max: 12.0, ranges: vec![range; 360] }
+        Scan {
+            stamp_ns: 0,
+            angle_min: 0.0,
+            angle_increment: 1f64.to_radians(),
+            range_min: 0.1,
+            range_max: 12.0,
+            ranges: vec![range; 360],
+        }
     }
 
     #[test]

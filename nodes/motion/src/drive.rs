@@ -4,7 +4,7 @@
 //! only velocities reachable within the acceleration limits are tried, and only those whose arc stays clear are taken.
 
 use glam::DVec2;
-use spatial::{angle, Pose2};
+use spatial::{Pose2, angle};
 
 use crate::config::Config;
 use crate::costmap::{Circle, Costmap};
@@ -64,7 +64,11 @@ pub fn project(path: &[DVec2], position: DVec2) -> Option<(usize, DVec2)> {
     let mut best: Option<(f64, usize, DVec2)> = None;
     for (i, pair) in path.windows(2).enumerate() {
         let along = pair[1] - pair[0];
-        let t = if along.length_squared() > 0.0 { ((position - pair[0]).dot(along) / along.length_squared()).clamp(0.0, 1.0) } else { 0.0 };
+        let t = if along.length_squared() > 0.0 {
+            ((position - pair[0]).dot(along) / along.length_squared()).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
         let point = pair[0] + along * t;
         let distance = point.distance(position);
         if best.is_none_or(|(nearest, _, _)| distance < nearest) {
@@ -76,9 +80,7 @@ pub fn project(path: &[DVec2], position: DVec2) -> Option<(usize, DVec2)> {
 
 /// Length (m) of what is left of a path from a position.
 pub fn remaining(path: &[DVec2], position: DVec2) -> f64 {
-    project(path, position).map_or(0.0, |(i, point)| {
-        point.distance(path[i + 1]) + spatial::search::length(&path[i + 1..])
-    })
+    project(path, position).map_or(0.0, |(i, point)| point.distance(path[i + 1]) + spatial::search::length(&path[i + 1..]))
 }
 
 /// The point to steer at: ahead on the path, pulled back until it can be seen.
@@ -90,7 +92,8 @@ fn carrot(path: &[DVec2], pose: Pose2, ahead: f64, costmap: &Costmap, config: &C
     loop {
         let point = spatial::search::along(&rest, reach)?;
         let steps = (pose.position().distance(point) / 0.05).ceil().max(1.0) as usize;
-        let seen = (1..=steps).all(|i| costmap.free_distance(pose.position().lerp(point, i as f64 / steps as f64)) > config.base_radius);
+        let seen =
+            (1..=steps).all(|i| costmap.free_distance(pose.position().lerp(point, i as f64 / steps as f64)) > config.base_radius);
         if seen || reach <= 0.12 {
             return Some(point);
         }
@@ -123,7 +126,11 @@ pub fn follow(path: &[DVec2], pose: Pose2, speed: Drive, costmap: &Costmap, outl
         }
         // The gripper does not come round here: back off a little where there is room.
         let back = Pose2::at(pose.transform(DVec2::new(-0.08, 0.0)), pose.yaw);
-        return if costmap.clearance(back, outline) >= keep { Follow::Drive(Drive { linear: -0.06, angular: 0.0 }) } else { Follow::Blocked };
+        return if costmap.clearance(back, outline) >= keep {
+            Follow::Drive(Drive { linear: -0.06, angular: 0.0 })
+        } else {
+            Follow::Blocked
+        };
     }
     let left = remaining(path, pose.position());
     let slow = ((clearance_now - config.clearance) / config.slow_clearance).clamp(0.35, 1.0);
@@ -150,7 +157,16 @@ pub fn follow(path: &[DVec2], pose: Pose2, speed: Drive, costmap: &Costmap, outl
 
 /// Score of a sample, lower is better; None where its arc comes too near to something.
 #[allow(clippy::too_many_arguments)]
-fn judge(pose: Pose2, linear: f64, angular: f64, carrot: DVec2, keep: (f64, f64), costmap: &Costmap, outline: &[Circle], config: &Config) -> Option<f64> {
+fn judge(
+    pose: Pose2,
+    linear: f64,
+    angular: f64,
+    carrot: DVec2,
+    keep: (f64, f64),
+    costmap: &Costmap,
+    outline: &[Circle],
+    config: &Config,
+) -> Option<f64> {
     const STEP: f64 = 0.1;
     let steps = (config.rollout / STEP).round().max(1.0) as usize;
     let mut nearest = f64::INFINITY;

@@ -11,8 +11,8 @@ pub mod costmap;
 pub mod drive;
 pub mod line;
 pub mod localisation;
-pub mod pilot;
 pub mod node;
+pub mod pilot;
 pub mod senses;
 
 pub use node::Motion;

@@ -105,7 +105,8 @@ mod tests {
     #[test]
     fn clutter_and_emptiness_are_no_edge() {
         assert_eq!(front_edge(&[], 0.2, 1.2, 0.4), None);
-        let cloud: Vec<DVec2> = (0..60).map(|i| DVec2::new(0.3 + 0.013 * f64::from(i * 37 % 61), -0.39 + 0.013 * f64::from(i))).collect();
+        let cloud: Vec<DVec2> =
+            (0..60).map(|i| DVec2::new(0.3 + 0.013 * f64::from(i * 37 % 61), -0.39 + 0.013 * f64::from(i))).collect();
         assert_eq!(front_edge(&cloud, 0.2, 1.2, 0.4), None);
     }
 }

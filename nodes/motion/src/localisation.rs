@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use glam::{DMat3, DVec2, DVec3};
 use spatial::distance::distance_field;
 use spatial::grid::OCCUPIED;
-use spatial::{angle, Cell, Grid, Pose2};
+use spatial::{Cell, Grid, Pose2, angle};
 
 use crate::config::Config;
 use crate::senses::Scan;
@@ -76,7 +76,11 @@ impl Localiser {
     pub fn reset(&mut self, pose: Pose2, config: &Config) {
         let odom = self.history.back().map_or(Pose2::IDENTITY, |(_, odom)| *odom);
         self.map_odom = pose * odom.inverse();
-        self.covariance = DMat3::from_diagonal(DVec3::new(config.initial_sigma.powi(2), config.initial_sigma.powi(2), config.initial_yaw_sigma.powi(2)));
+        self.covariance = DMat3::from_diagonal(DVec3::new(
+            config.initial_sigma.powi(2),
+            config.initial_sigma.powi(2),
+            config.initial_yaw_sigma.powi(2),
+        ));
         (self.fit, self.bad_since_s, self.lost, self.corrected) = (1.0, None, false, false);
     }
 
@@ -98,7 +102,8 @@ impl Localiser {
         // Uncertainty of the heading swings the position with the distance driven.
         let swing = self.map_odom.heading().rotate(odom.position() - last.position()).perp();
         let jacobian = DMat3::from_cols(DVec3::X, DVec3::Y, DVec3::new(swing.x, swing.y, 1.0));
-        self.covariance = jacobian * self.covariance * jacobian.transpose() + DMat3::from_diagonal(DVec3::new(position, position, turned));
+        self.covariance =
+            jacobian * self.covariance * jacobian.transpose() + DMat3::from_diagonal(DVec3::new(position, position, turned));
         self.history.push_back((stamp_ns, odom));
         while self.history.len() > 400 {
             self.history.pop_front();
@@ -231,7 +236,8 @@ impl Localiser {
             .collect();
         refined.sort_by(|a, b| b.0.total_cmp(&a.0));
         let (fit, pose) = *refined.first()?;
-        let rival = refined.iter().find(|(_, other)| other.distance(&pose) > 0.5 || angle::difference(other.yaw, pose.yaw).abs() > 0.5);
+        let rival =
+            refined.iter().find(|(_, other)| other.distance(&pose) > 0.5 || angle::difference(other.yaw, pose.yaw).abs() > 0.5);
         let clear = rival.is_none_or(|(other, _)| fit > other + 0.08);
         (fit >= (2.0 * config.lost_below).min(0.6) && clear).then_some(pose)
     }

@@ -13,7 +13,7 @@ use msgs::omnimind_msgs::msg::{Belief, Contacts, SafetyState};
 use msgs::sensor_msgs::msg::{BatteryState, JointState, LaserScan};
 use msgs::tf2_msgs::msg::TFMessage;
 use msgs::trajectory_msgs::msg::{JointTrajectory, JointTrajectoryPoint};
-use spatial::{convert, map_file, Grid, Home, Pose2, Pose3};
+use spatial::{Grid, Home, Pose2, Pose3, convert, map_file};
 
 use crate::arm::ArmPose;
 use crate::behaviour::{Capability, Request};
@@ -59,10 +59,24 @@ impl Node for Motion {
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let mut config = Vec::new();
         for tunable in TUNABLES {
-            config.push(s.param(tunable.name, tunable.default).unit(tunable.unit).range(tunable.min, tunable.max).describe(tunable.describe).declare()?);
+            config.push(
+                s.param(tunable.name, tunable.default)
+                    .unit(tunable.unit)
+                    .range(tunable.min, tunable.max)
+                    .describe(tunable.describe)
+                    .declare()?,
+            );
         }
-        let home_file = s.param("home", "config/home.yaml".to_owned()).describe("model of the home: rooms, dock, surfaces").read_only().declare()?;
-        let map_file_name = s.param("map", "config/home_map.yaml".to_owned()).describe("map of the home, map_server form").read_only().declare()?;
+        let home_file = s
+            .param("home", "config/home.yaml".to_owned())
+            .describe("model of the home: rooms, dock, surfaces")
+            .read_only()
+            .declare()?;
+        let map_file_name = s
+            .param("map", "config/home_map.yaml".to_owned())
+            .describe("map of the home, map_server form")
+            .read_only()
+            .declare()?;
         let initial = s
             .param("initial_pose", Vec::<f64>::new())
             .describe("x (m), y (m), yaw (rad) of base_link in the map at the start; empty: the start pose of the home file")
@@ -73,7 +87,8 @@ impl Node for Motion {
             odom: s.param("odom_frame", "odom".to_owned()).describe("frame of the odometry").read_only().declare()?,
             base: s.param("base_frame", "base_link".to_owned()).describe("frame of the base").read_only().declare()?,
         };
-        let home = Home::load(Path::new(&home_file.get())).map_err(|error| s.failed(format!("parameter home: {}: {error}", home_file.get())))?;
+        let home = Home::load(Path::new(&home_file.get()))
+            .map_err(|error| s.failed(format!("parameter home: {}: {error}", home_file.get())))?;
         let map = map_file::load(Path::new(&map_file_name.get())).map_err(|error| s.failed(format!("parameter map: {error}")))?;
         let start = match initial.get().as_slice() {
             [] => home.start_pose(),
@@ -203,7 +218,8 @@ impl Motion {
 
     fn on_battery(&mut self, _: &mut Context, battery: Arc<BatteryState>) -> HandlerResult {
         let status = battery.power_supply_status;
-        self.senses.charging = status == BatteryState::POWER_SUPPLY_STATUS_CHARGING || status == BatteryState::POWER_SUPPLY_STATUS_FULL;
+        self.senses.charging =
+            status == BatteryState::POWER_SUPPLY_STATUS_CHARGING || status == BatteryState::POWER_SUPPLY_STATUS_FULL;
         let power = -f64::from(battery.voltage) * f64::from(battery.current);
         self.senses.power_w = power.is_finite().then_some(power.max(0.0));
         Ok(())
@@ -385,16 +401,29 @@ impl Motion {
             } else if !confirmed {
                 ctx.status(Level::Warn, "localisation", "no scan has confirmed the start pose yet");
             } else if sigma > 0.15 || fit < 0.5 {
-                ctx.status(Level::Warn, "localisation", format!("unsure: {:.0} % of the scan fits the map, sigma {sigma:.2} m", 100.0 * fit));
+                ctx.status(
+                    Level::Warn,
+                    "localisation",
+                    format!("unsure: {:.0} % of the scan fits the map, sigma {sigma:.2} m", 100.0 * fit),
+                );
             } else {
-                ctx.status(Level::Ok, "localisation", format!("{:.0} % of the scan fits the map, sigma {sigma:.3} m", 100.0 * fit));
+                ctx.status(
+                    Level::Ok,
+                    "localisation",
+                    format!("{:.0} % of the scan fits the map, sigma {sigma:.3} m", 100.0 * fit),
+                );
             }
         }
     }
 }
 
 fn result(report: &Report) -> ActResult {
-    ActResult { success: report.success, reason: report.reason.clone(), energy_wh: report.energy_wh as f32, duration: report.duration_s as f32 }
+    ActResult {
+        success: report.success,
+        reason: report.reason.clone(),
+        energy_wh: report.energy_wh as f32,
+        duration: report.duration_s as f32,
+    }
 }
 
 fn trajectory(frame: &str, now: Time, arm: &ArmPose) -> JointTrajectory {

@@ -44,7 +44,10 @@ impl Scan {
 
     /// Nearest return (m) between two bearings (rad) around forward; None without one.
     pub fn nearest(&self, half_angle: f64) -> Option<f64> {
-        self.returns().filter(|(bearing, _)| spatial::angle::wrap(*bearing).abs() <= half_angle).map(|(_, range)| range).reduce(f64::min)
+        self.returns()
+            .filter(|(bearing, _)| spatial::angle::wrap(*bearing).abs() <= half_angle)
+            .map(|(_, range)| range)
+            .reduce(f64::min)
     }
 }
 

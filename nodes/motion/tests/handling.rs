@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{at, Errors, Thing, Toy, HOME};
+use common::{Errors, HOME, Thing, Toy, at};
 use glam::{DVec2, DVec3};
 use omnimind_motion::behaviour::{Capability, Request};
 use spatial::{Home, Pose2};
@@ -23,10 +23,15 @@ fn a_cup_goes_from_every_surface_to_the_next_one() {
         let (from, to) = (&home.surfaces[i], &home.surfaces[(i + 1) % home.surfaces.len()]);
         let place = toy.things[0].position;
         assert!((place.z - from.height).abs() < 1e-6, "on {}: {place}", from.name);
-        let report = toy.run_capability(Capability::Grasp, &Request { target: at(place.x, place.y, place.z + 0.05), label: "cup".into(), ..Request::default() }, 240.0);
+        let report = toy.run_capability(
+            Capability::Grasp,
+            &Request { target: at(place.x, place.y, place.z + 0.05), label: "cup".into(), ..Request::default() },
+            240.0,
+        );
         assert!(report.success, "{}: {}", from.name, report.reason);
         assert!(toy.things[0].held && toy.pilot.body().held.is_some());
-        let report = toy.run_capability(Capability::Release, &Request { target: at(to.x, to.y, to.height), ..Request::default() }, 240.0);
+        let report =
+            toy.run_capability(Capability::Release, &Request { target: at(to.x, to.y, to.height), ..Request::default() }, 240.0);
         assert!(report.success, "{}: {}", to.name, report.reason);
         let local = Pose2::at(to.position(), to.stand.yaw).inverse_transform(toy.things[0].position.truncate());
         println!("{}: put {:.0} mm, {:.0} mm from the place", to.name, 1e3 * local.x, 1e3 * local.y);
@@ -45,7 +50,11 @@ fn a_second_thing_on_the_table_keeps_its_place() {
     let report = toy.run_capability(Capability::Grasp, &Request { label: "cup".into(), ..Request::default() }, 200.0);
     assert!(report.success, "{}", report.reason);
     let table = home.surface("side_table").unwrap();
-    let report = toy.run_capability(Capability::Release, &Request { target: Some(table.stand_pose().to_pose3()), ..Request::default() }, 200.0);
+    let report = toy.run_capability(
+        Capability::Release,
+        &Request { target: Some(table.stand_pose().to_pose3()), ..Request::default() },
+        200.0,
+    );
     assert!(report.success, "{}", report.reason);
     assert!(toy.things[0].position.distance(toy.things[1].position) > 0.15);
     assert!((toy.things[0].position.z - 0.36).abs() < 1e-6);
@@ -69,7 +78,11 @@ fn an_object_that_vanishes_from_the_gripper_is_no_longer_held() {
 fn an_object_that_is_not_there_is_a_failure_after_some_tries() {
     let mut toy = Toy::new(Pose2::new(5.2, 1.9, 1.57), Errors::USUAL, 23);
     toy.run(1.0);
-    let report = toy.run_capability(Capability::Grasp, &Request { target: at(5.95, 0.35, 0.43), label: "cup".into(), ..Request::default() }, 300.0);
+    let report = toy.run_capability(
+        Capability::Grasp,
+        &Request { target: at(5.95, 0.35, 0.43), label: "cup".into(), ..Request::default() },
+        300.0,
+    );
     assert!(!report.success);
     assert!(report.reason.contains("closed on nothing") && report.reason.contains("3 tries"), "{}", report.reason);
     assert!(toy.pilot.body().held.is_none());

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{flat, map_of, Block, Errors, Toy, HOME};
+use common::{Block, Errors, HOME, Toy, flat, map_of};
 use glam::DVec2;
 use omnimind_motion::behaviour::{Capability, Request};
 use omnimind_motion::config::Config;
@@ -10,7 +10,7 @@ use omnimind_motion::costmap::Costmap;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use spatial::search::passable;
-use spatial::{angle, Home, Pose2};
+use spatial::{Home, Pose2, angle};
 
 fn random_pose(costs: &spatial::Grid<u8>, rng: &mut Pcg64Mcg) -> Pose2 {
     loop {
@@ -45,7 +45,14 @@ fn two_hundred_random_goals_are_reached_exactly_and_without_touching_anything() 
     }
     println!(
         "200 goals: {:.0} m driven, mean {:.1} s, worst arrival {:.3} m {:.2} deg, worst localisation {:.3} m {:.2} deg, closest {:.3} m, touches {}",
-        toy.distance, total_s / 200.0, worst_xy, worst_yaw.to_degrees(), toy.worst_estimate, toy.worst_yaw.to_degrees(), toy.closest, toy.collisions
+        toy.distance,
+        total_s / 200.0,
+        worst_xy,
+        worst_yaw.to_degrees(),
+        toy.worst_estimate,
+        toy.worst_yaw.to_degrees(),
+        toy.closest,
+        toy.collisions
     );
     assert!(failures.is_empty(), "{failures:#?}");
     assert_eq!(toy.collisions, 0);
@@ -140,7 +147,8 @@ fn rotate_wait_push_pull_and_observe_do_what_they_say() {
     toy.run(1.0);
     let report = toy.run_capability(Capability::Rotate, &Request { angle: 4.0, ..Request::default() }, 30.0);
     assert!(report.success && angle::difference(toy.pose.yaw, 4.0).abs() < 0.03, "{:?}", toy.pose);
-    let report = toy.run_capability(Capability::Rotate, &Request { target: common::at(5.2, 5.0, 0.0), ..Request::default() }, 30.0);
+    let report =
+        toy.run_capability(Capability::Rotate, &Request { target: common::at(5.2, 5.0, 0.0), ..Request::default() }, 30.0);
     assert!(report.success && angle::difference(toy.pose.yaw, 1.5708).abs() < 0.05);
     let before = toy.pose;
     let report = toy.run_capability(Capability::Push, &Request { distance: 0.3, ..Request::default() }, 30.0);

@@ -14,7 +14,7 @@ use msgs::tf2_msgs::msg::TFMessage;
 use msgs::trajectory_msgs::msg::JointTrajectory;
 use omnimind_motion::Motion;
 use spatial::grid::{FREE, OCCUPIED};
-use spatial::{convert, map_file, ray, Grid, Pose2};
+use spatial::{Grid, Pose2, convert, map_file, ray};
 
 const HOME: &str = "rooms: [{name: hall, label: hall, polygon: [[0,0],[6,0],[6,4],[0,4]]}]\ndock: {x: 1.0, y: 0.4, yaw: -1.5707963}\nstart: {x: 2.0, y: 2.0, yaw: 0.0}\n";
 
@@ -58,8 +58,25 @@ impl Node for Base {
             let position = vec![node.arm[0], node.arm[1], node.arm[2] / 2.0, node.arm[2] / 2.0];
             node.joints.publish(ctx, JointState { name: joints.map(str::to_owned).to_vec(), position, ..Default::default() });
             if node.ticks % 5 == 0 {
-                let ranges = (0..360).map(|i| ray::cast(&node.map, node.pose.position(), node.pose.yaw + f64::from(i).to_radians(), 12.0, |v| v == OCCUPIED).map_or(f32::INFINITY, |r| r as f32)).collect();
-                node.scan.publish(ctx, LaserScan { header: convert::header("laser", ns), angle_increment: 1f32.to_radians(), range_min: 0.16, range_max: 12.0, ranges, ..Default::default() });
+                let ranges = (0..360)
+                    .map(|i| {
+                        ray::cast(&node.map, node.pose.position(), node.pose.yaw + f64::from(i).to_radians(), 12.0, |v| {
+                            v == OCCUPIED
+                        })
+                        .map_or(f32::INFINITY, |r| r as f32)
+                    })
+                    .collect();
+                node.scan.publish(
+                    ctx,
+                    LaserScan {
+                        header: convert::header("laser", ns),
+                        angle_increment: 1f32.to_radians(),
+                        range_min: 0.16,
+                        range_max: 12.0,
+                        ranges,
+                        ..Default::default()
+                    },
+                );
             }
             node.ticks += 1;
             Ok(())
@@ -166,7 +183,9 @@ fn cancelling_ends_the_goal_as_cancelled() {
 
 #[test]
 fn goals_that_make_no_sense_are_aborted_with_the_reason() {
-    for (action, frame, word) in [("move", "moon", "moon"), ("grasp", "", "target"), ("release", "map", "holds nothing"), ("push", "map", "distance")] {
+    for (action, frame, word) in
+        [("move", "moon", "moon"), ("grasp", "", "target"), ("release", "map", "holds nothing"), ("push", "map", "distance")]
+    {
         let (mut bench, _dir) = bench(&[("action", action.into()), ("frame", frame.into())]);
         bench.run_for(Duration::from_secs(3));
         let told = bench.take::<Text>("told");
@@ -179,7 +198,9 @@ fn safety_has_the_last_word() {
     let (mut bench, _dir) = bench(&[]);
     bench.publish("safety/state", SafetyState { level: SafetyState::SAFE_STOP, reason: "test".into(), ..Default::default() });
     bench.run_for(Duration::from_secs(5));
-    assert!(bench.take::<TwistStamped>("cmd_vel").iter().all(|twist| twist.twist.linear.x == 0.0 && twist.twist.angular.z == 0.0));
+    assert!(
+        bench.take::<TwistStamped>("cmd_vel").iter().all(|twist| twist.twist.linear.x == 0.0 && twist.twist.angular.z == 0.0)
+    );
 }
 
 #[test]

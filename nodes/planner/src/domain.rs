@@ -181,7 +181,11 @@ impl Problem<'_> {
             .iter()
             .map(|s| {
                 let way = |d: &(usize, f64)| {
-                    let drive = if d.0 == s.place { 0.0 } else { self.distances.get(s.place, d.0) / self.timing.speed + self.timing.turn_s };
+                    let drive = if d.0 == s.place {
+                        0.0
+                    } else {
+                        self.distances.get(s.place, d.0) / self.timing.speed + self.timing.turn_s
+                    };
                     drive + d.1
                 };
                 self.destinations.iter().map(way).fold(f64::INFINITY, f64::min)
@@ -246,7 +250,12 @@ impl Problem<'_> {
         let source = self.sources.iter().find(|x| x.place == s.place);
         let destination = self.destinations.iter().find(|d| d.0 == s.place);
         if self.charge_first && !s.charged && s.place != DOCK {
-            add(Action::Move { to: DOCK }, State { place: DOCK, facing: true, located: false, ..*s }, self.drive(s.place, DOCK), 0.0);
+            add(
+                Action::Move { to: DOCK },
+                State { place: DOCK, facing: true, located: false, ..*s },
+                self.drive(s.place, DOCK),
+                0.0,
+            );
             return out;
         }
         if !s.facing && s.place != ROBOT {
@@ -331,8 +340,7 @@ impl Problem<'_> {
             Target::Deliver if s.delivered => 0.0,
             Target::Deliver if s.holding => out(s.place) + t.release_s,
             Target::Deliver => {
-                let best =
-                    self.sources.iter().map(|x| drive(s.place, x.place) + out(x.place)).fold(f64::INFINITY, f64::min);
+                let best = self.sources.iter().map(|x| drive(s.place, x.place) + out(x.place)).fold(f64::INFINITY, f64::min);
                 if best.is_finite() { best + t.grasp_s + t.release_s } else { 0.0 }
             }
         }

@@ -192,15 +192,19 @@ impl GoalBook {
     /// stays unless another has a strictly higher priority.
     #[must_use]
     pub fn choose(&self) -> Option<&Goal> {
-        self.live.iter().enumerate().min_by(|(i, a), (j, b)| {
-            let active = |g: &Goal| g.status != Status::Active;
-            let deadline = |g: &Goal| g.deadline_s.unwrap_or(f64::INFINITY);
-            b.priority
-                .total_cmp(&a.priority)
-                .then(active(a).cmp(&active(b)))
-                .then(deadline(a).total_cmp(&deadline(b)))
-                .then(i.cmp(j))
-        }).map(|(_, g)| g)
+        self.live
+            .iter()
+            .enumerate()
+            .min_by(|(i, a), (j, b)| {
+                let active = |g: &Goal| g.status != Status::Active;
+                let deadline = |g: &Goal| g.deadline_s.unwrap_or(f64::INFINITY);
+                b.priority
+                    .total_cmp(&a.priority)
+                    .then(active(a).cmp(&active(b)))
+                    .then(deadline(a).total_cmp(&deadline(b)))
+                    .then(i.cmp(j))
+            })
+            .map(|(_, g)| g)
     }
 
     /// Makes one goal active; the one that was becomes pending again.

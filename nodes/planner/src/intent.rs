@@ -100,7 +100,8 @@ const FIND: &[&str] = &["find", "search", "locate", "look", "where", "wheres", "
 const DOCK: &[&str] = &["dock", "charge", "recharge", "home"];
 const STOP: &[&str] = &["stop", "halt", "freeze", "abort", "cancel", "emergency"];
 /// Spellings of "omni" seen from recognisers; anything near "omni" counts as well.
-const WAKE: &[&str] = &["omni", "omnie", "only", "army", "omney", "armani", "honey", "on me", "oh me", "om knee", "homie", "omnia"];
+const WAKE: &[&str] =
+    &["omni", "omnie", "only", "army", "omney", "armani", "honey", "on me", "oh me", "om knee", "homie", "omnia"];
 const GREET: &[&str] = &["hey", "hay", "he", "hi", "hello", "ok", "okay", "a", "hate"];
 
 const MATCH: f64 = 0.62;
@@ -123,12 +124,8 @@ pub fn understand(text: &str, vocabulary: &Vocabulary) -> Result<Intent, Refusal
     if vocabulary.wake_required && !addressed {
         return Err(Refusal::NotAddressed);
     }
-    let verb = |table: &[&str]| {
-        rest.iter()
-            .take(6)
-            .flat_map(|w| table.iter().map(move |v| words::similarity(w, v)))
-            .fold(0.0, f64::max)
-    };
+    let verb =
+        |table: &[&str]| rest.iter().take(6).flat_map(|w| table.iter().map(move |v| words::similarity(w, v))).fold(0.0, f64::max);
     let (fetch, go, find, dock) = (verb(FETCH), verb(GO), verb(FIND), verb(DOCK));
     let mut object = best(rest, &vocabulary.objects, true, None);
     let mut room = best(rest, &vocabulary.rooms, false, None);
@@ -157,9 +154,7 @@ pub fn understand(text: &str, vocabulary: &Vocabulary) -> Result<Intent, Refusal
             return Err(Refusal::NoRoom { heard: heard(), known: vocabulary.rooms.join(", ") });
         }
         (None, _) if dock >= 0.8 => (Wish::Dock, 0.15 * called + 0.85 * dock),
-        (None, Some((room, sr))) if go >= 0.7 && go >= fetch => {
-            (Wish::GoTo { room }, 0.15 * called + 0.35 * go + 0.5 * sr)
-        }
+        (None, Some((room, sr))) if go >= 0.7 && go >= fetch => (Wish::GoTo { room }, 0.15 * called + 0.35 * go + 0.5 * sr),
         (None, _) if fetch >= 0.7 || find >= 0.75 => {
             return Err(Refusal::NoObject { heard: heard(), known: vocabulary.objects.join(", ") });
         }

@@ -19,11 +19,11 @@ pub mod energy;
 pub mod goals;
 pub mod intent;
 pub mod mission;
+mod node;
 pub mod search;
 pub mod travel;
+mod wire;
 pub mod words;
 pub mod world;
-mod node;
-mod wire;
 
 pub use node::Planner;

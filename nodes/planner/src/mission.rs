@@ -256,7 +256,8 @@ impl Mission {
         if let Some(last) = self.charge_s {
             let dt = (now_s - last).clamp(0.0, 2.0);
             if !charge.charging {
-                let arm = self.action.as_ref().is_some_and(|a| matches!(a.order.capability, "grasp" | "release" | "push" | "pull"));
+                let arm =
+                    self.action.as_ref().is_some_and(|a| matches!(a.order.capability, "grasp" | "release" | "push" | "pull"));
                 self.model.learn(charge.draw_w, self.speed, dt, arm);
                 self.goals.spend(charge.draw_w.max(0.0) * dt / 3600.0);
             }
@@ -330,8 +331,7 @@ impl Mission {
 
     /// Aborts one goal, or all of them with None.
     pub fn abort(&mut self, id: Option<&str>, reason: &str, now_s: f64) {
-        let ids: Vec<String> =
-            self.goals.live().iter().filter(|g| id.is_none_or(|i| i == g.id)).map(|g| g.id.clone()).collect();
+        let ids: Vec<String> = self.goals.live().iter().filter(|g| id.is_none_or(|i| i == g.id)).map(|g| g.id.clone()).collect();
         for id in ids {
             self.finish(&id, Status::Aborted, reason, now_s);
         }
@@ -443,7 +443,10 @@ impl Mission {
             for (i, s) in self.home.surfaces.iter().enumerate() {
                 let place = FIRST_SURFACE + i;
                 let open = self.blocked.get(&place).is_none_or(|until| now_s >= *until);
-                if s.room == *room && open && world::put_spot(&self.home, i, &self.objects, object, self.settings.clear_m).is_some() {
+                if s.room == *room
+                    && open
+                    && world::put_spot(&self.home, i, &self.objects, object, self.settings.clear_m).is_some()
+                {
                     destinations.push((place, 0.0));
                 }
             }
@@ -486,7 +489,17 @@ impl Mission {
         let confidence = confidence(&plan, &probabilities, holding);
         let explanation = explain(&plan, &places, &probabilities, charge.wh, self.settings.reserve_wh);
         let statuses = vec![StepStatus::Planned; plan.steps.len()];
-        Ok(Running { goal_id: goal.id.clone(), plan, places, statuses, current: 0, explanation, alternatives, confidence, object })
+        Ok(Running {
+            goal_id: goal.id.clone(),
+            plan,
+            places,
+            statuses,
+            current: 0,
+            explanation,
+            alternatives,
+            confidence,
+            object,
+        })
     }
 
     /// The order for a step.

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use graph::{ActionClient, Context, GoalHandle, GoalId, HandlerResult, Level, Node, NodeError, Outcome, Publisher, Qos, Setup, SetupError};
+use graph::{
+    ActionClient, Context, GoalHandle, GoalId, HandlerResult, Level, Node, NodeError, Outcome, Publisher, Qos, Setup, SetupError,
+};
 use msgs::nav_msgs::msg::{OccupancyGrid, Odometry};
 use msgs::omnimind_msgs::action::{Act, ExecuteGoal, ExecuteGoalFeedback, ExecuteGoalResult, Speak, SpeakGoal};
 use msgs::omnimind_msgs::msg::{Belief, EnergyForecast, Goal, GoalStatus, Plan, Transcript};
@@ -45,14 +47,35 @@ impl Node for Planner {
     const NAME: &'static str = "planner";
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
-        let home_file = s.param("home", "config/home.yaml".to_owned()).describe("model of the home: rooms, dock, surfaces").read_only().declare()?.get();
+        let home_file = s
+            .param("home", "config/home.yaml".to_owned())
+            .describe("model of the home: rooms, dock, surfaces")
+            .read_only()
+            .declare()?
+            .get();
         let home = Home::load(Path::new(&home_file)).map_err(|e| s.failed(format!("parameter home: {e}")))?;
         let labels = ["cup", "bottle", "bowl", "apple", "teddy bear"].map(str::to_owned).to_vec();
         let vocabulary = Vocabulary {
-            objects: s.param("objects", labels).describe("labels of the objects that may be asked for").read_only().declare()?.get(),
+            objects: s
+                .param("objects", labels)
+                .describe("labels of the objects that may be asked for")
+                .read_only()
+                .declare()?
+                .get(),
             rooms: home.rooms.iter().map(|r| r.label.clone()).collect(),
-            wake_required: s.param("wake_required", false).describe("refuse sentences without the wake word").read_only().declare()?.get(),
-            threshold: s.param("intent_threshold", 0.55).range(0.0, 1.0).describe("least confidence of an intent to act upon").read_only().declare()?.get(),
+            wake_required: s
+                .param("wake_required", false)
+                .describe("refuse sentences without the wake word")
+                .read_only()
+                .declare()?
+                .get(),
+            threshold: s
+                .param("intent_threshold", 0.55)
+                .range(0.0, 1.0)
+                .describe("least confidence of an intent to act upon")
+                .read_only()
+                .declare()?
+                .get(),
         };
         let settings = settings(s)?;
         let mut number = |name: &str, default: f64, unit: &'static str, max: f64, what: &str| -> Result<f64, SetupError> {
@@ -64,7 +87,14 @@ impl Node for Planner {
             number("arm_j", 120.0, "J", 10_000.0, "first guess of the energy of one arm action")?,
             number("charge_w", 20.0, "W", 1000.0, "power of the dock into the battery")?,
         );
-        let nominal_v = s.param("nominal_v", 14.4).unit("V").range(1.0, 1000.0).describe("nominal voltage of the pack").read_only().declare()?.get();
+        let nominal_v = s
+            .param("nominal_v", 14.4)
+            .unit("V")
+            .range(1.0, 1000.0)
+            .describe("nominal voltage of the pack")
+            .read_only()
+            .declare()?
+            .get();
         s.subscribe("speech/transcript", Qos::reliable(10), Self::on_transcript)?;
         s.subscribe("planner/goal", Qos::reliable(10), Self::on_goal)?;
         s.subscribe("fusion/belief", Qos::state(), Self::on_belief)?;
@@ -72,7 +102,9 @@ impl Node for Planner {
         s.subscribe("map", Qos::state(), Self::on_map)?;
         s.subscribe("odom", Qos::sensor_data(), Self::on_odom)?;
         s.subscribe("/tf", Qos::reliable(100), |node: &mut Self, _, m: Arc<TFMessage>| Ok(node.tf.insert_message(&m, false)?))?;
-        s.subscribe("/tf_static", Qos::latched(1), |node: &mut Self, _, m: Arc<TFMessage>| Ok(node.tf.insert_message(&m, true)?))?;
+        s.subscribe("/tf_static", Qos::latched(1), |node: &mut Self, _, m: Arc<TFMessage>| {
+            Ok(node.tf.insert_message(&m, true)?)
+        })?;
         s.service::<SetGoal>("planner/set_goal", Self::set_goal)?;
         s.action_server::<ExecuteGoal>("execute_goal", Self::on_execute, Self::on_execute_cancel)?;
         let mut clients = BTreeMap::new();

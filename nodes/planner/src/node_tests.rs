@@ -66,7 +66,15 @@ impl Puppet {
         let mut belief = Belief { gripping: self.held, ..Belief::default() };
         if self.seen {
             let position = convert::point(self.cup.translation);
-            belief.objects.push(BeliefObject { id: 1, label: "cup".into(), position, confidence: 0.95, sightings: 9, held: self.held, ..BeliefObject::default() });
+            belief.objects.push(BeliefObject {
+                id: 1,
+                label: "cup".into(),
+                position,
+                confidence: 0.95,
+                sightings: 9,
+                held: self.held,
+                ..BeliefObject::default()
+            });
         }
         self.belief.publish(ctx, belief);
         Ok(())
@@ -88,7 +96,10 @@ fn bench(percentage: f32) -> Bench {
 fn words_become_a_plan_that_is_carried_out_and_reported() {
     let mut bench = bench(0.8);
     bench.run_for(Duration::from_millis(300));
-    bench.publish("speech/transcript", Transcript { text: "hey only bring the cap to the living room".into(), ..Transcript::default() });
+    bench.publish(
+        "speech/transcript",
+        Transcript { text: "hey only bring the cap to the living room".into(), ..Transcript::default() },
+    );
     bench.run_for(Duration::from_secs(20));
     let statuses: Vec<u8> = bench.take::<GoalStatus>("planner/goal_status").iter().map(|s| s.status).collect();
     assert_eq!(statuses, [GoalStatus::PENDING, GoalStatus::ACTIVE, GoalStatus::ACHIEVED]);

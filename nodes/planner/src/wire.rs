@@ -64,10 +64,12 @@ pub fn asked(goal: &Goal, home: &Home, vocabulary: &Vocabulary) -> Result<Asked,
     };
     let object = |label: &str| {
         let wanted = label.trim().to_lowercase();
-        vocabulary.objects.iter().find(|o| o.to_lowercase() == wanted).cloned().ok_or_else(|| GoalError::Object {
-            object: label.to_owned(),
-            known: vocabulary.objects.join(", "),
-        })
+        vocabulary
+            .objects
+            .iter()
+            .find(|o| o.to_lowercase() == wanted)
+            .cloned()
+            .ok_or_else(|| GoalError::Object { object: label.to_owned(), known: vocabulary.objects.join(", ") })
     };
     let bare = goal.object_label.is_empty() && goal.room.is_empty() && goal.pose.header.frame_id.is_empty();
     let aim = if bare && !goal.description.is_empty() && goal.kind == Goal::FETCH {

@@ -173,9 +173,7 @@ mod tests {
 
     #[test]
     fn split_and_joined_words_are_found() {
-        let best = |text: &str, phrase: &str| {
-            find(&split(text), phrase).into_iter().map(|f| f.similarity).fold(0.0, f64::max)
-        };
+        let best = |text: &str, phrase: &str| find(&split(text), phrase).into_iter().map(|f| f.similarity).fold(0.0, f64::max);
         assert!(best("bring the teddybear", "teddy bear") > 0.95);
         assert!(best("into the bed room please", "bedroom") > 0.95);
         assert!(best("to the livingroom", "living room") > 0.95);

@@ -113,7 +113,13 @@ pub const ALREADY_THERE: f64 = 0.3;
 /// Probability of every surface to have the object: even at first, except for the room it is `wanted_in`, lowered by every look that did not find it, raised
 /// where the belief has seen it. Sums to 1 unless there are no surfaces.
 #[must_use]
-pub fn location(home: &Home, objects: &[SeenObject], label: &str, wanted_in: Option<&str>, looks: &BTreeMap<usize, u32>) -> Vec<f64> {
+pub fn location(
+    home: &Home,
+    objects: &[SeenObject],
+    label: &str,
+    wanted_in: Option<&str>,
+    looks: &BTreeMap<usize, u32>,
+) -> Vec<f64> {
     let mut weights: Vec<f64> = home
         .surfaces
         .iter()

@@ -2,6 +2,7 @@
 //!
 //! [`reader`] reads files, whole or cut off; [`Player`] is the node.
 
+mod images;
 mod node;
 pub mod reader;
 

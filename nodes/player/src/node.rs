@@ -7,6 +7,7 @@ use graph::{Context, HandlerResult, Level, Node, NodeError, Param, Publisher, Qo
 use msgs::sensor_msgs::msg::{CompressedImage, Image};
 use msgs::{Message, cdr};
 
+use crate::images;
 use crate::reader::{Message as Recorded, Recording, survey};
 
 /// Publishes one topic from bytes.
@@ -15,7 +16,7 @@ type Route = Box<dyn Fn(&mut Context, &[u8]) -> Result<(), NodeError> + Send>;
 /// Plays the messages of a recording as topics, on the graph's clock.
 ///
 /// Recordings of a simulation play at their own times; recordings with wall-clock times begin at the graph's present.
-/// `<topic>/compressed` is decoded into `<topic>` where the recording has no raw images.
+/// `<topic>/compressed` and `<topic>/compressedDepth` are decoded into `<topic>` where the recording has no raw images.
 pub struct Player {
     path: PathBuf,
     rate: Param<f64>,
@@ -34,10 +35,11 @@ pub struct Player {
 const SIMULATED_BELOW_S: f64 = 1e8;
 
 /// What is played unless `topics` says otherwise: what sensors and their drivers say, not what was concluded from it.
-const SENSORS: [&str; 16] = [
+const SENSORS: [&str; 17] = [
     "/camera/image_raw",
     "/camera/image_raw/compressed",
     "/camera/depth/image_raw",
+    "/camera/depth/image_raw/compressedDepth",
     "/camera/camera_info",
     "/microphone/audio",
     "/touch/contacts",
@@ -58,7 +60,8 @@ impl Node for Player {
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let path = s.param("path", String::new()).describe("the MCAP file to play").read_only().declare()?.get();
-        let rate = s.param("rate", 1.0).range(0.01, 100.0).describe("seconds of recording per second of the graph's clock").declare()?;
+        let rate =
+            s.param("rate", 1.0).range(0.01, 100.0).describe("seconds of recording per second of the graph's clock").declare()?;
         let repeat = s.param("loop", false).describe("begin again at the end instead of stopping the graph").declare()?;
         let topics = s
             .param("topics", SENSORS.map(str::to_owned).to_vec())
@@ -78,13 +81,15 @@ impl Node for Player {
         let recorded: Vec<&str> = channels.iter().map(|channel| channel.topic.as_str()).collect();
         let mut routes = Vec::new();
         for channel in channels.iter().filter(|channel| wanted(&channel.topic)) {
-            let raw = channel.topic.strip_suffix("/compressed");
-            if let Some(raw) = raw
+            let decoders: [(&str, fn(CompressedImage) -> Result<Image, NodeError>); 2] =
+                [("/compressed", images::colour), ("/compressedDepth", images::depth)];
+            let decoder = decoders.iter().find_map(|(ending, decode)| Some((channel.topic.strip_suffix(ending)?, *decode)));
+            if let Some((raw, decode)) = decoder
                 && channel.message_type == CompressedImage::message_type().name
             {
                 if !recorded.contains(&raw) || !wanted(raw) {
                     let publisher = s.publisher::<Image>(raw, Qos::sensor_data())?;
-                    routes.push((channel.topic.clone(), decoded(publisher)));
+                    routes.push((channel.topic.clone(), decoded(publisher, decode)));
                 }
                 continue;
             }
@@ -141,7 +146,11 @@ impl Player {
                     Ok(()) => self.played += 1,
                     Err(error) => {
                         self.skipped += 1;
-                        ctx.status(Level::Warn, "recording", format!("{} messages skipped; the last, on {topic}: {error}", self.skipped));
+                        ctx.status(
+                            Level::Warn,
+                            "recording",
+                            format!("{} messages skipped; the last, on {topic}: {error}", self.skipped),
+                        );
                     }
                 }
             }
@@ -166,24 +175,10 @@ fn route<M: Message>(publisher: Publisher<M>) -> Route {
     })
 }
 
-/// JPEG or PNG back into pixels.
-fn decoded(publisher: Publisher<Image>) -> Route {
+/// Compressed images back into pixels.
+fn decoded(publisher: Publisher<Image>, decode: fn(CompressedImage) -> Result<Image, NodeError>) -> Route {
     Box::new(move |ctx, bytes| {
-        let compressed = CompressedImage::from_cdr(bytes)?;
-        let pixels = image::load_from_memory(&compressed.data)?.into_rgb8();
-        let (width, height) = pixels.dimensions();
-        publisher.publish(
-            ctx,
-            Image {
-                header: compressed.header,
-                height,
-                width,
-                encoding: "rgb8".into(),
-                is_bigendian: 0,
-                step: width * 3,
-                data: pixels.into_raw(),
-            },
-        );
+        publisher.publish(ctx, decode(CompressedImage::from_cdr(bytes)?)?);
         Ok(())
     })
 }

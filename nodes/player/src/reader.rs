@@ -177,7 +177,8 @@ mod tests {
         let schema = writer.add_schema("std_msgs/msg/String", "ros2msg", b"string data").unwrap();
         let channel = writer.add_channel(schema, "/chatter", "cdr", &BTreeMap::new()).unwrap();
         for i in 0..count {
-            let header = mcap::records::MessageHeader { channel_id: channel, sequence: i as u32, log_time: i * 100, publish_time: 0 };
+            let header =
+                mcap::records::MessageHeader { channel_id: channel, sequence: i as u32, log_time: i * 100, publish_time: 0 };
             writer.write_to_known_channel(&header, &vec![i as u8; 1000]).unwrap();
             if i % 10 == 9 {
                 writer.flush().unwrap();

@@ -34,9 +34,7 @@ pub enum FrameError {
 pub fn pose_from(frame: &str, values: &[f64]) -> Result<Pose3, FrameError> {
     let finite = values.iter().filter(|v| v.is_finite()).count();
     match values {
-        [x, y, z, roll, pitch, yaw] if finite == 6 => {
-            Ok(Pose3::from_xyz_rpy(DVec3::new(*x, *y, *z), *roll, *pitch, *yaw))
-        }
+        [x, y, z, roll, pitch, yaw] if finite == 6 => Ok(Pose3::from_xyz_rpy(DVec3::new(*x, *y, *z), *roll, *pitch, *yaw)),
         _ => Err(FrameError::Numbers { frame: frame.to_owned(), got: finite }),
     }
 }

@@ -6,7 +6,7 @@
 pub mod frames;
 pub mod gyro;
 pub mod joints;
-pub mod odometry;
 mod node;
+pub mod odometry;
 
 pub use node::Proprioception;

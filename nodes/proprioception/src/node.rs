@@ -49,11 +49,46 @@ impl Node for Proprioception {
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let d = OdometrySettings::default();
         let settings = OdometrySettings {
-            wheel_radius_m: s.param("wheel_radius_m", d.wheel_radius_m).unit("m").range(0.001, 1.0).describe("radius of a drive wheel").read_only().declare()?.get(),
-            wheel_separation_m: s.param("wheel_separation_m", d.wheel_separation_m).unit("m").range(0.01, 5.0).describe("distance between the drive wheels").read_only().declare()?.get(),
-            distance_noise: s.param("distance_noise", d.distance_noise).unit("m2/m").range(0.0, 1.0).describe("variance of the distance per metre").read_only().declare()?.get(),
-            turn_noise: s.param("turn_noise", d.turn_noise).unit("rad2/rad").range(0.0, 1.0).describe("variance of the wheels' turn per radian").read_only().declare()?.get(),
-            drift_noise: s.param("drift_noise", d.drift_noise).unit("rad2/m").range(0.0, 1.0).describe("variance of the wheels' turn per metre").read_only().declare()?.get(),
+            wheel_radius_m: s
+                .param("wheel_radius_m", d.wheel_radius_m)
+                .unit("m")
+                .range(0.001, 1.0)
+                .describe("radius of a drive wheel")
+                .read_only()
+                .declare()?
+                .get(),
+            wheel_separation_m: s
+                .param("wheel_separation_m", d.wheel_separation_m)
+                .unit("m")
+                .range(0.01, 5.0)
+                .describe("distance between the drive wheels")
+                .read_only()
+                .declare()?
+                .get(),
+            distance_noise: s
+                .param("distance_noise", d.distance_noise)
+                .unit("m2/m")
+                .range(0.0, 1.0)
+                .describe("variance of the distance per metre")
+                .read_only()
+                .declare()?
+                .get(),
+            turn_noise: s
+                .param("turn_noise", d.turn_noise)
+                .unit("rad2/rad")
+                .range(0.0, 1.0)
+                .describe("variance of the wheels' turn per radian")
+                .read_only()
+                .declare()?
+                .get(),
+            drift_noise: s
+                .param("drift_noise", d.drift_noise)
+                .unit("rad2/m")
+                .range(0.0, 1.0)
+                .describe("variance of the wheels' turn per metre")
+                .read_only()
+                .declare()?
+                .get(),
             ..d
         };
         let mut fixed = Vec::new();

@@ -2,6 +2,7 @@
 //!
 //! [`McapWriter`] writes files and knows no graph; [`Recorder`] is the node.
 
+pub mod depth;
 pub mod jpeg;
 mod node;
 mod select;

@@ -142,9 +142,8 @@ impl McapWriter {
             .chunk_size(Some(4 << 20))
             // Compression in the caller's thread: the same bytes each time, and no threads inside a node.
             .compression_threads(0);
-        let inner = mcap_options
-            .create(BufWriter::new(file))
-            .map_err(|source| OpenError::Header { path: path.to_path_buf(), source })?;
+        let inner =
+            mcap_options.create(BufWriter::new(file)).map_err(|source| OpenError::Header { path: path.to_path_buf(), source })?;
         Ok(Self { inner, options, channels: BTreeMap::new(), summary: RecordingSummary::default(), last_flush_ns: None })
     }
 
@@ -205,14 +204,11 @@ impl McapWriter {
             return Ok(*found);
         }
         let schema = self.inner.add_schema(channel.message_type, "ros2msg", channel.definition.as_bytes())?;
-        let metadata: BTreeMap<String, String> = [
-            ("offered_qos_profiles", channel.qos),
-            ("topic_type_hash", channel.type_hash),
-            ("publisher", channel.publisher),
-        ]
-        .into_iter()
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .collect();
+        let metadata: BTreeMap<String, String> =
+            [("offered_qos_profiles", channel.qos), ("topic_type_hash", channel.type_hash), ("publisher", channel.publisher)]
+                .into_iter()
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .collect();
         let id = self.inner.add_channel(schema, channel.topic, "cdr", &metadata)?;
         let known = self.summary.topics.iter().position(|t| t.topic == channel.topic);
         let index = known.unwrap_or_else(|| {
@@ -332,7 +328,10 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::mem::forget(writer);
         let read = |bytes: &[u8]| {
-            mcap::MessageStream::new_with_options(bytes, mcap::read::Options::IgnoreEndMagic.into()).unwrap().take_while(Result::is_ok).count()
+            mcap::MessageStream::new_with_options(bytes, mcap::read::Options::IgnoreEndMagic.into())
+                .unwrap()
+                .take_while(Result::is_ok)
+                .count()
         };
         assert!(read(&bytes) >= 41, "{} messages", read(&bytes));
         // And cut in the middle of a chunk.

@@ -18,7 +18,7 @@ impl Node for Listener {
     const NAME: &'static str = "listener";
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         s.subscribe("chatter", Qos::reliable(10), |_: &mut Self, _: &mut Context, _: Arc<Text>| -> HandlerResult { Ok(()) })?;
-        for topic in ["camera/image_raw", "device/camera/image"] {
+        for topic in ["camera/image_raw", "camera/depth/image_raw", "device/camera/image"] {
             s.subscribe(topic, Qos::sensor_data(), |_: &mut Self, _: &mut Context, _: Arc<Image>| -> HandlerResult { Ok(()) })?;
         }
         Ok(Self)
@@ -33,6 +33,11 @@ fn listening() -> Bench {
 
 fn image() -> Image {
     Image { width: 8, height: 4, encoding: "rgb8".into(), step: 24, data: (0..96).collect(), ..Image::default() }
+}
+
+fn depth() -> Image {
+    let data = (0..32).flat_map(|i| (0.5 + i as f32 * 0.1).to_le_bytes());
+    Image { width: 8, height: 4, encoding: "32FC1".into(), step: 32, data: data.collect(), ..Image::default() }
 }
 
 fn read(path: &Path) -> Vec<(String, String, u64, Vec<u8>)> {
@@ -53,9 +58,12 @@ fn everything_is_recorded_and_images_are_thinned_out() {
     // A fixed place on request, for tests/recording/check.py.
     let path = std::env::var("RECORDER_TEST_MCAP").map_or_else(|_| dir.path().join("run/recording.mcap"), Into::into);
     let mut bench = listening();
-    bench.add::<Recorder>(&[("path", path.to_str().unwrap().into())]).unwrap();
+    bench
+        .add::<Recorder>(&[("path", path.to_str().unwrap().into()), ("image_rate_hz", 1.0.into()), ("jpeg_rate_hz", 5.0.into())])
+        .unwrap();
     for i in 0..20 {
         bench.publish("camera/image_raw", image());
+        bench.publish("camera/depth/image_raw", depth());
         bench.publish("device/camera/image", image());
         bench.publish("chatter", Text { data: format!("hello {i}") });
         bench.run_for(Duration::from_millis(100));
@@ -73,6 +81,10 @@ fn everything_is_recorded_and_images_are_thinned_out() {
     let jpeg = CompressedImage::from_cdr(&compressed[0].3).unwrap();
     assert_eq!(&jpeg.data[..2], [0xFF, 0xD8]);
     assert_eq!(jpeg.format, "rgb8; jpeg compressed bgr8");
+    let depths = of("/camera/depth/image_raw/compressedDepth");
+    assert!((2..=3).contains(&depths.len()), "depth images at 1 Hz");
+    let png = CompressedImage::from_cdr(&depths[0].3).unwrap();
+    assert_eq!((png.format.as_str(), &png.data[12..16]), ("32FC1; compressedDepth png", &b"\x89PNG"[..]));
     assert!(of("/device/camera/image").is_empty(), "left out by default");
     assert!(messages.windows(2).all(|w| w[0].2 <= w[1].2), "in the order of time");
     let metadata = std::fs::read_to_string(path.with_file_name("metadata.yaml")).unwrap();

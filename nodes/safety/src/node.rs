@@ -35,29 +35,132 @@ impl Node for Safety {
         let d = SupervisorSettings::default();
         let b = BaseLimits::default();
         let base = BaseLimits {
-            linear: s.param("max_linear", b.linear).unit("m/s").range(0.0, 5.0).describe("largest forward and backward speed").read_only().declare()?.get(),
-            angular: s.param("max_angular", b.angular).unit("rad/s").range(0.0, 10.0).describe("largest turn rate").read_only().declare()?.get(),
-            linear_acceleration: s.param("max_linear_acceleration", b.linear_acceleration).unit("m/s2").range(0.01, 10.0).describe("largest linear acceleration").read_only().declare()?.get(),
-            angular_acceleration: s.param("max_angular_acceleration", b.angular_acceleration).unit("rad/s2").range(0.01, 50.0).describe("largest angular acceleration").read_only().declare()?.get(),
-            brake_factor: s.param("brake_factor", b.brake_factor).range(1.0, 10.0).describe("how much harder than accelerating braking may be").read_only().declare()?.get(),
+            linear: s
+                .param("max_linear", b.linear)
+                .unit("m/s")
+                .range(0.0, 5.0)
+                .describe("largest forward and backward speed")
+                .read_only()
+                .declare()?
+                .get(),
+            angular: s
+                .param("max_angular", b.angular)
+                .unit("rad/s")
+                .range(0.0, 10.0)
+                .describe("largest turn rate")
+                .read_only()
+                .declare()?
+                .get(),
+            linear_acceleration: s
+                .param("max_linear_acceleration", b.linear_acceleration)
+                .unit("m/s2")
+                .range(0.01, 10.0)
+                .describe("largest linear acceleration")
+                .read_only()
+                .declare()?
+                .get(),
+            angular_acceleration: s
+                .param("max_angular_acceleration", b.angular_acceleration)
+                .unit("rad/s2")
+                .range(0.01, 50.0)
+                .describe("largest angular acceleration")
+                .read_only()
+                .declare()?
+                .get(),
+            brake_factor: s
+                .param("brake_factor", b.brake_factor)
+                .range(1.0, 10.0)
+                .describe("how much harder than accelerating braking may be")
+                .read_only()
+                .declare()?
+                .get(),
         };
         let settings = SupervisorSettings {
             base,
-            command_ttl_s: s.param("command_ttl_s", d.command_ttl_s).unit("s").range(0.02, 5.0).describe("age at which a velocity command counts as zero").read_only().declare()?.get(),
-            odom_stop_s: s.param("odom_stop_s", d.odom_stop_s).unit("s").range(0.05, 10.0).describe("age of the odometry that stops the robot").read_only().declare()?.get(),
-            scan_slow_s: s.param("scan_slow_s", d.scan_slow_s).unit("s").range(0.05, 10.0).describe("age of the scan that slows the robot").read_only().declare()?.get(),
-            scan_stop_s: s.param("scan_stop_s", d.scan_stop_s).unit("s").range(0.05, 60.0).describe("age of the scan that stops the robot").read_only().declare()?.get(),
-            degraded_scale: s.param("degraded_scale", d.degraded_scale).range(0.05, 1.0).describe("share of the speed limits while degraded").read_only().declare()?.get(),
-            runaway_factor: s.param("runaway_factor", d.runaway_factor).range(1.0, 10.0).describe("measured speed over limit that counts as running away").read_only().declare()?.get(),
-            runaway_s: s.param("runaway_s", d.runaway_s).unit("s").range(0.0, 10.0).describe("for how long").read_only().declare()?.get(),
-            clear_s: s.param("clear_s", d.clear_s).unit("s").range(0.0, 60.0).describe("calm needed before the level falls").read_only().declare()?.get(),
+            command_ttl_s: s
+                .param("command_ttl_s", d.command_ttl_s)
+                .unit("s")
+                .range(0.02, 5.0)
+                .describe("age at which a velocity command counts as zero")
+                .read_only()
+                .declare()?
+                .get(),
+            odom_stop_s: s
+                .param("odom_stop_s", d.odom_stop_s)
+                .unit("s")
+                .range(0.05, 10.0)
+                .describe("age of the odometry that stops the robot")
+                .read_only()
+                .declare()?
+                .get(),
+            scan_slow_s: s
+                .param("scan_slow_s", d.scan_slow_s)
+                .unit("s")
+                .range(0.05, 10.0)
+                .describe("age of the scan that slows the robot")
+                .read_only()
+                .declare()?
+                .get(),
+            scan_stop_s: s
+                .param("scan_stop_s", d.scan_stop_s)
+                .unit("s")
+                .range(0.05, 60.0)
+                .describe("age of the scan that stops the robot")
+                .read_only()
+                .declare()?
+                .get(),
+            degraded_scale: s
+                .param("degraded_scale", d.degraded_scale)
+                .range(0.05, 1.0)
+                .describe("share of the speed limits while degraded")
+                .read_only()
+                .declare()?
+                .get(),
+            runaway_factor: s
+                .param("runaway_factor", d.runaway_factor)
+                .range(1.0, 10.0)
+                .describe("measured speed over limit that counts as running away")
+                .read_only()
+                .declare()?
+                .get(),
+            runaway_s: s
+                .param("runaway_s", d.runaway_s)
+                .unit("s")
+                .range(0.0, 10.0)
+                .describe("for how long")
+                .read_only()
+                .declare()?
+                .get(),
+            clear_s: s
+                .param("clear_s", d.clear_s)
+                .unit("s")
+                .range(0.0, 60.0)
+                .describe("calm needed before the level falls")
+                .read_only()
+                .declare()?
+                .get(),
         };
         let mut joint = |name: &str, unit_max: f64, effort: f64| -> Result<JointLimit, SetupError> {
-            let max = s.param(&format!("{name}.max"), unit_max).unit("m").range(0.0, 5.0).describe("largest position").read_only().declare()?.get();
-            let max_effort = s.param(&format!("{name}.max_effort"), effort).unit("N").range(0.0, 1000.0).describe("largest effort").read_only().declare()?.get();
+            let max = s
+                .param(&format!("{name}.max"), unit_max)
+                .unit("m")
+                .range(0.0, 5.0)
+                .describe("largest position")
+                .read_only()
+                .declare()?
+                .get();
+            let max_effort = s
+                .param(&format!("{name}.max_effort"), effort)
+                .unit("N")
+                .range(0.0, 1000.0)
+                .describe("largest effort")
+                .read_only()
+                .declare()?
+                .get();
             Ok(JointLimit { name: name.to_owned(), min: 0.0, max, max_effort })
         };
-        let arm_limits = vec![joint("lift_joint", 0.60, 100.0)?, joint("extend_joint", 0.30, 50.0)?, joint("gripper", 0.14, 20.0)?];
+        let arm_limits =
+            vec![joint("lift_joint", 0.60, 100.0)?, joint("extend_joint", 0.30, 50.0)?, joint("gripper", 0.14, 20.0)?];
         let frame = s.param("base_frame", "base_link".to_owned()).describe("frame of the commands").read_only().declare()?.get();
         let base_out = s.publisher("device/cmd_vel", Qos::reliable(5))?;
         let arm_out = s.publisher("device/arm", Qos::reliable(5))?;

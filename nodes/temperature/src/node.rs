@@ -21,10 +21,37 @@ impl Node for Temperature {
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let d = TemperatureSettings::default();
         let settings = TemperatureSettings {
-            window: s.param("window", d.window as i64).range(1, 101).describe("samples in the running median").read_only().declare()?.get() as usize,
-            min_c: s.param("min_c", d.min_c).unit("degC").range(-273.15, 1000.0).describe("lowest believable value").read_only().declare()?.get(),
-            max_c: s.param("max_c", d.max_c).unit("degC").range(-273.15, 1000.0).describe("highest believable value").read_only().declare()?.get(),
-            max_rate_c_per_s: s.param("max_rate_c_per_s", d.max_rate_c_per_s).unit("degC/s").range(0.001, 1000.0).describe("fastest believable change").read_only().declare()?.get(),
+            window: s
+                .param("window", d.window as i64)
+                .range(1, 101)
+                .describe("samples in the running median")
+                .read_only()
+                .declare()?
+                .get() as usize,
+            min_c: s
+                .param("min_c", d.min_c)
+                .unit("degC")
+                .range(-273.15, 1000.0)
+                .describe("lowest believable value")
+                .read_only()
+                .declare()?
+                .get(),
+            max_c: s
+                .param("max_c", d.max_c)
+                .unit("degC")
+                .range(-273.15, 1000.0)
+                .describe("highest believable value")
+                .read_only()
+                .declare()?
+                .get(),
+            max_rate_c_per_s: s
+                .param("max_rate_c_per_s", d.max_rate_c_per_s)
+                .unit("degC/s")
+                .range(0.001, 1000.0)
+                .describe("fastest believable change")
+                .read_only()
+                .declare()?
+                .get(),
         };
         let watchdog = Watchdog::declare(s, "device/temperature", 5.0)?;
         s.subscribe("device/temperature", Qos::sensor_data(), Self::on_raw)?;

@@ -42,12 +42,9 @@ impl Thresholds {
     /// # Errors
     /// [`ThresholdError`] when a value is negative, not finite, or release lies above press.
     pub fn check(self) -> Result<Self, ThresholdError> {
-        for (name, value) in [
-            ("press_n", self.press_n),
-            ("release_n", self.release_n),
-            ("debounce_s", self.debounce_s),
-            ("max_n", self.max_n),
-        ] {
+        for (name, value) in
+            [("press_n", self.press_n), ("release_n", self.release_n), ("debounce_s", self.debounce_s), ("max_n", self.max_n)]
+        {
             if !value.is_finite() || value < 0.0 {
                 return Err(ThresholdError::NotPositive { name, value });
             }

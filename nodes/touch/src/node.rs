@@ -22,10 +22,38 @@ impl Node for Touch {
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let d = Thresholds::default();
         let thresholds = Thresholds {
-            press_n: s.param("press_n", d.press_n).unit("N").range(0.0, 100.0).describe("force at which a zone is pressed").read_only().declare()?.get(),
-            release_n: s.param("release_n", d.release_n).unit("N").range(0.0, 100.0).describe("force below which it is free again").read_only().declare()?.get(),
-            debounce_s: s.param("debounce_s", d.debounce_s).unit("s").range(0.0, 1.0).describe("how long a new state must hold").read_only().declare()?.get(),
-            max_n: s.param("max_n", d.max_n).unit("N").range(1.0, 1e4).describe("forces above this are a fault of the sensor").read_only().declare()?.get(),
+            press_n: s
+                .param("press_n", d.press_n)
+                .unit("N")
+                .range(0.0, 100.0)
+                .describe("force at which a zone is pressed")
+                .read_only()
+                .declare()?
+                .get(),
+            release_n: s
+                .param("release_n", d.release_n)
+                .unit("N")
+                .range(0.0, 100.0)
+                .describe("force below which it is free again")
+                .read_only()
+                .declare()?
+                .get(),
+            debounce_s: s
+                .param("debounce_s", d.debounce_s)
+                .unit("s")
+                .range(0.0, 1.0)
+                .describe("how long a new state must hold")
+                .read_only()
+                .declare()?
+                .get(),
+            max_n: s
+                .param("max_n", d.max_n)
+                .unit("N")
+                .range(1.0, 1e4)
+                .describe("forces above this are a fault of the sensor")
+                .read_only()
+                .declare()?
+                .get(),
         };
         let thresholds = thresholds.check().map_err(|error| s.failed(error))?;
         let watchdog = Watchdog::declare(s, "device/touch", 0.5)?;
@@ -76,7 +104,10 @@ mod tests {
         for step in 0..10 {
             let header = Header { stamp: Time::from_secs_f64(f64::from(step) * 0.01).to_msg(), ..Header::default() };
             let zone = |zone: &str, force| Contact { zone: zone.into(), force, ..Contact::default() };
-            bench.publish("device/touch", Contacts { header, contacts: vec![zone("bumper_left", 3.0), zone("bumper_rear", f32::NAN)] });
+            bench.publish(
+                "device/touch",
+                Contacts { header, contacts: vec![zone("bumper_left", 3.0), zone("bumper_rear", f32::NAN)] },
+            );
             bench.run_for(Duration::from_millis(10));
         }
         let out = bench.take::<Contacts>("touch/contacts");

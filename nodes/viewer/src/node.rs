@@ -45,15 +45,24 @@ impl Node for Viewer {
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let path = s.param("path", String::new()).describe(".rrd file to write; empty: none").read_only().declare()?;
-        let url = s.param("url", String::new()).describe("running Rerun viewer, e.g. rerun+http://127.0.0.1:9876/proxy; empty: none").read_only().declare()?;
-        let quality = s.param("jpeg_quality", 75_i64).range(1.0, 100.0).describe("JPEG quality of camera images").read_only().declare()?;
-        let image_rate_hz = s.param("image_rate_hz", 2.0).unit("Hz").range(0.0, 100.0).describe("camera images shown").declare()?;
-        let depth_rate_hz = s.param("depth_rate_hz", 0.5).unit("Hz").range(0.0, 100.0).describe("depth images shown").declare()?;
-        let scan_rate_hz = s.param("scan_rate_hz", 5.0).unit("Hz").range(0.0, 100.0).describe("lidar scans shown").declare()?;
+        let url = s
+            .param("url", String::new())
+            .describe("running Rerun viewer, e.g. rerun+http://127.0.0.1:9876/proxy; empty: none")
+            .read_only()
+            .declare()?;
+        let quality =
+            s.param("jpeg_quality", 70_i64).range(1.0, 100.0).describe("JPEG quality of camera images").read_only().declare()?;
+        let image_rate_hz =
+            s.param("image_rate_hz", 2.0).unit("Hz").range(0.0, 100.0).describe("camera images shown").declare()?;
+        let depth_rate_hz =
+            s.param("depth_rate_hz", 0.2).unit("Hz").range(0.0, 100.0).describe("depth images shown").declare()?;
+        let scan_rate_hz = s.param("scan_rate_hz", 2.0).unit("Hz").range(0.0, 100.0).describe("lidar scans shown").declare()?;
         s.subscribe("camera/image_raw", Qos::sensor_data(), Self::on_camera)?;
         s.subscribe("camera/depth/image_raw", Qos::sensor_data(), Self::on_depth)?;
         s.subscribe("camera/camera_info", Qos::sensor_data(), Self::on_camera_info)?;
-        s.subscribe("vision/detections", Qos::sensor_data(), |n: &mut Self, c, m: Arc<Detection2DArray>| n.show(c, Item::Detections(m)))?;
+        s.subscribe("vision/detections", Qos::sensor_data(), |n: &mut Self, c, m: Arc<Detection2DArray>| {
+            n.show(c, Item::Detections(m))
+        })?;
         s.subscribe("scan", Qos::sensor_data(), Self::on_scan)?;
         s.subscribe("map", Qos::state(), |n: &mut Self, c, m: Arc<OccupancyGrid>| n.show(c, Item::Map(m)))?;
         s.subscribe("motion/path", Qos::reliable(10), |n: &mut Self, c, m: Arc<Path>| n.show(c, Item::Path(m)))?;
@@ -63,9 +72,13 @@ impl Node for Viewer {
         s.subscribe("sim/state", Qos::sensor_data(), Self::on_truth)?;
         s.subscribe("sim/mission", Qos::reliable(10), Self::on_mission)?;
         s.subscribe("planner/plan", Qos::reliable(10), Self::on_plan)?;
-        s.subscribe("planner/energy_forecast", Qos::reliable(10), |n: &mut Self, c, m: Arc<EnergyForecast>| n.show(c, Item::Energy(m)))?;
+        s.subscribe("planner/energy_forecast", Qos::reliable(10), |n: &mut Self, c, m: Arc<EnergyForecast>| {
+            n.show(c, Item::Energy(m))
+        })?;
         s.subscribe("battery_state", Qos::sensor_data(), Self::on_battery)?;
-        s.subscribe("speech/transcript", Qos::reliable(10), |n: &mut Self, c, m: Arc<Transcript>| n.show(c, Item::Transcript(m)))?;
+        s.subscribe("speech/transcript", Qos::reliable(10), |n: &mut Self, c, m: Arc<Transcript>| {
+            n.show(c, Item::Transcript(m))
+        })?;
         s.subscribe("/rosout", Qos::reliable(100), |n: &mut Self, c, m: Arc<Log>| n.show(c, Item::Log(m)))?;
 
         let mut targets = Vec::new();
@@ -76,7 +89,11 @@ impl Node for Viewer {
             targets.push(Target::Live(url.get()));
         }
         let quality = u8::try_from(quality.get()).unwrap_or(75);
-        let streams = targets.iter().map(|t| Stream::open(t, Body::default(), quality)).collect::<Result<_, _>>().map_err(|e| s.failed(e))?;
+        let streams = targets
+            .iter()
+            .map(|t| Stream::open(t, Body::default(), quality))
+            .collect::<Result<_, _>>()
+            .map_err(|e| s.failed(e))?;
         Ok(Self {
             image_rate_hz,
             depth_rate_hz,
@@ -93,7 +110,9 @@ impl Node for Viewer {
         for stream in &mut self.streams {
             let dropped = stream.dropped();
             if dropped > 0 {
-                ctx.warn(format!("{dropped} images and scans were left out of the Rerun recording: the writer could not keep up"));
+                ctx.warn(format!(
+                    "{dropped} images and scans were left out of the Rerun recording: the writer could not keep up"
+                ));
             }
             if !stream.finish(Duration::from_secs(10)) {
                 ctx.status(Level::Warn, "rerun", "the Rerun recording did not close within 10 s; its end may be missing");

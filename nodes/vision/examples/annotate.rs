@@ -4,7 +4,9 @@
 use omnimind_vision::{Analyser, AnalyserConfig, DetectorSettings, annotate, decode};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (Some(input), Some(output)) = (std::env::args().nth(1), std::env::args().nth(2)) else { return Err("usage: annotate IN OUT.png".into()) };
+    let (Some(input), Some(output)) = (std::env::args().nth(1), std::env::args().nth(2)) else {
+        return Err("usage: annotate IN OUT.png".into());
+    };
     let settings = DetectorSettings { confidence_threshold: 0.35, ..DetectorSettings::default() };
     let mut analyser = Analyser::new(models::Broker::shared()?, AnalyserConfig { settings, ..AnalyserConfig::default() });
     let image = decode(&std::fs::read(input)?)?;

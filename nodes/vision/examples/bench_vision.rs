@@ -33,7 +33,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for path in std::env::args().skip(1) {
         let image = decode(&std::fs::read(&path)?)?;
         println!("{path} ({} x {})", image.width(), image.height());
-        let seen = Analyser::analyse(&mut Analyser::new(Broker::shared()?, AnalyserConfig { settings, ..AnalyserConfig::default() }), &image)?;
+        let seen = Analyser::analyse(
+            &mut Analyser::new(Broker::shared()?, AnalyserConfig { settings, ..AnalyserConfig::default() }),
+            &image,
+        )?;
         println!("  {} [{:.2}]", seen.description, seen.scene_confidence);
         for o in &seen.objects {
             println!("  {:<14} {:.2}", o.label, o.confidence);
@@ -42,23 +45,35 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("  detect, 1 thread   {:7.1} ms", median_ms(|| Ok(one.detect(&image).map(drop)?))?);
         println!("  detect, 2 threads  {:7.1} ms", median_ms(|| Ok(two.detect(&image).map(drop)?))?);
         println!("  classify, 1 thread {:7.1} ms", median_ms(|| Ok(one.classify(&image).map(drop)?))?);
-        println!("  features           {:7.1} ms", median_ms(|| {
-            black_box(image_features(&image));
-            Ok(())
-        })?);
-        println!("  colours, lighting  {:7.1} ms", median_ms(|| {
-            black_box((dominant_colors(&image), lighting(&image)));
-            Ok(())
-        })?);
+        println!(
+            "  features           {:7.1} ms",
+            median_ms(|| {
+                black_box(image_features(&image));
+                Ok(())
+            })?
+        );
+        println!(
+            "  colours, lighting  {:7.1} ms",
+            median_ms(|| {
+                black_box((dominant_colors(&image), lighting(&image)));
+                Ok(())
+            })?
+        );
         let frame = MotionFrame::new(&GrayF::from_rgb(&image));
-        println!("  motion             {:7.1} ms", median_ms(|| {
-            black_box(MotionFrame::new(&GrayF::from_rgb(&image)).since(&frame));
-            Ok(())
-        })?);
-        println!("  similarity         {:7.1} ms", median_ms(|| {
-            black_box(similarity(&image, &image, None));
-            Ok(())
-        })?);
+        println!(
+            "  motion             {:7.1} ms",
+            median_ms(|| {
+                black_box(MotionFrame::new(&GrayF::from_rgb(&image)).since(&frame));
+                Ok(())
+            })?
+        );
+        println!(
+            "  similarity         {:7.1} ms",
+            median_ms(|| {
+                black_box(similarity(&image, &image, None));
+                Ok(())
+            })?
+        );
     }
     Ok(())
 }

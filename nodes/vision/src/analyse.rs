@@ -6,6 +6,7 @@ use std::sync::Arc;
 use image::RgbImage;
 use models::{Broker, InferError, LoadError, ModelHandle, Outputs, Priority, Tensor, TensorError};
 
+use crate::classify;
 use crate::color::{self, DominantColor, Lighting};
 use crate::detect::{self, DetectedObject, DetectorSettings, LEVELS};
 use crate::features::{ImageFeatures, image_features};
@@ -13,7 +14,6 @@ use crate::frame::{FrameError, image_id};
 use crate::lru::Lru;
 use crate::scene::{self, SceneType};
 use crate::similarity::{Similarity, similarity};
-use crate::classify;
 
 /// Why a picture could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,13 @@ pub struct Origin {
 
 impl Origin {
     fn of(model: &ModelHandle, outputs: &Outputs) -> Self {
-        Self { model: model.name().to_owned(), version: model.version().to_owned(), device: outputs.device.clone(), inference_ms: outputs.run_ms as f32, degraded: false }
+        Self {
+            model: model.name().to_owned(),
+            version: model.version().to_owned(),
+            device: outputs.device.clone(),
+            inference_ms: outputs.run_ms as f32,
+            degraded: false,
+        }
     }
 
     /// An algorithm without a network.
@@ -179,8 +185,12 @@ impl Analyser {
 
     /// What is missing, in words; empty if all is there.
     pub fn problems(&self) -> Vec<String> {
-        let missing = |what: &str, model: &Result<ModelHandle, String>| model.as_ref().err().map(|why| format!("no {what}: {why}"));
-        [missing("object detector", &self.detector), missing("scene classifier", &self.classifier)].into_iter().flatten().collect()
+        let missing =
+            |what: &str, model: &Result<ModelHandle, String>| model.as_ref().err().map(|why| format!("no {what}: {why}"));
+        [missing("object detector", &self.detector), missing("scene classifier", &self.classifier)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Whether there is a detector.
@@ -239,12 +249,22 @@ impl Analyser {
     }
 
     /// The analysis from results at hand, which goes into the cache.
-    pub fn compose(&mut self, image: &RgbImage, id: String, detections: Option<&Detections>, classification: Option<&Classification>, features: &ImageFeatures) -> Analysis {
+    pub fn compose(
+        &mut self,
+        image: &RgbImage,
+        id: String,
+        detections: Option<&Detections>,
+        classification: Option<&Classification>,
+        features: &ImageFeatures,
+    ) -> Analysis {
         let objects = detections.map(|d| d.objects.clone()).unwrap_or_default();
         let guess = scene::scene(classification.map(|c| c.probabilities.as_slice()), &objects);
         let dominant_colors = color::dominant_colors(image);
         let lighting = color::lighting(image);
-        let complexity = (0.4 * (features.edge_density / 0.25).min(1.0) + 0.3 * features.texture_complexity + 0.3 * (objects.len() as f32 / 10.0).min(1.0)).clamp(0.0, 1.0);
+        let complexity = (0.4 * (features.edge_density / 0.25).min(1.0)
+            + 0.3 * features.texture_complexity
+            + 0.3 * (objects.len() as f32 / 10.0).min(1.0))
+        .clamp(0.0, 1.0);
         let mut origin = Origin::default();
         for part in [detections.map(|d| &d.origin), classification.map(|c| &c.origin)].into_iter().flatten() {
             origin = origin.and(part);
@@ -252,7 +272,17 @@ impl Analyser {
         origin = origin.and(&Origin::algorithm(scene::RULE));
         origin.degraded = detections.is_none() || classification.is_none();
         let description = describe(guess.scene, lighting, &objects, &dominant_colors);
-        let analysis = Analysis { image_id: id, scene: guess.scene, scene_confidence: guess.confidence, objects, dominant_colors, lighting, complexity, description, origin };
+        let analysis = Analysis {
+            image_id: id,
+            scene: guess.scene,
+            scene_confidence: guess.confidence,
+            objects,
+            dominant_colors,
+            lighting,
+            complexity,
+            description,
+            origin,
+        };
         self.cache.put(&analysis.image_id, analysis.clone());
         analysis
     }
@@ -319,9 +349,20 @@ mod tests {
 
     #[test]
     fn a_description_counts_what_is_there() {
-        let cup = DetectedObject { label: "cup", category: Category::Unknown, confidence: 0.5, bounding_box: BoundingBox { x: 0.0, y: 0.0, width: 0.1, height: 0.1 } };
+        let cup = DetectedObject {
+            label: "cup",
+            category: Category::Unknown,
+            confidence: 0.5,
+            bounding_box: BoundingBox { x: 0.0, y: 0.0, width: 0.1, height: 0.1 },
+        };
         let colors = [DominantColor { rgb: [120, 70, 20], share: 0.7 }, DominantColor { rgb: [245, 245, 245], share: 0.3 }];
-        assert_eq!(describe(SceneType::Indoor, Lighting::Normal, &[cup.clone(), cup], &colors), "indoor scene, normal light; 2 cup; mainly brown and white");
-        assert_eq!(describe(SceneType::Unknown, Lighting::Unknown, &[], &[]), "unknown scene, unknown light; no known objects; mainly nothing");
+        assert_eq!(
+            describe(SceneType::Indoor, Lighting::Normal, &[cup.clone(), cup], &colors),
+            "indoor scene, normal light; 2 cup; mainly brown and white"
+        );
+        assert_eq!(
+            describe(SceneType::Unknown, Lighting::Unknown, &[], &[]),
+            "unknown scene, unknown light; no known objects; mainly nothing"
+        );
     }
 }

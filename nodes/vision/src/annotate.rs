@@ -80,7 +80,12 @@ mod tests {
     use crate::detect::BoundingBox;
 
     fn object(x: f32, y: f32, width: f32, height: f32) -> DetectedObject {
-        DetectedObject { label: "cup", category: Category::Unknown, confidence: 0.52, bounding_box: BoundingBox { x, y, width, height } }
+        DetectedObject {
+            label: "cup",
+            category: Category::Unknown,
+            confidence: 0.52,
+            bounding_box: BoundingBox { x, y, width, height },
+        }
     }
 
     #[test]

@@ -102,7 +102,8 @@ pub fn dominant_colors(image: &RgbImage) -> Vec<DominantColor> {
             sum.iter_mut().zip(lab).for_each(|(s, v)| *s += v);
             *n += 1;
         }
-        let next: Vec<[f32; 3]> = sums.iter().zip(&centers).map(|((sum, n), old)| if *n == 0 { *old } else { sum.map(|s| s / *n as f32) }).collect();
+        let next: Vec<[f32; 3]> =
+            sums.iter().zip(&centers).map(|((sum, n), old)| if *n == 0 { *old } else { sum.map(|s| s / *n as f32) }).collect();
         let settled = next.iter().zip(&centers).all(|(a, b)| distance2(a, b) < 1e-4);
         centers = next;
         if settled {
@@ -115,8 +116,12 @@ pub fn dominant_colors(image: &RgbImage) -> Vec<DominantColor> {
         sum.iter_mut().zip(rgb).for_each(|(s, v)| *s += u64::from(*v));
         *n += 1;
     }
-    let color = |(sum, n): &([u64; 3], u64)| DominantColor { rgb: sum.map(|s| ((s + n / 2) / n) as u8), share: *n as f32 / samples.len() as f32 };
-    let mut colors: Vec<DominantColor> = members.iter().filter(|(_, n)| *n > 0).map(color).filter(|c| c.share >= SMALLEST_SHARE).collect();
+    let color = |(sum, n): &([u64; 3], u64)| DominantColor {
+        rgb: sum.map(|s| ((s + n / 2) / n) as u8),
+        share: *n as f32 / samples.len() as f32,
+    };
+    let mut colors: Vec<DominantColor> =
+        members.iter().filter(|(_, n)| *n > 0).map(color).filter(|c| c.share >= SMALLEST_SHARE).collect();
     colors.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.rgb.cmp(&b.rgb)));
     colors
 }
@@ -143,7 +148,13 @@ pub fn hue_degrees([r, g, b]: [u8; 3]) -> Option<f32> {
     if high <= 25.5 || spread <= high * 0.1 {
         return None;
     }
-    let sixth = if high == r { (g - b) / spread } else if high == g { 2.0 + (b - r) / spread } else { 4.0 + (r - g) / spread };
+    let sixth = if high == r {
+        (g - b) / spread
+    } else if high == g {
+        2.0 + (b - r) / spread
+    } else {
+        4.0 + (r - g) / spread
+    };
     Some((sixth * 60.0).rem_euclid(360.0))
 }
 
@@ -156,10 +167,12 @@ pub fn lighting(image: &RgbImage) -> Lighting {
     let gray = GrayF::from_rgb(image).shrink(48, 48);
     let middle = |at: usize| {
         let (x, y) = (at % gray.width, at / gray.width);
-        (gray.width / 4..gray.width - gray.width / 4).contains(&x) && (gray.height / 4..gray.height - gray.height / 4).contains(&y)
+        (gray.width / 4..gray.width - gray.width / 4).contains(&x)
+            && (gray.height / 4..gray.height - gray.height / 4).contains(&y)
     };
     let mean_where = |inside: bool| {
-        let (sum, n) = gray.data.iter().enumerate().filter(|(at, _)| middle(*at) == inside).fold((0.0, 0), |(s, n), (_, v)| (s + v, n + 1));
+        let (sum, n) =
+            gray.data.iter().enumerate().filter(|(at, _)| middle(*at) == inside).fold((0.0, 0), |(s, n), (_, v)| (s + v, n + 1));
         (n > 0).then(|| sum / n as f32)
     };
     let glare = gray.data.iter().filter(|v| **v > 220.0).count() as f32 / gray.data.len() as f32;
@@ -206,7 +219,12 @@ mod tests {
     #[test]
     fn lab_of_the_primaries() {
         // Lindbloom's calculator, sRGB, D65.
-        for (rgb, lab) in [([255, 255, 255], [100.0, 0.0, 0.0]), ([255, 0, 0], [53.24, 80.09, 67.20]), ([0, 0, 255], [32.30, 79.19, -107.86]), ([0, 0, 0], [0.0, 0.0, 0.0])] {
+        for (rgb, lab) in [
+            ([255, 255, 255], [100.0, 0.0, 0.0]),
+            ([255, 0, 0], [53.24, 80.09, 67.20]),
+            ([0, 0, 255], [32.30, 79.19, -107.86]),
+            ([0, 0, 0], [0.0, 0.0, 0.0]),
+        ] {
             let found = lab_from_rgb(rgb);
             assert!(distance2(&found, &lab) < 0.01, "{rgb:?} {found:?}");
         }
@@ -214,7 +232,15 @@ mod tests {
 
     #[test]
     fn the_colours_of_a_flag_come_with_their_shares() {
-        let flag = RgbImage::from_fn(100, 50, |x, _| if x < 50 { Rgb([0, 0, 200]) } else if x < 80 { Rgb([250, 250, 250]) } else { Rgb([200, 0, 0]) });
+        let flag = RgbImage::from_fn(100, 50, |x, _| {
+            if x < 50 {
+                Rgb([0, 0, 200])
+            } else if x < 80 {
+                Rgb([250, 250, 250])
+            } else {
+                Rgb([200, 0, 0])
+            }
+        });
         let colors = dominant_colors(&flag);
         assert_eq!(colors.iter().map(|c| c.rgb).collect::<Vec<_>>(), [[0, 0, 200], [250, 250, 250], [200, 0, 0]]);
         for (color, share) in colors.iter().zip([0.5, 0.3, 0.2]) {
@@ -236,14 +262,26 @@ mod tests {
         for (level, expected) in [(10, Lighting::Dark), (60, Lighting::Dim), (128, Lighting::Normal), (240, Lighting::Bright)] {
             assert_eq!(lighting(&RgbImage::from_pixel(64, 48, Rgb([level; 3]))), expected);
         }
-        let window = RgbImage::from_fn(64, 48, |x, y| if (16..48).contains(&x) && (12..36).contains(&y) { Rgb([30; 3]) } else { Rgb([250; 3]) });
+        let window =
+            RgbImage::from_fn(
+                64,
+                48,
+                |x, y| if (16..48).contains(&x) && (12..36).contains(&y) { Rgb([30; 3]) } else { Rgb([250; 3]) },
+            );
         assert_eq!(lighting(&window), Lighting::Backlit);
         assert_eq!(lighting(&RgbImage::new(0, 0)), Lighting::Unknown);
     }
 
     #[test]
     fn colours_have_names() {
-        for (rgb, name) in [([250, 10, 10], "red"), ([10, 10, 240], "blue"), ([10, 200, 10], "green"), ([5, 5, 5], "black"), ([240, 240, 240], "white"), ([120, 70, 20], "brown")] {
+        for (rgb, name) in [
+            ([250, 10, 10], "red"),
+            ([10, 10, 240], "blue"),
+            ([10, 200, 10], "green"),
+            ([5, 5, 5], "black"),
+            ([240, 240, 240], "white"),
+            ([120, 70, 20], "brown"),
+        ] {
             assert_eq!(color_name(rgb), name);
         }
     }

@@ -15,7 +15,8 @@ pub const INPUT_SIDE: u32 = 416;
 const MEAN_BGR: [f32; 3] = [103.53, 116.28, 123.675];
 const DEVIATION_BGR: [f32; 3] = [57.375, 57.12, 58.395];
 /// Stride, scores and box distributions of each level of the feature pyramid.
-pub const LEVELS: [(u32, &str, &str); 3] = [(8, "Identity:0", "Identity_3:0"), (16, "Identity_1:0", "Identity_4:0"), (32, "Identity_2:0", "Identity_5:0")];
+pub const LEVELS: [(u32, &str, &str); 3] =
+    [(8, "Identity:0", "Identity_3:0"), (16, "Identity_1:0", "Identity_4:0"), (32, "Identity_2:0", "Identity_5:0")];
 /// Bins of the distribution of one box side.
 const BINS: usize = 11;
 
@@ -35,9 +36,15 @@ pub struct BoundingBox {
 impl BoundingBox {
     /// The part of a box given by its edges that lies inside the picture; `None` if nothing does or an edge is not a number.
     pub fn from_edges(left: f32, top: f32, right: f32, bottom: f32) -> Option<Self> {
-        let (left, top, right, bottom) = (left.clamp(0.0, 1.0), top.clamp(0.0, 1.0), right.clamp(0.0, 1.0), bottom.clamp(0.0, 1.0));
+        let (left, top, right, bottom) =
+            (left.clamp(0.0, 1.0), top.clamp(0.0, 1.0), right.clamp(0.0, 1.0), bottom.clamp(0.0, 1.0));
         // Comparisons with NaN are false, so a NaN ends here as well.
-        (right > left && bottom > top).then(|| Self { x: left, y: top, width: (right - left).min(1.0 - left), height: (bottom - top).min(1.0 - top) })
+        (right > left && bottom > top).then(|| Self {
+            x: left,
+            y: top,
+            width: (right - left).min(1.0 - left),
+            height: (bottom - top).min(1.0 - top),
+        })
     }
 
     /// Area, 0..1 of the picture's.
@@ -125,24 +132,42 @@ pub fn preprocess(image: &RgbImage) -> Result<Array4<f32>, FrameError> {
 ///
 /// # Errors
 /// [`DecodeError`] when a shape is not as expected.
-pub fn postprocess(levels: &[(ArrayViewD<'_, f32>, ArrayViewD<'_, f32>); 3], settings: &DetectorSettings) -> Result<Vec<DetectedObject>, DecodeError> {
+pub fn postprocess(
+    levels: &[(ArrayViewD<'_, f32>, ArrayViewD<'_, f32>); 3],
+    settings: &DetectorSettings,
+) -> Result<Vec<DetectedObject>, DecodeError> {
     let mut candidates = Vec::new();
     for ((stride, ..), (scores, distances)) in LEVELS.iter().zip(levels) {
         let columns = (INPUT_SIDE / stride) as usize;
         let cells = columns * columns;
-        let wrong = || DecodeError { stride: *stride, cells, scores: scores.shape().to_vec(), distances: distances.shape().to_vec() };
+        let wrong =
+            || DecodeError { stride: *stride, cells, scores: scores.shape().to_vec(), distances: distances.shape().to_vec() };
         if scores.shape() != [1, cells, COCO.len()] || distances.shape() != [1, cells, 4 * BINS] {
             return Err(wrong());
         }
         let scores = scores.view().into_dimensionality::<Ix3>().map_err(|_| wrong())?;
         let distances = distances.view().into_dimensionality::<Ix3>().map_err(|_| wrong())?;
-        collect(scores.index_axis(ndarray::Axis(0), 0), distances.index_axis(ndarray::Axis(0), 0), *stride as f32, columns, settings.confidence_threshold, &mut candidates);
+        collect(
+            scores.index_axis(ndarray::Axis(0), 0),
+            distances.index_axis(ndarray::Axis(0), 0),
+            *stride as f32,
+            columns,
+            settings.confidence_threshold,
+            &mut candidates,
+        );
     }
     Ok(suppress(candidates, settings))
 }
 
 /// One candidate per cell: its best class, if that is good enough.
-fn collect(scores: ArrayView2<'_, f32>, distances: ArrayView2<'_, f32>, stride: f32, columns: usize, threshold: f32, candidates: &mut Vec<DetectedObject>) {
+fn collect(
+    scores: ArrayView2<'_, f32>,
+    distances: ArrayView2<'_, f32>,
+    stride: f32,
+    columns: usize,
+    threshold: f32,
+    candidates: &mut Vec<DetectedObject>,
+) {
     let side = INPUT_SIDE as f32;
     for (cell, row) in scores.rows().into_iter().enumerate() {
         let Some((class, score)) = row.iter().copied().enumerate().reduce(|a, b| if b.1 > a.1 { b } else { a }) else { continue };
@@ -151,7 +176,8 @@ fn collect(scores: ArrayView2<'_, f32>, distances: ArrayView2<'_, f32>, stride: 
         }
         let center = |n: usize| (n as f32 + 0.5) * stride;
         let (cx, cy) = (center(cell % columns), center(cell / columns));
-        let distance = |n: usize| expectation(distances.row(cell).slice(ndarray::s![n * BINS..(n + 1) * BINS]).iter().copied()) * stride;
+        let distance =
+            |n: usize| expectation(distances.row(cell).slice(ndarray::s![n * BINS..(n + 1) * BINS]).iter().copied()) * stride;
         let (left, top, right, bottom) = (cx - distance(0), cy - distance(1), cx + distance(2), cy + distance(3));
         if let Some(bounding_box) = BoundingBox::from_edges(left / side, top / side, right / side, bottom / side) {
             let (label, category) = COCO[class];
@@ -181,7 +207,9 @@ pub fn suppress(mut candidates: Vec<DetectedObject>, settings: &DetectorSettings
         if kept.len() == settings.max_objects {
             break;
         }
-        let hidden = kept.iter().any(|k| k.label == candidate.label && k.bounding_box.iou(&candidate.bounding_box) > settings.iou_threshold);
+        let hidden = kept
+            .iter()
+            .any(|k| k.label == candidate.label && k.bounding_box.iou(&candidate.bounding_box) > settings.iou_threshold);
         if candidate.confidence >= settings.confidence_threshold && !hidden {
             kept.push(candidate);
         }
@@ -196,7 +224,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn object(label: &'static str, confidence: f32, x: f32) -> DetectedObject {
-        DetectedObject { label, category: Category::of(label), confidence, bounding_box: BoundingBox { x, y: 0.1, width: 0.2, height: 0.2 } }
+        DetectedObject {
+            label,
+            category: Category::of(label),
+            confidence,
+            bounding_box: BoundingBox { x, y: 0.1, width: 0.2, height: 0.2 },
+        }
     }
 
     #[test]
@@ -211,7 +244,16 @@ mod tests {
     #[test]
     fn suppression_is_per_label_and_limited() {
         let settings = DetectorSettings { max_objects: 2, ..DetectorSettings::default() };
-        let kept = suppress(vec![object("cup", 0.6, 0.10), object("cup", 0.9, 0.11), object("bowl", 0.7, 0.10), object("cup", 0.55, 0.7), object("dog", 0.4, 0.5)], &settings);
+        let kept = suppress(
+            vec![
+                object("cup", 0.6, 0.10),
+                object("cup", 0.9, 0.11),
+                object("bowl", 0.7, 0.10),
+                object("cup", 0.55, 0.7),
+                object("dog", 0.4, 0.5),
+            ],
+            &settings,
+        );
         assert_eq!(kept.iter().map(|o| (o.label, o.confidence)).collect::<Vec<_>>(), [("cup", 0.9), ("bowl", 0.7)]);
     }
 
@@ -234,7 +276,14 @@ mod tests {
     }
 
     fn decode(levels: &[(ArrayD<f32>, ArrayD<f32>); 3]) -> Result<Vec<DetectedObject>, DecodeError> {
-        postprocess(&[(levels[0].0.view(), levels[0].1.view()), (levels[1].0.view(), levels[1].1.view()), (levels[2].0.view(), levels[2].1.view())], &DetectorSettings::default())
+        postprocess(
+            &[
+                (levels[0].0.view(), levels[0].1.view()),
+                (levels[1].0.view(), levels[1].1.view()),
+                (levels[2].0.view(), levels[2].1.view()),
+            ],
+            &DetectorSettings::default(),
+        )
     }
 
     #[test]

@@ -20,7 +20,13 @@ pub struct Gradient {
 /// Sobel's 3 x 3 derivative over eight, so that a ramp of one level per pixel has the gradient 1. Edges are continued.
 pub fn sobel(picture: &GrayF) -> Gradient {
     let (width, height) = (picture.width, picture.height);
-    let mut gradient = Gradient { width, height, dx: vec![0.0; width * height], dy: vec![0.0; width * height], magnitude: vec![0.0; width * height] };
+    let mut gradient = Gradient {
+        width,
+        height,
+        dx: vec![0.0; width * height],
+        dy: vec![0.0; width * height],
+        magnitude: vec![0.0; width * height],
+    };
     if width == 0 || height == 0 {
         return gradient;
     }
@@ -45,7 +51,9 @@ pub fn sobel(picture: &GrayF) -> Gradient {
 pub fn smooth(picture: &GrayF) -> GrayF {
     let (width, height) = (picture.width, picture.height);
     let pass = |source: &[f32], dx: isize, dy: isize| -> Vec<f32> {
-        let at = |x: isize, y: isize| source[y.clamp(0, height as isize - 1) as usize * width + x.clamp(0, width as isize - 1) as usize];
+        let at = |x: isize, y: isize| {
+            source[y.clamp(0, height as isize - 1) as usize * width + x.clamp(0, width as isize - 1) as usize]
+        };
         let mut out = Vec::with_capacity(source.len());
         for y in 0..height as isize {
             for x in 0..width as isize {
@@ -77,9 +85,23 @@ pub fn canny(picture: &GrayF, low: f32, high: f32) -> Vec<bool> {
         let (ax, ay) = (dx.abs(), dy.abs());
         // Tangent of 22.5 degrees.
         const T: f32 = 0.414_213_56;
-        let step_x: isize = if ax < ay * T { 0 } else if dx > 0.0 { 1 } else { -1 };
-        let step_y: isize = if ay < ax * T { 0 } else if dy > 0.0 { 1 } else { -1 };
-        let neighbour = |sign: isize| gradient.magnitude[((y as isize + sign * step_y) as usize) * width + (x as isize + sign * step_x) as usize];
+        let step_x: isize = if ax < ay * T {
+            0
+        } else if dx > 0.0 {
+            1
+        } else {
+            -1
+        };
+        let step_y: isize = if ay < ax * T {
+            0
+        } else if dy > 0.0 {
+            1
+        } else {
+            -1
+        };
+        let neighbour = |sign: isize| {
+            gradient.magnitude[((y as isize + sign * step_y) as usize) * width + (x as isize + sign * step_x) as usize]
+        };
         // A plateau of two equal pixels gives one edge pixel.
         m > neighbour(1) && m >= neighbour(-1)
     };

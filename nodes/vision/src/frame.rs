@@ -102,7 +102,11 @@ pub fn rgb_from_raw(width: u32, height: u32, step: u32, encoding: &str, data: &[
 }
 
 fn check_size(width: u32, height: u32) -> Result<(), FrameError> {
-    if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE { Err(FrameError::Size { width, height }) } else { Ok(()) }
+    if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
+        Err(FrameError::Size { width, height })
+    } else {
+        Ok(())
+    }
 }
 
 /// The first 16 hexadecimal digits of the SHA-256 of size and pixels: the picture's name.
@@ -133,13 +137,16 @@ pub fn resize(image: &RgbImage, width: u32, height: u32, filter: Filter) -> Resu
     if image.dimensions() == (width, height) {
         return Ok(image.clone());
     }
-    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), fir::PixelType::U8x3).map_err(|_| FrameError::Size { width: image.width(), height: image.height() })?;
+    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), fir::PixelType::U8x3)
+        .map_err(|_| FrameError::Size { width: image.width(), height: image.height() })?;
     let mut target = FirImage::new(width, height, fir::PixelType::U8x3);
     let algorithm = match filter {
         Filter::Nearby => fir::ResizeAlg::Interpolation(fir::FilterType::Bilinear),
         Filter::Area => fir::ResizeAlg::Convolution(fir::FilterType::Bilinear),
     };
-    fir::Resizer::new().resize(&source, &mut target, &fir::ResizeOptions::new().resize_alg(algorithm)).map_err(|e| FrameError::Decode(e.to_string()))?;
+    fir::Resizer::new()
+        .resize(&source, &mut target, &fir::ResizeOptions::new().resize_alg(algorithm))
+        .map_err(|e| FrameError::Decode(e.to_string()))?;
     RgbImage::from_raw(width, height, target.into_vec()).ok_or(()).map_err(size)
 }
 

@@ -90,7 +90,9 @@ mod tests {
     fn something_that_moves_is_seen_by_its_size() {
         let with_box = |left: usize, size: usize| {
             let back = scene(0.0);
-            GrayF::from_fn(160, 120, move |x, y| if (left..left + size).contains(&x) && (30..30 + size).contains(&y) { 255.0 } else { back.at(x, y) })
+            GrayF::from_fn(160, 120, move |x, y| {
+                if (left..left + size).contains(&x) && (30..30 + size).contains(&y) { 255.0 } else { back.at(x, y) }
+            })
         };
         let small = motion(&with_box(10, 16), &with_box(110, 16));
         let large = motion(&with_box(10, 40), &with_box(110, 40));

@@ -9,7 +9,9 @@ use models::{Broker, Priority};
 use msgs::omnimind_msgs::msg::{DetectedObject as ObjectMsg, ImageColor, Provenance, SceneAnalysis, VisionFeatures};
 use msgs::omnimind_msgs::srv::{CompareImages, CompareImagesRequest, CompareImagesResponse};
 use msgs::sensor_msgs::msg::Image;
-use msgs::vision_msgs::msg::{BoundingBox2D, Detection2D, Detection2DArray, ObjectHypothesis, ObjectHypothesisWithPose, Point2D, Pose2D};
+use msgs::vision_msgs::msg::{
+    BoundingBox2D, Detection2D, Detection2DArray, ObjectHypothesis, ObjectHypothesisWithPose, Point2D, Pose2D,
+};
 
 use crate::analyse::{Analyser, AnalyserConfig, Analysis, Classification, Detections, Origin, STATISTICS};
 use crate::detect::{DetectedObject, DetectorSettings};
@@ -48,14 +50,36 @@ impl Node for Vision {
     const NAME: &'static str = "vision";
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
-        let detect_rate = s.param("detect_rate_hz", 5.0).unit("Hz").range(0.1, 60.0).describe("detections per second at most").declare()?;
-        let features_rate = s.param("features_rate_hz", 1.0).unit("Hz").range(0.1, 60.0).describe("scene analyses and feature vectors per second at most").declare()?;
-        let threshold = s.param("confidence_threshold", 0.5).range(0.0, 1.0).describe("objects below this confidence are dropped").declare()?;
+        let detect_rate =
+            s.param("detect_rate_hz", 5.0).unit("Hz").range(0.1, 60.0).describe("detections per second at most").declare()?;
+        let features_rate = s
+            .param("features_rate_hz", 1.0)
+            .unit("Hz")
+            .range(0.1, 60.0)
+            .describe("scene analyses and feature vectors per second at most")
+            .declare()?;
+        let threshold = s
+            .param("confidence_threshold", 0.5)
+            .range(0.0, 1.0)
+            .describe("objects below this confidence are dropped")
+            .declare()?;
         let max_objects = s.param("max_objects", 20_i64).range(1.0, 100.0).describe("objects per picture at most").declare()?;
-        let model = s.param("model", "nanodet_g_416".to_owned()).describe("detector, by its name in the model catalogue; empty for none").read_only().declare()?;
-        let scene_model = s.param("scene_model", "efficientnet_lite0".to_owned()).describe("classifier for scene and embedding; empty for none").read_only().declare()?;
-        let threads = s.param("inference_threads", 1_i64).range(1.0, 64.0).describe("threads within one network").read_only().declare()?;
-        let report_time = s.param("report_inference_time", true).describe("fill in provenance.inference_ms; off where runs must agree byte for byte").declare()?;
+        let model = s
+            .param("model", "nanodet_g_416".to_owned())
+            .describe("detector, by its name in the model catalogue; empty for none")
+            .read_only()
+            .declare()?;
+        let scene_model = s
+            .param("scene_model", "efficientnet_lite0".to_owned())
+            .describe("classifier for scene and embedding; empty for none")
+            .read_only()
+            .declare()?;
+        let threads =
+            s.param("inference_threads", 1_i64).range(1.0, 64.0).describe("threads within one network").read_only().declare()?;
+        let report_time = s
+            .param("report_inference_time", true)
+            .describe("fill in provenance.inference_ms; off where runs must agree byte for byte")
+            .declare()?;
         let config = AnalyserConfig {
             detector: model.get(),
             classifier: scene_model.get(),
@@ -119,7 +143,11 @@ impl Vision {
             Ok(image) => image,
             Err(error) => {
                 self.rejected += 1;
-                ctx.status(Level::Error, "frames", format!("{} of {} frames refused; the last: {error}", self.rejected, self.frames));
+                ctx.status(
+                    Level::Error,
+                    "frames",
+                    format!("{} of {} frames refused; the last: {error}", self.rejected, self.frames),
+                );
                 return Ok(());
             }
         };
@@ -164,10 +192,21 @@ impl Vision {
         let Some(analyser) = &self.analyser else { return refuse("the node has not started".to_owned()) };
         let (similarity, origin) = analyser.compare(&a, &b)?;
         let message = match similarity.embedding {
-            Some(e) => format!("embedding {e:.2}, structure {:.2}, hashes {:.2} and {:.2}", similarity.ssim, similarity.dhash, similarity.phash),
-            None => format!("structure {:.2}, hashes {:.2} and {:.2}; no embedding model", similarity.ssim, similarity.dhash, similarity.phash),
+            Some(e) => format!(
+                "embedding {e:.2}, structure {:.2}, hashes {:.2} and {:.2}",
+                similarity.ssim, similarity.dhash, similarity.phash
+            ),
+            None => format!(
+                "structure {:.2}, hashes {:.2} and {:.2}; no embedding model",
+                similarity.ssim, similarity.dhash, similarity.phash
+            ),
         };
-        Ok(CompareImagesResponse { success: true, message, similarity: similarity.score, provenance: provenance(&origin, self.report_time.get()) })
+        Ok(CompareImagesResponse {
+            success: true,
+            message,
+            similarity: similarity.score,
+            provenance: provenance(&origin, self.report_time.get()),
+        })
     }
 
     fn watch(&mut self, ctx: &mut Context) -> HandlerResult {
@@ -255,7 +294,11 @@ fn scene_msg(image: &Image, analysis: &Analysis, motion: f32, report_time: bool)
         scene_type: analysis.scene as u8,
         scene_confidence: analysis.scene_confidence,
         objects: analysis.objects.iter().map(object).collect(),
-        dominant_colors: analysis.dominant_colors.iter().map(|c| ImageColor { r: c.rgb[0], g: c.rgb[1], b: c.rgb[2], share: c.share }).collect(),
+        dominant_colors: analysis
+            .dominant_colors
+            .iter()
+            .map(|c| ImageColor { r: c.rgb[0], g: c.rgb[1], b: c.rgb[2], share: c.share })
+            .collect(),
         lighting: analysis.lighting as u8,
         complexity: analysis.complexity,
         motion,

@@ -46,8 +46,9 @@ impl SceneType {
 
 /// ImageNet-1k class numbers that speak for streets and buildings: churches, bridges, signs, shops, road vehicles.
 const URBAN: [usize; 54] = [
-    407, 408, 410, 415, 424, 436, 437, 442, 454, 467, 468, 475, 479, 483, 497, 498, 509, 511, 525, 538, 547, 555, 565, 569, 580, 582, 609, 627, 634, 654, 656, 661, 663, 665, 668, 675, 698, 704,
-    705, 717, 734, 751, 757, 762, 779, 817, 820, 821, 829, 839, 874, 888, 919, 920,
+    407, 408, 410, 415, 424, 436, 437, 442, 454, 467, 468, 475, 479, 483, 497, 498, 509, 511, 525, 538, 547, 555, 565, 569, 580,
+    582, 609, 627, 634, 654, 656, 661, 663, 665, 668, 675, 698, 704, 705, 717, 734, 751, 757, 762, 779, 817, 820, 821, 829, 839,
+    874, 888, 919, 920,
 ];
 /// Landscapes.
 const LANDSCAPE: std::ops::RangeInclusive<usize> = 970..=980;
@@ -57,8 +58,9 @@ const WILDLIFE: [std::ops::RangeInclusive<usize>; 2] = [0..=150, 286..=397];
 const WORKSPACE: [usize; 19] = [508, 526, 527, 553, 587, 620, 622, 664, 673, 681, 696, 710, 713, 740, 742, 772, 782, 784, 810];
 /// Furniture, bath, kitchen, what stands on a table.
 const RESIDENTIAL: [usize; 60] = [
-    411, 414, 423, 431, 435, 453, 493, 495, 504, 505, 516, 520, 521, 529, 532, 534, 548, 550, 559, 564, 567, 588, 598, 606, 618, 619, 631, 648, 651, 659, 700, 703, 706, 711, 720, 721, 736, 750, 760,
-    765, 766, 789, 794, 799, 809, 827, 831, 846, 849, 850, 851, 854, 857, 859, 861, 876, 894, 896, 904, 905,
+    411, 414, 423, 431, 435, 453, 493, 495, 504, 505, 516, 520, 521, 529, 532, 534, 548, 550, 559, 564, 567, 588, 598, 606, 618,
+    619, 631, 648, 651, 659, 700, 703, 706, 711, 720, 721, 736, 750, 760, 765, 766, 789, 794, 799, 809, 827, 831, 846, 849, 850,
+    851, 854, 857, 859, 861, 876, 894, 896, 904, 905,
 ];
 /// Cooked dishes, cups and plates: inside, no particular kind.
 const TABLE: std::ops::RangeInclusive<usize> = 923..=969;
@@ -98,7 +100,8 @@ pub fn scene(probabilities: Option<&[f32]>, objects: &[DetectedObject]) -> Scene
     if let Some(p) = probabilities {
         // What a group has by chance, its share of the classes, is no evidence.
         let beyond_chance = |mass: f32, classes: usize| (mass - classes as f32 / CLASSES as f32).max(0.0);
-        let range = |r: &std::ops::RangeInclusive<usize>| p.get(r.clone()).map_or(0.0, |s| beyond_chance(s.iter().sum(), s.len()));
+        let range =
+            |r: &std::ops::RangeInclusive<usize>| p.get(r.clone()).map_or(0.0, |s| beyond_chance(s.iter().sum(), s.len()));
         let list = |l: &[usize]| beyond_chance(l.iter().filter_map(|n| p.get(*n)).sum(), l.len());
         e.urban += list(&URBAN);
         e.natural += range(&LANDSCAPE) + 0.7 * WILDLIFE.iter().map(range).sum::<f32>();
@@ -109,12 +112,18 @@ pub fn scene(probabilities: Option<&[f32]>, objects: &[DetectedObject]) -> Scene
     for object in objects {
         let weight = OBJECT_WEIGHT * object.confidence;
         match object.label {
-            "car" | "bus" | "truck" | "train" | "traffic light" | "stop sign" | "parking meter" | "fire hydrant" => e.urban += weight,
-            "motorcycle" | "bicycle" | "bench" | "airplane" | "boat" | "kite" | "skis" | "snowboard" | "surfboard" => e.outdoor += weight * 0.6,
+            "car" | "bus" | "truck" | "train" | "traffic light" | "stop sign" | "parking meter" | "fire hydrant" => {
+                e.urban += weight
+            }
+            "motorcycle" | "bicycle" | "bench" | "airplane" | "boat" | "kite" | "skis" | "snowboard" | "surfboard" => {
+                e.outdoor += weight * 0.6
+            }
             "horse" | "sheep" | "cow" | "elephant" | "bear" | "zebra" | "giraffe" | "bird" => e.natural += weight,
             "laptop" | "keyboard" | "mouse" => e.workspace += weight,
-            "couch" | "bed" | "toilet" | "oven" | "sink" | "refrigerator" | "microwave" | "toaster" | "dining table" | "tv" | "teddy bear" => e.residential += weight,
-            "cup" | "bottle" | "bowl" | "wine glass" | "fork" | "knife" | "spoon" | "chair" | "vase" | "book" | "clock" | "potted plant" | "remote" => e.indoor += weight * 0.6,
+            "couch" | "bed" | "toilet" | "oven" | "sink" | "refrigerator" | "microwave" | "toaster" | "dining table" | "tv"
+            | "teddy bear" => e.residential += weight,
+            "cup" | "bottle" | "bowl" | "wine glass" | "fork" | "knife" | "spoon" | "chair" | "vase" | "book" | "clock"
+            | "potted plant" | "remote" => e.indoor += weight * 0.6,
             _ => {}
         }
     }
@@ -147,7 +156,12 @@ mod tests {
     use crate::labels::Category;
 
     fn object(label: &'static str, confidence: f32) -> DetectedObject {
-        DetectedObject { label, category: Category::of(label), confidence, bounding_box: BoundingBox { x: 0.0, y: 0.0, width: 0.5, height: 0.5 } }
+        DetectedObject {
+            label,
+            category: Category::of(label),
+            confidence,
+            bounding_box: BoundingBox { x: 0.0, y: 0.0, width: 0.5, height: 0.5 },
+        }
     }
 
     fn certain(class: usize) -> Vec<f32> {
@@ -159,7 +173,13 @@ mod tests {
     #[test]
     fn clear_pictures_get_their_kind() {
         // Numbers of ImageNet-1k: 975 lakeside, 920 traffic light, 527 desktop computer, 831 studio couch, 967 espresso.
-        for (class, expected) in [(975, SceneType::Natural), (920, SceneType::Urban), (527, SceneType::Workspace), (831, SceneType::Residential), (967, SceneType::Indoor)] {
+        for (class, expected) in [
+            (975, SceneType::Natural),
+            (920, SceneType::Urban),
+            (527, SceneType::Workspace),
+            (831, SceneType::Residential),
+            (967, SceneType::Indoor),
+        ] {
             let guess = scene(Some(&certain(class)), &[]);
             assert_eq!(guess.scene, expected);
             assert!(guess.confidence > 0.5 && guess.confidence <= 1.0);

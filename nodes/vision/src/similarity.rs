@@ -65,7 +65,8 @@ pub fn difference_hash(gray: &GrayF) -> u64 {
 pub fn perceptual_hash(gray: &GrayF) -> u64 {
     const N: usize = 32;
     let small = stretch_to(gray, N, N);
-    let basis: Vec<Vec<f32>> = (0..8).map(|k| (0..N).map(|n| (std::f32::consts::PI / N as f32 * (n as f32 + 0.5) * k as f32).cos()).collect()).collect();
+    let basis: Vec<Vec<f32>> =
+        (0..8).map(|k| (0..N).map(|n| (std::f32::consts::PI / N as f32 * (n as f32 + 0.5) * k as f32).cos()).collect()).collect();
     let mut coefficients = Vec::with_capacity(64);
     for row in &basis {
         for column in &basis {

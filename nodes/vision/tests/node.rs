@@ -15,7 +15,14 @@ const MODELS: [&str; 2] = ["nanodet_g_416", "efficientnet_lite0"];
 
 fn coffee() -> Image {
     let image = decode(include_bytes!("data/coffee.jpg")).unwrap();
-    let mut message = Image { width: image.width(), height: image.height(), step: image.width() * 3, encoding: "rgb8".into(), data: image.into_raw(), ..Default::default() };
+    let mut message = Image {
+        width: image.width(),
+        height: image.height(),
+        step: image.width() * 3,
+        encoding: "rgb8".into(),
+        data: image.into_raw(),
+        ..Default::default()
+    };
     message.header.frame_id = "camera_optical_frame".into();
     message.header.stamp.sec = 7;
     message
@@ -108,6 +115,7 @@ fn pictures_are_compared_on_request() {
     bench.add::<Vision>(&[("model", "".into()), ("scene_model", "".into())]).unwrap();
     let same = bench.call::<CompareImages>("vision/compare_images", CompareImagesRequest { a: coffee(), b: coffee() }).unwrap();
     assert!(same.success && same.similarity == 1.0 && same.provenance.degraded);
-    let bad = bench.call::<CompareImages>("vision/compare_images", CompareImagesRequest { a: coffee(), b: Image::default() }).unwrap();
+    let bad =
+        bench.call::<CompareImages>("vision/compare_images", CompareImagesRequest { a: coffee(), b: Image::default() }).unwrap();
     assert!(!bad.success && bad.message.contains("picture b"), "{}", bad.message);
 }

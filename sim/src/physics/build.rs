@@ -4,10 +4,10 @@ use super::contacts::ContactMonitor;
 use super::convert::{engine_pose, pose, vector};
 use super::drive::{Drive, DriveSpec};
 use super::grasp::Grasp;
-use super::{Object, Part, Physics, Slider, Wrench, LIFT, SLIDERS};
+use super::{LIFT, Object, Part, Physics, SLIDERS, Slider, Wrench};
 use crate::noise::Noise;
 use crate::scene::{Pose, Shape};
-use crate::sdf::{Collision, JointKind, Link, Model, Plugin, World, DIFF_DRIVE};
+use crate::sdf::{Collision, DIFF_DRIVE, JointKind, Link, Model, Plugin, World};
 use glam::{DQuat, DVec3};
 use rapier3d::prelude::*;
 
@@ -110,10 +110,12 @@ impl Physics {
 fn drive_spec(robot: &Model) -> Result<DriveSpec, BuildError> {
     let plugin: &Plugin = robot.plugin(DIFF_DRIVE).ok_or_else(|| lacking(robot, DIFF_DRIVE))?;
     let get = |key: &str| {
-        plugin.values.get(key).and_then(|v| v.parse::<f64>().ok()).filter(|v| *v > 0.0).ok_or_else(|| BuildError::Drive {
-            model: robot.name.clone(),
-            key: key.to_owned(),
-        })
+        plugin
+            .values
+            .get(key)
+            .and_then(|v| v.parse::<f64>().ok())
+            .filter(|v| *v > 0.0)
+            .ok_or_else(|| BuildError::Drive { model: robot.name.clone(), key: key.to_owned() })
     };
     let wheel = plugin.values.get("left_joint").and_then(|n| robot.joint(n)).ok_or_else(|| lacking(robot, "the left wheel"))?;
     Ok(DriveSpec {

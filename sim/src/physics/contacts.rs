@@ -1,7 +1,7 @@
 //! What touches what, how hard, and how often the robot bumped into its home. All forces are the solver's.
 
-use super::convert::dvec;
 use super::Part;
+use super::convert::dvec;
 use glam::DVec3;
 use rapier3d::prelude::*;
 use std::collections::BTreeMap;

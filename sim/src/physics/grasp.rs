@@ -4,9 +4,9 @@
 //! "grasp fix" for the same reason. The constraint is made only after both fingers have pressed the same object with at
 //! least [`MIN_FORCE_N`] for [`SETTLE_S`], and breaks when the load on it stays above [`BREAK_FORCE_N`].
 
+use super::Object;
 use super::contacts::FingerForces;
 use super::convert::{dvec, engine_pose, pose};
-use super::Object;
 use glam::DVec3;
 use rapier3d::prelude::*;
 
@@ -115,9 +115,10 @@ impl Grasp {
         self.acceleration += ((velocity - self.velocity) / dt - self.acceleration) * (dt / 0.016);
         self.velocity = velocity;
         let substep = dt / engine.integration_parameters.num_solver_iterations as f64;
-        let load = engine.impulse_joints.get(joint).map_or(0.0, |j| {
-            (0..3).map(|i| f64::from(j.impulses[i]).powi(2)).sum::<f64>().sqrt() / substep
-        });
+        let load = engine
+            .impulse_joints
+            .get(joint)
+            .map_or(0.0, |j| (0..3).map(|i| f64::from(j.impulses[i]).powi(2)).sum::<f64>().sqrt() / substep);
         self.overload_s = if load > BREAK_FORCE_N { self.overload_s + dt } else { 0.0 };
         let opened = asked > opening + OPENING_M;
         if opened || self.lost_s > LOST_S || self.overload_s > BREAK_S {

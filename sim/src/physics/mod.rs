@@ -277,7 +277,10 @@ impl Physics {
         }
         if let Some(i) = self.grasp.held() {
             let body = &self.engine.bodies[self.objects[i].body];
-            add(gravity * self.objects[i].mass - self.grasp.acceleration() * self.objects[i].mass, convert::dvec(body.center_of_mass()));
+            add(
+                gravity * self.objects[i].mass - self.grasp.acceleration() * self.objects[i].mass,
+                convert::dvec(body.center_of_mass()),
+            );
         }
         for (force, at) in self.contacts.gripper_forces() {
             add(*force, *at);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sdf::{load_world, World};
+use crate::sdf::{World, load_world};
 use std::path::Path;
 
 fn home() -> World {
@@ -140,7 +140,8 @@ fn gripped(index: usize) -> Physics {
     let at = s.at(0.07, 0.0);
     let z = s.height + p.objects[index].half_height + 0.001;
     p.place_object(index, &Pose { position: at.extend(z), orientation: glam::DQuat::IDENTITY });
-    if let Some(other) = (0..p.objects.len()).find(|o| *o != index && (p.object_pose(*o).position - at.extend(z)).length() < 0.2) {
+    if let Some(other) = (0..p.objects.len()).find(|o| *o != index && (p.object_pose(*o).position - at.extend(z)).length() < 0.2)
+    {
         p.place_object(other, &Pose { position: DVec3::new(2.0, 1.5, 0.2), orientation: glam::DQuat::IDENTITY });
     }
     let stand = s.at(-0.40, 0.0);

@@ -53,8 +53,6 @@ impl CameraPose {
     /// Pixel (column, row) and depth of a world point; `None` behind the camera.
     pub fn project(&self, intrinsics: &Intrinsics, point: DVec3) -> Option<(f64, f64, f64)> {
         let c = self.rotation.inverse() * (point - self.position);
-        (c.z > 0.0).then(|| {
-            (intrinsics.fx * c.x / c.z + intrinsics.cx, intrinsics.fy * c.y / c.z + intrinsics.cy, c.z)
-        })
+        (c.z > 0.0).then(|| (intrinsics.fx * c.x / c.z + intrinsics.cx, intrinsics.fy * c.y / c.z + intrinsics.cy, c.z))
     }
 }

@@ -7,8 +7,10 @@ use super::patterns::pattern;
 use super::texture::{Textures, cell};
 
 /// Looks that [`build`] knows. The front of a piece faces +x.
-pub const NAMES: &[&str] =
-    &["bed", "books", "chair", "cupboard", "door", "fridge", "lamp", "oven", "picture", "plant", "sink", "sofa", "table", "tv", "window"];
+pub const NAMES: &[&str] = &[
+    "bed", "books", "chair", "cupboard", "door", "fridge", "lamp", "oven", "picture", "plant", "sink", "sofa", "table", "tv",
+    "window",
+];
 
 fn v(x: f32, y: f32, z: f32) -> Vec3 {
     Vec3::new(x, y, z)
@@ -81,7 +83,13 @@ fn bed(m: &mut Mesh, s: Vec3, tint: Material, t: &mut Textures) {
     let n = if s.y > 1.1 { 2 } else { 1 };
     for k in 0..n {
         let y = if n == 1 { 0.0 } else { (k as f32 - 0.5) * s.y * 0.48 };
-        m.ellipsoid(v(-s.x * 0.5 + 0.30, y, top + 0.05), v(0.20, s.y * 0.21 * if n == 1 { 1.7 } else { 1.0 }, 0.08), Quat::IDENTITY, 20, sheet);
+        m.ellipsoid(
+            v(-s.x * 0.5 + 0.30, y, top + 0.05),
+            v(0.20, s.y * 0.21 * if n == 1 { 1.7 } else { 1.0 }, 0.08),
+            Quat::IDENTITY,
+            20,
+            sheet,
+        );
     }
 }
 
@@ -151,7 +159,11 @@ fn books(m: &mut Mesh, s: Vec3, t: &mut Textures) {
             let depth = s.x * (0.6 + 0.2 * cell(k as i32, i, 9));
             let spine = spines[(cell(k as i32, i, 10) * 8.0) as usize % 8];
             if cell(k as i32, i, 11) > 0.06 {
-                m.cuboid(v(-s.x * 0.5 + board + depth * 0.5, y + width * 0.5, z + board * 0.5 + h * 0.5), v(depth, width - 0.002, h), spine);
+                m.cuboid(
+                    v(-s.x * 0.5 + board + depth * 0.5, y + width * 0.5, z + board * 0.5 + h * 0.5),
+                    v(depth, width - 0.002, h),
+                    spine,
+                );
             }
             y += width;
             i += 1;

@@ -32,10 +32,8 @@ impl Lamp {
         let mut seen = vec![0.0; n * n];
         for (k, s) in seen.iter_mut().enumerate() {
             let c = origin + Vec2::new((k % n) as f32 + 0.5, (k / n) as f32 + 0.5) * CELL_M;
-            let blocked = walls
-                .iter()
-                .filter(|w| !(c.cmpge(w.0).all() && c.cmple(w.1).all()))
-                .any(|w| crosses(position.truncate(), c, *w));
+            let blocked =
+                walls.iter().filter(|w| !(c.cmpge(w.0).all() && c.cmple(w.1).all())).any(|w| crosses(position.truncate(), c, *w));
             *s = if blocked { 0.0 } else { 1.0 };
         }
         let near = (0..n * n)

@@ -131,14 +131,11 @@ impl Mesh {
     /// of the direction of travel when radius points right and z up (so: bottom to top for an outer wall).
     /// Corners sharper than about 40 degrees stay sharp. Texture coordinates: u = 0..1 around, v = 0..1 along the arc.
     pub fn lathe(&mut self, profile: &[(f32, f32)], segments: usize, material: u16) {
-        let lengths: Vec<f32> =
-            profile.windows(2).map(|w| (w[1].0 - w[0].0).hypot(w[1].1 - w[0].1)).collect();
+        let lengths: Vec<f32> = profile.windows(2).map(|w| (w[1].0 - w[0].0).hypot(w[1].1 - w[0].1)).collect();
         let total: f32 = lengths.iter().sum::<f32>().max(1e-6);
         // Outward normal of each profile segment in (r, z).
-        let seg_normal: Vec<Vec2> = profile
-            .windows(2)
-            .map(|w| Vec2::new(w[1].1 - w[0].1, -(w[1].0 - w[0].0)).normalize_or(Vec2::X))
-            .collect();
+        let seg_normal: Vec<Vec2> =
+            profile.windows(2).map(|w| Vec2::new(w[1].1 - w[0].1, -(w[1].0 - w[0].0)).normalize_or(Vec2::X)).collect();
         let mut along = 0.0;
         for (i, w) in profile.windows(2).enumerate() {
             let blend = |other: Option<&Vec2>| match other {
@@ -154,11 +151,7 @@ impl Mesh {
                 let u = s as f32 / segments as f32;
                 let (sin, cos) = (u * TAU).sin_cos();
                 for (n, p, v) in [(n0, w[0], v0), (n1, w[1], v1)] {
-                    self.vertex(
-                        Vec3::new(p.0 * cos, p.0 * sin, p.1),
-                        Vec3::new(n.x * cos, n.x * sin, n.y),
-                        Vec2::new(u, v),
-                    );
+                    self.vertex(Vec3::new(p.0 * cos, p.0 * sin, p.1), Vec3::new(n.x * cos, n.x * sin, n.y), Vec2::new(u, v));
                 }
             }
             for s in 0..segments as u32 {

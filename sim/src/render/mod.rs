@@ -4,6 +4,7 @@
 //! soft edge filter. Still casters are in the [`shadow`] map once, moving ones are added per picture. Appearance comes
 //! from [`looks`] by name. The same inputs give the same picture bit for bit, with one thread or two.
 
+pub mod bench;
 pub mod camera;
 pub mod furniture;
 pub mod light;

@@ -9,8 +9,24 @@ use super::texture::Textures;
 
 /// Looks that [`build`] knows.
 pub const NAMES: &[&str] = &[
-    "apple", "banana", "book", "bottle", "bottle_water", "bowl", "clock", "cup", "cup_blue", "orange", "plant_pot", "sports_ball",
-    "sports_ball_orange", "sports_ball_yellow", "teddy_bear", "vase", "vase_blue", "wine_glass",
+    "apple",
+    "banana",
+    "book",
+    "bottle",
+    "bottle_water",
+    "bowl",
+    "clock",
+    "cup",
+    "cup_blue",
+    "orange",
+    "plant_pot",
+    "sports_ball",
+    "sports_ball_orange",
+    "sports_ball_yellow",
+    "teddy_bear",
+    "vase",
+    "vase_blue",
+    "wine_glass",
 ];
 
 /// The mesh of an object look, filling a box of `size` (a cup's handle reaches beyond it); `None` for other names.
@@ -55,7 +71,10 @@ fn smooth(points: &[(f32, f32)], steps: usize) -> Vec<(f32, f32)> {
         for s in 0..steps {
             let t = s as f32 / steps as f32;
             let f = |a: f32, b: f32, c: f32, d: f32| {
-                0.5 * (2.0 * b + (c - a) * t + (2.0 * a - 5.0 * b + 4.0 * c - d) * t * t + (3.0 * b - a - 3.0 * c + d) * t * t * t)
+                0.5 * (2.0 * b
+                    + (c - a) * t
+                    + (2.0 * a - 5.0 * b + 4.0 * c - d) * t * t
+                    + (3.0 * b - a - 3.0 * c + d) * t * t * t)
             };
             out.push((f(p[0].0, p[1].0, p[2].0, p[3].0).max(0.0), f(p[0].1, p[1].1, p[2].1, p[3].1)));
         }
@@ -197,11 +216,25 @@ fn apple(m: &mut Mesh, t: &mut Textures) -> Vec3 {
     let stalk = m.material(Material::matt(0.30, 0.20, 0.12));
     let mut profile = vec![(0.0, 0.006)];
     profile.extend(smooth(
-        &[(0.006, 0.003), (0.014, 0.0), (0.028, 0.012), (0.038, 0.034), (r, 0.048), (0.035, 0.064), (0.022, 0.074), (0.010, 0.071), (0.003, 0.064)],
+        &[
+            (0.006, 0.003),
+            (0.014, 0.0),
+            (0.028, 0.012),
+            (0.038, 0.034),
+            (r, 0.048),
+            (0.035, 0.064),
+            (0.022, 0.074),
+            (0.010, 0.071),
+            (0.003, 0.064),
+        ],
         4,
     ));
     m.lathe(&centred(&profile, h), 36, skin);
-    m.tube(&[(Vec3::new(0.0, 0.0, 0.026), 0.0018), (Vec3::new(0.003, 0.0, 0.036), 0.0016), (Vec3::new(0.008, 0.0, 0.045), 0.0022)], 8, stalk);
+    m.tube(
+        &[(Vec3::new(0.0, 0.0, 0.026), 0.0018), (Vec3::new(0.003, 0.0, 0.036), 0.0016), (Vec3::new(0.008, 0.0, 0.045), 0.0022)],
+        8,
+        stalk,
+    );
     Vec3::new(2.0 * r, 2.0 * r, h)
 }
 
@@ -257,7 +290,18 @@ fn clock(m: &mut Mesh, t: &mut Textures) -> Vec3 {
     let metal = m.material(Material::matt(0.70, 0.70, 0.72).glossy(0.9, 80.0));
     let face = m.material(Material::matt(1.0, 1.0, 1.0).textured(pattern(t, "dial"), 1.0, 1.0));
     // An alarm clock with the dial towards +x (and a second dial behind).
-    m.lathe(&[(0.0, -depth * 0.5), (r - 0.004, -depth * 0.5), (r, -depth * 0.5 + 0.004), (r, depth * 0.5 - 0.004), (r - 0.004, depth * 0.5), (r - 0.006, depth * 0.5)], 36, case);
+    m.lathe(
+        &[
+            (0.0, -depth * 0.5),
+            (r - 0.004, -depth * 0.5),
+            (r, -depth * 0.5 + 0.004),
+            (r, depth * 0.5 - 0.004),
+            (r - 0.004, depth * 0.5),
+            (r - 0.006, depth * 0.5),
+        ],
+        36,
+        case,
+    );
     m.lathe(&[(r - 0.006, depth * 0.5), (r - 0.006, depth * 0.5 - 0.002)], 36, case);
     m.rotate(Quat::from_rotation_y(FRAC_PI_2));
     let f = r - 0.005;
@@ -273,7 +317,15 @@ fn clock(m: &mut Mesh, t: &mut Textures) -> Vec3 {
     }
     for s in [-1.0f32, 1.0] {
         m.ellipsoid(Vec3::new(0.0, s * 0.032, 0.062), Vec3::new(0.016, 0.020, 0.014), Quat::from_rotation_x(s * -0.5), 16, metal);
-        m.tube(&[(Vec3::new(0.0, s * 0.030, -0.048), 0.004), (Vec3::new(0.0, s * 0.040, -0.066), 0.003), (Vec3::new(0.0, s * 0.040, -0.0662), 0.0)], 8, metal);
+        m.tube(
+            &[
+                (Vec3::new(0.0, s * 0.030, -0.048), 0.004),
+                (Vec3::new(0.0, s * 0.040, -0.066), 0.003),
+                (Vec3::new(0.0, s * 0.040, -0.0662), 0.0),
+            ],
+            8,
+            metal,
+        );
     }
     Vec3::new(depth, 2.0 * r, 0.132)
 }
@@ -284,7 +336,11 @@ pub(super) fn plant(m: &mut Mesh, t: &mut Textures) -> Vec3 {
     let soil = m.material(Material::matt(1.0, 1.0, 1.0).textured(pattern(t, "soil"), 3.0, 1.0));
     let green = m.material(Material::matt(0.9, 1.0, 0.9).textured(pattern(t, "leaf"), 1.0, 1.0).glossy(0.25, 30.0));
     let h = 0.20;
-    m.lathe(&centred(&[(0.0, 0.0), (0.028, 0.0), (0.038, 0.055), (0.042, 0.055), (0.042, 0.068), (0.038, 0.068), (0.037, 0.060)], h), 28, clay);
+    m.lathe(
+        &centred(&[(0.0, 0.0), (0.028, 0.0), (0.038, 0.055), (0.042, 0.055), (0.042, 0.068), (0.038, 0.068), (0.037, 0.060)], h),
+        28,
+        clay,
+    );
     m.lathe(&centred(&[(0.037, 0.060), (0.0, 0.063)], h), 20, soil);
     for k in 0..26 {
         let turn = k as f32 * 2.399_963;
@@ -295,7 +351,9 @@ pub(super) fn plant(m: &mut Mesh, t: &mut Textures) -> Vec3 {
         let side = Vec3::new(-s, c, 0.0);
         let base = Vec3::new(0.0, 0.0, -0.037) + out * 0.006;
         // Four points along the arched leaf; both faces are drawn.
-        let point = |f: f32| base + out * (length * f * lift.cos()) + Vec3::Z * (length * (f * lift.sin() * 1.2 - 0.55 * f * f * lift.cos() * 0.8));
+        let point = |f: f32| {
+            base + out * (length * f * lift.cos()) + Vec3::Z * (length * (f * lift.sin() * 1.2 - 0.55 * f * f * lift.cos() * 0.8))
+        };
         let width = [0.003f32, 0.013, 0.015, 0.001];
         for j in 0..3 {
             let (f0, f1) = (j as f32 / 3.0, (j + 1) as f32 / 3.0);

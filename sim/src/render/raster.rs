@@ -80,12 +80,7 @@ fn pixel_bounds(v: &[Vec3; 3], camera: &Intrinsics, near: f32) -> Option<[i32; 4
     if x1 < 0.0 || y1 < 0.0 || x0 > w - 1.0 || y0 > h - 1.0 {
         return None;
     }
-    Some([
-        x0.max(0.0).ceil() as i32,
-        x1.min(w - 1.0).floor() as i32,
-        y0.max(0.0).ceil() as i32,
-        y1.min(h - 1.0).floor() as i32,
-    ])
+    Some([x0.max(0.0).ceil() as i32, x1.min(w - 1.0).floor() as i32, y0.max(0.0).ceil() as i32, y1.min(h - 1.0).floor() as i32])
 }
 
 /// Draws into the rows `first_row..` of the image that the two buffers hold (row-major, `width` wide).

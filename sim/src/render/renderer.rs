@@ -141,12 +141,7 @@ impl Renderer {
                     }
                 }
                 Light::Point { position, colour, range } => {
-                    self.lighting.lamps.push(Lamp::new(
-                        position.as_vec3(),
-                        Vec3::from(*colour),
-                        *range as f32,
-                        &walls,
-                    ));
+                    self.lighting.lamps.push(Lamp::new(position.as_vec3(), Vec3::from(*colour), *range as f32, &walls));
                 }
             }
         }
@@ -391,8 +386,7 @@ impl Painter<'_> {
             let mut normal = f.normals[0];
             let mut albedo = f.material.colour;
             if !f.flat || f.texture.is_some() {
-                let e: [f32; 3] =
-                    std::array::from_fn(|i| (f.edges[i][0] * xf + f.edges[i][1] * yf + f.edges[i][2]).max(0.0));
+                let e: [f32; 3] = std::array::from_fn(|i| (f.edges[i][0] * xf + f.edges[i][1] * yf + f.edges[i][2]).max(0.0));
                 let sum = 1.0 / (e[0] + e[1] + e[2]).max(1e-30);
                 let (b0, b1, b2) = (e[0] * sum, e[1] * sum, e[2] * sum);
                 if !f.flat {
@@ -476,11 +470,7 @@ fn soften_edges(frame: &mut Frame, ids: &[u32], triangles: &[ScreenTriangle]) {
             for c in 0..3 {
                 let at = |i: usize| u32::from(current[i]);
                 let i = x * 3 + c;
-                let sum = 4 * at(i)
-                    + at(i - 3)
-                    + at(i + 3)
-                    + u32::from(above[i])
-                    + u32::from(frame.rgb[(k + w) * 3 + c]);
+                let sum = 4 * at(i) + at(i - 3) + at(i + 3) + u32::from(above[i]) + u32::from(frame.rgb[(k + w) * 3 + c]);
                 frame.rgb[k * 3 + c] = ((sum + 4) / 8) as u8;
             }
         }

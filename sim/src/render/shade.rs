@@ -117,8 +117,7 @@ impl Lighting {
             let grazing = (1.0 - cos) * (1.0 - cos);
             let fresnel = 0.05 + 0.95 * grazing * grazing * (1.0 - cos);
             let mirrored = 2.0 * n.dot(s.view) * n - s.view;
-            out += highlight * m.gloss
-                + self.ambient * (surroundings(mirrored) * 2.0 * fresnel * m.gloss * (0.3 + 0.7 * s.open));
+            out += highlight * m.gloss + self.ambient * (surroundings(mirrored) * 2.0 * fresnel * m.gloss * (0.3 + 0.7 * s.open));
         }
         out + s.albedo * m.glow
     }

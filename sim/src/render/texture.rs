@@ -125,9 +125,7 @@ pub fn noise(u: f32, v: f32, period: (i32, i32), seed: u32) -> f32 {
     let (fx, fy) = (x.floor(), y.floor());
     let s = |t: f32| t * t * (3.0 - 2.0 * t);
     let (ax, ay) = (s(x - fx), s(y - fy));
-    let at = |dx: i32, dy: i32| {
-        hash((fx as i32 + dx).rem_euclid(period.0), (fy as i32 + dy).rem_euclid(period.1), seed)
-    };
+    let at = |dx: i32, dy: i32| hash((fx as i32 + dx).rem_euclid(period.0), (fy as i32 + dy).rem_euclid(period.1), seed);
     let a = at(0, 0) + (at(1, 0) - at(0, 0)) * ax;
     let b = at(0, 1) + (at(1, 1) - at(0, 1)) * ax;
     a + (b - a) * ay

@@ -1,9 +1,9 @@
 //! From XML to a world: files, includes, places, models and their geometry.
 
+use super::LoadError;
 use super::model::*;
 use super::robot;
 use super::xml::Element;
-use super::LoadError;
 use crate::scene::{Light, Pose, Shape};
 use glam::{DVec2, DVec3};
 use std::collections::BTreeSet;
@@ -48,8 +48,19 @@ fn world(e: Element<'_>, files: &mut Vec<PathBuf>) -> Result<World, LoadError> {
     e.only(
         &["name"],
         &[
-            "physics", "plugin", "gravity", "scene", "light", "model", "include", "omni:room", "omni:dock", "omni:surface",
-            "omni:start", "omni:voice", "omni:noise",
+            "physics",
+            "plugin",
+            "gravity",
+            "scene",
+            "light",
+            "model",
+            "include",
+            "omni:room",
+            "omni:dock",
+            "omni:surface",
+            "omni:start",
+            "omni:voice",
+            "omni:noise",
         ],
     )?;
     let mut w = World {
@@ -183,9 +194,8 @@ fn light(e: Element<'_>) -> Result<Light, LoadError> {
     match e.required_attribute("type")? {
         "directional" => {
             let d = e.required("direction")?;
-            let direction = DVec3::from_array(d.numbers()?)
-                .try_normalize()
-                .ok_or_else(|| d.bad(d.text(), "a direction that is not zero"))?;
+            let direction =
+                DVec3::from_array(d.numbers()?).try_normalize().ok_or_else(|| d.bad(d.text(), "a direction that is not zero"))?;
             let shadows = e.optional("cast_shadows")?.map_or(Ok(false), |s| s.boolean())?;
             Ok(Light::Directional { direction, colour, shadows })
         }
@@ -252,10 +262,7 @@ fn include(e: Element<'_>, files: &mut Vec<PathBuf>) -> Result<Model, LoadError>
 }
 
 fn model(e: Element<'_>) -> Result<Model, LoadError> {
-    e.only(
-        &["name"],
-        &["static", "pose", "link", "joint", "plugin", "omni:label", "omni:spawn", "omni:battery", "omni:power"],
-    )?;
+    e.only(&["name"], &["static", "pose", "link", "joint", "plugin", "omni:label", "omni:spawn", "omni:battery", "omni:power"])?;
     let mut m = Model {
         name: e.required_attribute("name")?.to_owned(),
         pose: pose(e)?,
@@ -432,10 +439,7 @@ fn geometry(e: Element<'_>) -> Result<Shape, LoadError> {
         }
         "cylinder" => {
             shape.only(&[], &["radius", "length"])?;
-            Ok(Shape::Cylinder {
-                radius: shape.required("radius")?.positive()?,
-                length: shape.required("length")?.positive()?,
-            })
+            Ok(Shape::Cylinder { radius: shape.required("radius")?.positive()?, length: shape.required("length")?.positive()? })
         }
         _ => {
             shape.only(&[], &["radius"])?;

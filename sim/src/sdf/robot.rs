@@ -1,9 +1,9 @@
 //! The parts of SDF that only robots have: joints, sensors, plugins, battery.
 
+use super::LoadError;
 use super::model::*;
 use super::parse::pose;
 use super::xml::Element;
-use super::LoadError;
 use crate::scene::Camera;
 use glam::DVec3;
 use std::collections::BTreeMap;
@@ -20,20 +20,35 @@ const PLUGINS: &[(&str, &[&str])] = &[
     (
         DIFF_DRIVE,
         &[
-            "left_joint", "right_joint", "wheel_separation", "wheel_radius", "max_linear_velocity", "max_angular_velocity",
-            "max_linear_acceleration", "max_angular_acceleration", "topic", "odom_topic", "frame_id", "child_frame_id",
+            "left_joint",
+            "right_joint",
+            "wheel_separation",
+            "wheel_radius",
+            "max_linear_velocity",
+            "max_angular_velocity",
+            "max_linear_acceleration",
+            "max_angular_acceleration",
+            "topic",
+            "odom_topic",
+            "frame_id",
+            "child_frame_id",
         ],
     ),
     ("gz-sim-joint-state-publisher-system", &["topic", "joint_name"]),
-    (
-        "gz-sim-joint-position-controller-system",
-        &["joint_name", "topic", "p_gain", "i_gain", "d_gain", "cmd_max", "cmd_min"],
-    ),
+    ("gz-sim-joint-position-controller-system", &["joint_name", "topic", "p_gain", "i_gain", "d_gain", "cmd_max", "cmd_min"]),
     (
         "gz-sim-linearbatteryplugin-system",
         &[
-            "battery_name", "voltage", "open_circuit_voltage_constant_coef", "open_circuit_voltage_linear_coef", "capacity",
-            "initial_charge", "resistance", "smooth_current_tau", "power_load", "fix_issue_225",
+            "battery_name",
+            "voltage",
+            "open_circuit_voltage_constant_coef",
+            "open_circuit_voltage_linear_coef",
+            "capacity",
+            "initial_charge",
+            "resistance",
+            "smooth_current_tau",
+            "power_load",
+            "fix_issue_225",
         ],
     ),
 ];

@@ -28,7 +28,10 @@ fn model(link: &str) -> String {
 #[test]
 fn the_home_holds_five_rooms_its_robot_and_things_to_fetch() {
     let w = load_world(&worlds().join("home.sdf")).unwrap();
-    assert_eq!(w.rooms.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["kitchen", "living_room", "bedroom", "hall", "study"]);
+    assert_eq!(
+        w.rooms.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(),
+        ["kitchen", "living_room", "bedroom", "hall", "study"]
+    );
     let robot = w.robot().unwrap();
     assert_eq!((robot.name.as_str(), robot.joints.len()), ("omni", 6));
     assert!(w.models.iter().filter(|m| m.spawn && m.label.is_some()).count() >= 5);
@@ -114,7 +117,13 @@ fn bad_values_name_what_was_read_and_what_is_right() {
     refused("two", &geometry("<sphere><radius>1</radius></sphere><box><size>1 1 1</size></box>"), &["exactly one"]);
     refused("mesh", &geometry("<mesh><uri>a.dae</uri></mesh>"), &["<mesh>"]);
     refused("boolean", &world("<model name='m'><static>maybe</static><link name='l'/></model>"), &["maybe"]);
-    refused("colour", &model("<visual name='v'><geometry><sphere><radius>1</radius></sphere></geometry><material><diffuse>2 0 0 1</diffuse></material></visual>"), &["<diffuse>"]);
+    refused(
+        "colour",
+        &model(
+            "<visual name='v'><geometry><sphere><radius>1</radius></sphere></geometry><material><diffuse>2 0 0 1</diffuse></material></visual>",
+        ),
+        &["<diffuse>"],
+    );
 }
 
 #[test]
@@ -122,16 +131,32 @@ fn missing_and_doubled_things_are_named() {
     refused("no-link", &world("<model name='m'></model>"), &["<model>", "<link>"]);
     refused("no-name", &world("<model><link name='l'/></model>"), &["attribute name"]);
     refused("no-mass", &model("<inertial><inertia><ixx>1</ixx><iyy>1</iyy><izz>1</izz></inertia></inertial>"), &["<mass>"]);
-    refused("twice", &world("<model name='m'><link name='l'/></model>\n<model name='m'><link name='l'/></model>"), &[":4", "\"m\"", "twice"]);
-    refused("pose-twice", &world("<model name='m'><pose>0 0 0 0 0 0</pose><pose>0 0 0 0 0 0</pose><link name='l'/></model>"), &["<pose>", "twice"]);
+    refused(
+        "twice",
+        &world("<model name='m'><link name='l'/></model>\n<model name='m'><link name='l'/></model>"),
+        &[":4", "\"m\"", "twice"],
+    );
+    refused(
+        "pose-twice",
+        &world("<model name='m'><pose>0 0 0 0 0 0</pose><pose>0 0 0 0 0 0</pose><link name='l'/></model>"),
+        &["<pose>", "twice"],
+    );
 }
 
 #[test]
 fn names_that_belong_to_nothing_are_refused() {
     let joint = "<model name='m'><link name='a'/><joint name='j' type='fixed'><parent>a</parent><child>b</child></joint></model>";
     refused("joint", &world(joint), &["<joint>", "\"b\""]);
-    refused("relative", &world("<model name='m'><link name='a'><pose relative_to='z'>0 0 0 0 0 0</pose></link></model>"), &["\"z\""]);
-    refused("surface", &world("<omni:surface name='s' room='attic' label='s' x='0' y='0' yaw='0' height='1' width='1'/>"), &["attic"]);
+    refused(
+        "relative",
+        &world("<model name='m'><link name='a'><pose relative_to='z'>0 0 0 0 0 0</pose></link></model>"),
+        &["\"z\""],
+    );
+    refused(
+        "surface",
+        &world("<omni:surface name='s' room='attic' label='s' x='0' y='0' yaw='0' height='1' width='1'/>"),
+        &["attic"],
+    );
     refused("plugin", &world("<plugin filename='gz-sim-wind-system' name='w'/>"), &["gz-sim-wind-system"]);
 }
 

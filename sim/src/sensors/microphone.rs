@@ -1,6 +1,6 @@
 //! The microphone array: delay, distance and walls between each source and each microphone, and the array's own noise.
 
-use super::sound::{rms_of_level, Source, BLOCK, SAMPLE_RATE};
+use super::sound::{BLOCK, SAMPLE_RATE, Source, rms_of_level};
 use crate::noise::Noise;
 use crate::physics::convert::vector;
 use crate::physics::{Part, Physics};

@@ -18,11 +18,9 @@ pub fn read(zones: &[TouchZone], base: &[(f64, f64)], fingers: [f64; 2]) -> Vec<
                 None => Some((std::f64::consts::FRAC_PI_2, fingers[1])),
             };
             match strongest {
-                Some((bearing, force)) if force > 0.0 => TouchReading {
-                    zone: zone.zone.clone(),
-                    force,
-                    normal: DVec3::new(-bearing.cos(), -bearing.sin(), 0.0),
-                },
+                Some((bearing, force)) if force > 0.0 => {
+                    TouchReading { zone: zone.zone.clone(), force, normal: DVec3::new(-bearing.cos(), -bearing.sin(), 0.0) }
+                }
                 _ => TouchReading { zone: zone.zone.clone(), ..TouchReading::default() },
             }
         })

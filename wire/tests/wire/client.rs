@@ -20,7 +20,8 @@ fn it_lists_listens_publishes_and_calls() {
     publisher.publish(&text("latched"), Time::from_nanos(5)).expect("sends");
     let (sender, heard) = mpsc::channel();
     let sink = Arc::new(move |sample: graph::transport::RemoteSample| drop(sender.send(sample.payload)));
-    let _in = system.subscription(&topic::<Text>(EndpointKind::Subscription, "/in", 3, Qos::reliable(1)), sink).expect("declares");
+    let _in =
+        system.subscription(&topic::<Text>(EndpointKind::Subscription, "/in", 3, Qos::reliable(1)), sink).expect("declares");
     let serve = Arc::new(|request: graph::transport::RemoteRequest| {
         (request.reply)(TriggerResponse { success: true, message: "done".into() }.to_cdr());
     });

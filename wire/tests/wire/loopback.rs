@@ -25,7 +25,8 @@ fn samples_cross_with_sequence_time_and_the_identity_of_the_token() {
     let publisher = a.publisher(&topic::<Text>(EndpointKind::Publisher, "/chatter", 2, Qos::reliable(10))).expect("declares");
     assert_eq!(publisher.carrier(), ("", 0));
     let (sink, samples) = sink();
-    let _s = b.subscription(&topic::<Text>(EndpointKind::Subscription, "/chatter", 2, Qos::reliable(10)), sink).expect("declares");
+    let _s =
+        b.subscription(&topic::<Text>(EndpointKind::Subscription, "/chatter", 2, Qos::reliable(10)), sink).expect("declares");
     wait_until("a match", || publisher.matched());
     for n in 1..=3 {
         publisher.publish(&text(&format!("hello {n}")), Time::from_nanos(n * 1000)).expect("sends");
@@ -90,7 +91,8 @@ fn samples_never_come_back_to_the_process_that_sent_them() {
 fn a_service_answers_another_process() {
     let (a, b) = pair();
     let sink = Arc::new(|request: graph::transport::RemoteRequest| {
-        let response = msgs::std_srvs::srv::TriggerResponse { success: true, message: format!("{} bytes", request.payload.len()) };
+        let response =
+            msgs::std_srvs::srv::TriggerResponse { success: true, message: format!("{} bytes", request.payload.len()) };
         (request.reply)(response.to_cdr());
     });
     let client = b.client(&service::<Trigger>(EndpointKind::Client, "/go", 2)).expect("declares");
@@ -119,9 +121,11 @@ fn a_call_to_nobody_ends_with_an_error_that_names_the_service() {
 fn everything_that_is_declared_is_announced_and_taken_back() {
     let (a, b) = pair();
     let node_token = a.node(&node("tester")).expect("announces");
-    let publisher = a.publisher(&topic::<Text>(EndpointKind::Publisher, "/robot/chatter", 2, Qos::sensor_data())).expect("declares");
+    let publisher =
+        a.publisher(&topic::<Text>(EndpointKind::Publisher, "/robot/chatter", 2, Qos::sensor_data())).expect("declares");
     let (samples, _) = sink();
-    let subscription = a.subscription(&topic::<Text>(EndpointKind::Subscription, "/in", 3, Qos::state()), samples).expect("declares");
+    let subscription =
+        a.subscription(&topic::<Text>(EndpointKind::Subscription, "/in", 3, Qos::state()), samples).expect("declares");
     let server = a.service(&service::<Trigger>(EndpointKind::Service, "/go", 4), Arc::new(|_| ())).expect("declares");
     let client = a.client(&service::<Trigger>(EndpointKind::Client, "/other", 5)).expect("declares");
     wait_until("all tokens", || b.graph_snapshot().endpoints.len() == 4 && b.graph_snapshot().nodes.len() == 1);
@@ -195,7 +199,8 @@ fn when_the_process_with_the_router_ends_another_takes_over() {
     let third = Wire::open(wire::WireConfig { embed_router: false, ..config }).expect("finds the new router");
     let publisher = second.publisher(&topic::<Text>(EndpointKind::Publisher, "/chatter", 2, Qos::reliable(1))).expect("declares");
     let (sink, samples) = sink();
-    let _s = third.subscription(&topic::<Text>(EndpointKind::Subscription, "/chatter", 2, Qos::reliable(1)), sink).expect("declares");
+    let _s =
+        third.subscription(&topic::<Text>(EndpointKind::Subscription, "/chatter", 2, Qos::reliable(1)), sink).expect("declares");
     wait_until("a match", || publisher.matched());
     publisher.publish(&text("still here"), Time::ZERO).expect("sends");
     assert_eq!(words(&samples.recv_timeout(LIMIT).expect("a sample")), "still here");

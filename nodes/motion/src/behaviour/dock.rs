@@ -1,6 +1,6 @@
 //! Going home to charge.
 
-use spatial::{angle, Pose2};
+use spatial::{Pose2, angle};
 
 use super::{Arrival, Navigate, Step, Straight, Turn};
 use crate::body::Body;

@@ -1,7 +1,7 @@
 //! Taking an object from a surface.
 
 use glam::{DVec2, DVec3};
-use spatial::{angle, Pose2};
+use spatial::{Pose2, angle};
 
 use super::{Arrival, Navigate, Request, Step, Straight, Turn};
 use crate::arm::{extension_for, lift_for};
@@ -223,7 +223,10 @@ impl Grasp {
                 } else {
                     self.steady_since_s = None;
                     if now >= until {
-                        return self.withdraw(body, format!("the fingers stopped {:.0} mm apart without feeling the object", 1000.0 * opening));
+                        return self.withdraw(
+                            body,
+                            format!("the fingers stopped {:.0} mm apart without feeling the object", 1000.0 * opening),
+                        );
                     }
                 }
             }

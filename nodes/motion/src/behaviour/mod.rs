@@ -135,7 +135,11 @@ impl Behaviour {
             Capability::Release => Self::Release(Box::new(Release::new(request, body)?)),
             Capability::Push | Capability::Pull => {
                 if !(request.distance > 0.0 && request.distance <= 3.0) {
-                    return Err(format!("{} needs a distance above 0 and up to 3 m, got {}", capability.name(), request.distance));
+                    return Err(format!(
+                        "{} needs a distance above 0 and up to 3 m, got {}",
+                        capability.name(),
+                        request.distance
+                    ));
                 }
                 if capability == Capability::Push {
                     Self::Straight(Straight::push(request.distance))
@@ -187,7 +191,9 @@ impl Behaviour {
             Self::Straight(behaviour) => ("straight".to_owned(), behaviour.progress()),
             Self::Rotate(behaviour) => ("turn".to_owned(), behaviour.progress()),
             Self::Observe(behaviour) => ("look".to_owned(), behaviour.progress()),
-            Self::Wait { from_s, until_s } => ("wait".to_owned(), ((body.now() - from_s) / (until_s - from_s).max(1e-9)).clamp(0.0, 1.0)),
+            Self::Wait { from_s, until_s } => {
+                ("wait".to_owned(), ((body.now() - from_s) / (until_s - from_s).max(1e-9)).clamp(0.0, 1.0))
+            }
             Self::Dock(behaviour) => (behaviour.phase().to_owned(), behaviour.progress()),
         }
     }

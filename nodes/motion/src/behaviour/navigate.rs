@@ -1,12 +1,12 @@
 //! Driving to a pose.
 
 use glam::DVec2;
-use spatial::search::{a_star, nearest_passable, smooth, SearchOptions};
+use spatial::search::{SearchOptions, a_star, nearest_passable, smooth};
 
 use super::straight::Settle;
 use super::{Step, Straight, Turn};
 use crate::body::Body;
-use crate::drive::{follow, remaining, Drive, Follow};
+use crate::drive::{Drive, Follow, follow, remaining};
 
 /// How exactly to arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +143,10 @@ impl Navigate {
                 }
                 match turn.step(body) {
                     Step::Running => Step::Running,
-                    _ => Step::Failed(format!("the robot is lost: only {:.0} % of the scan fits the map", 100.0 * body.localiser.fit())),
+                    _ => Step::Failed(format!(
+                        "the robot is lost: only {:.0} % of the scan fits the map",
+                        100.0 * body.localiser.fit()
+                    )),
                 }
             }
         }
@@ -186,7 +189,11 @@ impl Navigate {
 
     fn wait_for_arm(&mut self, body: &mut Body, until: f64) -> Step {
         if body.now() >= until {
-            return Step::Failed(format!("the arm did not move: extended {:.2} m, lift {:.2} m", body.joints().extend, body.joints().lift));
+            return Step::Failed(format!(
+                "the arm did not move: extended {:.2} m, lift {:.2} m",
+                body.joints().extend,
+                body.joints().lift
+            ));
         }
         Step::Running
     }
@@ -293,7 +300,10 @@ impl Navigate {
             return if body.is_still() { Step::Done } else { Step::Running };
         }
         if off > 0.1 && self.yaw.is_some() {
-            return self.recover(body, format!("({:.2}, {:.2}) is occupied; the nearest free place is {off:.2} m beside it", self.asked.x, self.asked.y));
+            return self.recover(
+                body,
+                format!("({:.2}, {:.2}) is occupied; the nearest free place is {off:.2} m beside it", self.asked.x, self.asked.y),
+            );
         }
         self.state = State::Settle(Settle::new(self.goal, self.yaw));
         Step::Running

@@ -1,6 +1,6 @@
 //! Looking around.
 
-use super::{bearing_to, Request, Step, Turn};
+use super::{Request, Step, Turn, bearing_to};
 use crate::body::Body;
 
 /// Turns through an angle in steps and pauses at each for perception. With a target it faces the target first and then
@@ -46,7 +46,9 @@ impl Observe {
     pub fn step(&mut self, body: &mut Body) -> Step {
         // The arm must not hide the view.
         let lift = body.config.carry_lift;
-        if body.arm.target().is_some_and(|target| target.extend > 0.0 || target.lift > lift) && body.costmap.clearance(body.pose(), &body.outline()) > 0.0 {
+        if body.arm.target().is_some_and(|target| target.extend > 0.0 || target.lift > lift)
+            && body.costmap.clearance(body.pose(), &body.outline()) > 0.0
+        {
             let config = body.config.clone();
             body.arm.move_to(lift, 0.0, &config);
         }

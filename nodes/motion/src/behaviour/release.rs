@@ -53,7 +53,8 @@ impl Release {
                 (surface, surface.map_or(body.pose().position(), |surface| surface.position()))
             }
         };
-        let surface = surface.ok_or_else(|| format!("there is no known surface to put it on at ({:.2}, {:.2})", wanted.x, wanted.y))?;
+        let surface =
+            surface.ok_or_else(|| format!("there is no known surface to put it on at ({:.2}, {:.2})", wanted.x, wanted.y))?;
         let along_edge = Pose2::at(surface.position(), surface.stand.yaw);
         let lateral = free_lateral(body, along_edge, along_edge.inverse_transform(wanted).y, surface.width)
             .ok_or_else(|| format!("there is no free place on the {}", surface.label))?;
@@ -119,7 +120,9 @@ impl Release {
             State::Square { since_s } => {
                 // Half a second of standing still: the newest scan is of here.
                 if now - *since_s >= 0.5 {
-                    let edge = body.edge(1.0).filter(|edge| (edge.distance - self.edge_distance).abs() < 0.12 && edge.bearing.abs() < 0.2);
+                    let edge = body
+                        .edge(1.0)
+                        .filter(|edge| (edge.distance - self.edge_distance).abs() < 0.12 && edge.bearing.abs() < 0.2);
                     let heading = edge.map_or(self.yaw, |edge| body.pose().yaw + edge.bearing);
                     if let Some(edge) = edge {
                         self.edge_distance = edge.distance;

@@ -1,11 +1,11 @@
 //! Short straight moves: creeping, backing off, pushing, pulling.
 
 use glam::DVec2;
-use spatial::{angle, Pose2};
+use spatial::{Pose2, angle};
 
 use super::Step;
 use crate::body::Body;
-use crate::drive::{approach_speed, Drive};
+use crate::drive::{Drive, approach_speed};
 
 /// What ends a straight move besides its distance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,17 @@ impl Straight {
     }
 
     fn new(distance: f64, end: StraightEnd, room: f64) -> Self {
-        Self { distance, speed: 0.0, end, from: None, done: 0.0, touched: false, stuck_since_s: None, deadline_s: f64::INFINITY, room }
+        Self {
+            distance,
+            speed: 0.0,
+            end,
+            from: None,
+            done: 0.0,
+            touched: false,
+            stuck_since_s: None,
+            deadline_s: f64::INFINITY,
+            room,
+        }
     }
 
     /// The same at another speed (m/s).
@@ -98,7 +108,11 @@ impl Straight {
             }
             let room = if sign > 0.0 { body.room_ahead() } else { body.room_behind() };
             if room < self.room {
-                return Step::Failed(format!("something is in the way after {:.2} of {:.2} m", self.done.abs(), self.distance.abs()));
+                return Step::Failed(format!(
+                    "something is in the way after {:.2} of {:.2} m",
+                    self.done.abs(),
+                    self.distance.abs()
+                ));
             }
         }
         // Wheels that turn against something heavy make no way: odometry or scan stands still.
@@ -114,7 +128,8 @@ impl Straight {
             return Step::Failed(format!("too slow: {:.2} of {:.2} m", self.done.abs(), self.distance.abs()));
         }
         let drift = angle::difference(from.yaw, odom.yaw) - sign * (2.0 * local.y).clamp(-0.2, 0.2);
-        body.drive = Drive { linear: sign * approach_speed(left, self.speed, &body.config), angular: (2.0 * drift).clamp(-0.3, 0.3) };
+        body.drive =
+            Drive { linear: sign * approach_speed(left, self.speed, &body.config), angular: (2.0 * drift).clamp(-0.3, 0.3) };
         Step::Running
     }
 

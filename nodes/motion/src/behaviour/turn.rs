@@ -4,7 +4,7 @@ use spatial::angle;
 
 use super::Step;
 use crate::body::Body;
-use crate::drive::{turn_rate, Drive};
+use crate::drive::{Drive, turn_rate};
 
 /// Turns by an angle (measured by odometry, so more than one turn is possible) or to a heading in the map.
 #[derive(Clone, Debug)]
@@ -56,7 +56,10 @@ impl Turn {
         if body.now() > deadline {
             return Step::Failed(format!("could not turn: {:.0} degrees are left", self.left.to_degrees()));
         }
-        body.drive = Drive { linear: 0.0, angular: if self.left.abs() <= 0.5 * self.tolerance { 0.0 } else { turn_rate(self.left, &body.config) } };
+        body.drive = Drive {
+            linear: 0.0,
+            angular: if self.left.abs() <= 0.5 * self.tolerance { 0.0 } else { turn_rate(self.left, &body.config) },
+        };
         Step::Running
     }
 

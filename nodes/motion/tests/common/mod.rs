@@ -31,17 +31,41 @@ fn block(x: f64, y: f64, w: f64, d: f64, height: f64) -> Block {
 pub fn flat() -> Vec<Block> {
     let mut blocks = Vec::new();
     for (x, y, w, d) in [
-        (5.0, 0.0, 10.1, 0.1), (5.0, 8.0, 10.1, 0.1), (0.0, 4.0, 0.1, 7.9), (10.0, 4.0, 0.1, 7.9), (1.975, 4.5, 3.85, 0.1),
-        (3.85, 0.625, 0.1, 1.15), (3.85, 3.425, 0.1, 2.05), (5.1, 4.55, 0.1, 2.1), (5.1, 7.375, 0.1, 1.15),
-        (8.175, 3.5, 3.55, 0.1), (6.45, 0.625, 0.1, 1.15), (6.45, 2.925, 0.1, 1.05),
+        (5.0, 0.0, 10.1, 0.1),
+        (5.0, 8.0, 10.1, 0.1),
+        (0.0, 4.0, 0.1, 7.9),
+        (10.0, 4.0, 0.1, 7.9),
+        (1.975, 4.5, 3.85, 0.1),
+        (3.85, 0.625, 0.1, 1.15),
+        (3.85, 3.425, 0.1, 2.05),
+        (5.1, 4.55, 0.1, 2.1),
+        (5.1, 7.375, 0.1, 1.15),
+        (8.175, 3.5, 3.55, 0.1),
+        (6.45, 0.625, 0.1, 1.15),
+        (6.45, 2.925, 0.1, 1.05),
     ] {
         blocks.push(block(x, y, w, d, 2.4));
     }
     for (x, y, w, d, h) in [
-        (0.27, 5.9, 0.4, 1.0, 0.42), (2.9, 6.1, 0.9, 0.5, 0.45), (7.6, 5.8, 1.0, 0.5, 0.35), (9.73, 5.6, 0.4, 1.2, 0.45), (8.4, 3.77, 1.0, 0.4, 0.40),
-        (2.4, 4.2, 0.9, 0.4, 0.42), (1.2, 0.28, 1.0, 0.4, 0.40), (5.95, 0.245, 0.8, 0.35, 0.38), (9.73, 1.3, 0.4, 1.0, 0.40), (7.65, 0.27, 0.9, 0.4, 0.36),
-        (4.7, 0.13, 0.3, 0.16, 0.10), (1.305, 7.645, 2.49, 0.59, 0.88), (2.96, 7.61, 0.68, 0.66, 1.8), (7.6, 7.52, 2.0, 0.84, 0.42),
-        (5.33, 7.47, 0.34, 0.94, 1.9), (9.6, 7.6, 0.36, 0.36, 0.4), (0.83, 3.395, 1.54, 2.09, 0.4), (3.195, 0.34, 1.19, 0.56, 1.9), (9.22, 3.145, 1.44, 0.59, 0.74),
+        (0.27, 5.9, 0.4, 1.0, 0.42),
+        (2.9, 6.1, 0.9, 0.5, 0.45),
+        (7.6, 5.8, 1.0, 0.5, 0.35),
+        (9.73, 5.6, 0.4, 1.2, 0.45),
+        (8.4, 3.77, 1.0, 0.4, 0.40),
+        (2.4, 4.2, 0.9, 0.4, 0.42),
+        (1.2, 0.28, 1.0, 0.4, 0.40),
+        (5.95, 0.245, 0.8, 0.35, 0.38),
+        (9.73, 1.3, 0.4, 1.0, 0.40),
+        (7.65, 0.27, 0.9, 0.4, 0.36),
+        (4.7, 0.13, 0.3, 0.16, 0.10),
+        (1.305, 7.645, 2.49, 0.59, 0.88),
+        (2.96, 7.61, 0.68, 0.66, 1.8),
+        (7.6, 7.52, 2.0, 0.84, 0.42),
+        (5.33, 7.47, 0.34, 0.94, 1.9),
+        (9.6, 7.6, 0.36, 0.36, 0.4),
+        (0.83, 3.395, 1.54, 2.09, 0.4),
+        (3.195, 0.34, 1.19, 0.56, 1.9),
+        (9.22, 3.145, 1.44, 0.59, 0.74),
         (9.0, 2.5, 0.4, 0.4, 0.45),
     ] {
         blocks.push(block(x, y, w, d, h));
@@ -101,7 +125,8 @@ pub struct Errors {
 
 impl Errors {
     pub const NONE: Self = Self { wheel_scale: 1.0, turn_scale: 1.0, turn_drift: 0.0, lidar_sigma: 0.0, belief_sigma: 0.0 };
-    pub const USUAL: Self = Self { wheel_scale: 1.02, turn_scale: 0.98, turn_drift: 0.002, lidar_sigma: 0.01, belief_sigma: 0.008 };
+    pub const USUAL: Self =
+        Self { wheel_scale: 1.02, turn_scale: 0.98, turn_drift: 0.002, lidar_sigma: 0.01, belief_sigma: 0.008 };
 }
 
 pub struct Toy {
@@ -179,13 +204,17 @@ impl Toy {
     }
 
     fn cast(&self, from: DVec2, direction: DVec2) -> f64 {
-        self.blocks.iter().filter(|b| b.height > 0.16).filter_map(|b| {
-            let inverse = direction.recip();
-            let (t0, t1) = ((b.low - from) * inverse, (b.high - from) * inverse);
-            let near = t0.min(t1).max_element();
-            let far = t0.max(t1).min_element();
-            (near <= far && near > 0.0).then_some(near)
-        }).fold(f64::INFINITY, f64::min)
+        self.blocks
+            .iter()
+            .filter(|b| b.height > 0.16)
+            .filter_map(|b| {
+                let inverse = direction.recip();
+                let (t0, t1) = ((b.low - from) * inverse, (b.high - from) * inverse);
+                let near = t0.min(t1).max_element();
+                let far = t0.max(t1).min_element();
+                (near <= far && near > 0.0).then_some(near)
+            })
+            .fold(f64::INFINITY, f64::min)
     }
 
     fn sense_scan(&mut self) {
@@ -256,14 +285,24 @@ impl Toy {
         if free < 0.0 {
             // Pushed against something: no way forward.
             let away = (self.distance_to(next.transform(DVec2::new(0.05, 0.0)), 0.02) - 0.164) < free;
-            if away { self.touch.center = true } else { self.touch.rear = true }
+            if away {
+                self.touch.center = true
+            } else {
+                self.touch.rear = true
+            }
             let docking = self.pilot.running() == Some(Capability::Dock);
-            if !docking { self.collisions += 1; }
+            if !docking {
+                self.collisions += 1;
+            }
             (self.linear, self.angular) = (0.0, 0.0);
         } else {
             let (e, d) = (self.errors, self.linear * DT);
             self.distance += d.abs();
-            self.odom = self.odom.drive(self.linear * e.wheel_scale, self.angular * e.turn_scale + e.turn_drift * self.linear.abs() / 0.3, DT);
+            self.odom = self.odom.drive(
+                self.linear * e.wheel_scale,
+                self.angular * e.turn_scale + e.turn_drift * self.linear.abs() / 0.3,
+                DT,
+            );
             self.pose = next;
         }
         self.closest = self.closest.min(free);
@@ -286,8 +325,14 @@ impl Toy {
         for thing in &mut self.things {
             let local = pose.inverse_transform(thing.position.truncate()) - DVec2::new(0.22 + self.joints.extend, 0.0);
             let room = 0.5 * opening - thing.radius;
-            let between = local.x > -0.06 && local.x < 0.03 && local.y.abs() < room.max(0.0) + 0.008 && (gripper.z - thing.position.z).abs() < 0.12;
-            if !between { thing.held = false; continue; }
+            let between = local.x > -0.06
+                && local.x < 0.03
+                && local.y.abs() < room.max(0.0) + 0.008
+                && (gripper.z - thing.position.z).abs() < 0.12;
+            if !between {
+                thing.held = false;
+                continue;
+            }
             // A closing finger pushes what it touches first to the middle.
             let middle = local.y.clamp(-room.max(0.0), room.max(0.0));
             thing.position += (pose.heading().perp() * (middle - local.y)).extend(0.0);
@@ -328,7 +373,12 @@ impl Toy {
         for i in 0..self.things.len() {
             if held_before[i] && !self.things[i].held {
                 let place = self.things[i].position.truncate();
-                let below = self.blocks.iter().filter(|b| place.cmpgt(b.low).all() && place.cmplt(b.high).all()).map(|b| b.height).fold(0.0, f64::max);
+                let below = self
+                    .blocks
+                    .iter()
+                    .filter(|b| place.cmpgt(b.low).all() && place.cmplt(b.high).all())
+                    .map(|b| b.height)
+                    .fold(0.0, f64::max);
                 self.things[i].position.z = below;
             }
         }

@@ -52,7 +52,8 @@ impl Body {
     fn live(&mut self) {
         self.now_s += 0.5;
         self.wh += if self.charging { 7.5 } else { -12.5 } * 0.5 / 3600.0;
-        let charge = Charge { wh: self.wh, capacity_wh: 26.0, draw_w: if self.charging { -7.5 } else { 12.5 }, charging: self.charging };
+        let charge =
+            Charge { wh: self.wh, capacity_wh: 26.0, draw_w: if self.charging { -7.5 } else { 12.5 }, charging: self.charging };
         self.mission.set_charge(charge, self.now_s);
         self.mission.set_pose(self.pose, 0.0);
         let mut objects = vec![];
@@ -198,7 +199,13 @@ fn a_goal_of_higher_priority_interrupts_and_the_first_is_taken_up_again() {
     let mut body = Body::new(20.0, (3.0, 6.0));
     let first = body.fetch();
     body.live();
-    let request = Request { id: String::new(), aim: Aim::GoToRoom { room: "hall".into() }, description: "come".into(), priority: 0.9, deadline_s: 0.0 };
+    let request = Request {
+        id: String::new(),
+        aim: Aim::GoToRoom { room: "hall".into() },
+        description: "come".into(),
+        priority: 0.9,
+        deadline_s: 0.0,
+    };
     body.mission.accept(request, body.now_s).unwrap();
     body.live_for(100);
     assert_eq!(body.said, ["I am in the hall.", "I brought the cup to the living room."]);

@@ -1,0 +1,64 @@
+//! The networks that a launch file's nodes ask for: fetched and checked before anything moves, because nodes never fetch.
+
+use anyhow::{Context as _, Result};
+use models::{BarProgress, Store};
+
+use crate::file::{Launch, NodeSpec, Value};
+
+/// What vision asks for unless its parameters say otherwise, by parameter.
+const VISION: [(&str, &str); 2] = [("model", "nanodet_g_416"), ("scene_model", "efficientnet_lite0")];
+/// What audio asks for.
+const AUDIO: [&str; 2] = ["moonshine_tiny_en", "resemblyzer_ge2e"];
+
+/// Names of the networks that the nodes of `launch` will ask for.
+#[must_use]
+pub fn needed(launch: &Launch) -> Vec<String> {
+    let chosen = |node: &NodeSpec, parameter: &str, default: &str| match node.parameters.get(parameter) {
+        Some(Value::Text(name)) => name.clone(),
+        _ => default.to_owned(),
+    };
+    let mut names = Vec::new();
+    for node in &launch.nodes {
+        match node.type_.as_str() {
+            "vision" => names.extend(VISION.map(|(parameter, default)| chosen(node, parameter, default))),
+            "audio" => names.extend(AUDIO.map(str::to_owned)),
+            _ => {}
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Fetches what is missing, with a progress bar on standard error. With a filled cache this takes milliseconds and no network.
+///
+/// # Errors
+/// What is missing, why it could not be had, and what to do.
+pub fn ensure(names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let store = Store::open()?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    store.ensure(&names, &mut BarProgress::default()).context("the networks are not complete")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::{Options, load_text};
+    use crate::registry;
+
+    fn names(text: &str) -> Vec<String> {
+        needed(&load_text(std::path::Path::new("test.yaml"), text, &registry::catalogue(), &Options::default()).unwrap())
+    }
+
+    #[test]
+    fn only_what_the_nodes_ask_for_is_fetched() {
+        assert!(names("nodes: [{type: battery}]").is_empty());
+        assert_eq!(names("nodes: [{type: vision}]"), ["efficientnet_lite0", "nanodet_g_416"]);
+        assert_eq!(names("nodes: [{type: vision, parameters: {scene_model: ''}}]"), ["nanodet_g_416"]);
+        assert_eq!(names("nodes: [{type: audio}]"), ["moonshine_tiny_en", "resemblyzer_ge2e"]);
+    }
+}
