@@ -1,6 +1,6 @@
 //! Launch files and the `omnimind` command line.
 //!
-//! [`file`] reads launch files, [`run`] runs them, [`observer`] and [`summary`] say how it went, [`view`] shows it, [`remote`]
+//! [`mod@file`] reads launch files, [`run`] runs them, [`observer`] and [`summary`] say how it went, [`view`] shows it, [`remote`]
 //! talks to a graph that runs elsewhere, [`commands`] is what the program does.
 
 pub mod cli;

@@ -9,6 +9,7 @@ use graph::{AnyMessage, Context, HandlerResult, Level, LogRecord, LogSink, Node,
 use msgs::MessageType;
 use msgs::diagnostic_msgs::msg::DiagnosticArray;
 use msgs::geometry_msgs::msg::Pose;
+use msgs::nav_msgs::msg::{OccupancyGrid, Path};
 use msgs::omnimind_msgs::msg::{Belief, Goal, GoalStatus, GraphStatistics, MissionState, Plan, SimState, Transcript};
 use msgs::sensor_msgs::msg::BatteryState;
 use msgs::vision_msgs::msg::Detection2DArray;
@@ -38,6 +39,10 @@ pub struct Snapshot {
     pub drawn_wh: f64,
     /// Where the robot believes to be, in the map.
     pub pose: Option<Pose>,
+    /// The map.
+    pub map: Option<Arc<OccupancyGrid>>,
+    /// The path that is being followed.
+    pub path: Option<Arc<Path>>,
     /// The room it believes to be in.
     pub room: String,
     /// The graph's own counts.
@@ -109,7 +114,9 @@ pub struct Observer {
 /// How often the time limit is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
-const TOPICS: [&str; 11] = [
+const TOPICS: [&str; 13] = [
+    "map",
+    "motion/path",
     "planner/plan",
     "planner/goal_status",
     "sim/state",
@@ -201,6 +208,10 @@ impl Snapshot {
             self.pose = Some(belief.robot_pose.pose.clone());
         } else if let Some(pose) = message.downcast::<msgs::geometry_msgs::msg::PoseWithCovarianceStamped>() {
             self.pose = Some(pose.pose.pose.clone());
+        } else if let Some(map) = message.downcast::<OccupancyGrid>() {
+            self.map = Some(map);
+        } else if let Some(path) = message.downcast::<Path>() {
+            self.path = Some(path);
         } else if let Some(statistics) = message.downcast::<GraphStatistics>() {
             self.statistics = Some(statistics);
         } else if let Some(array) = message.downcast::<DiagnosticArray>() {

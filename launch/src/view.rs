@@ -9,6 +9,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::{Line, Span};
+use ratatui::widgets::canvas::{Canvas, Points};
 use ratatui::widgets::{Block, Gauge, Paragraph, Row, Table, Wrap};
 
 use msgs::omnimind_msgs::msg::PlanAction;
@@ -57,9 +58,16 @@ pub fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot) {
     let [state, battery] = Layout::horizontal([Constraint::Percentage(70), Constraint::Percentage(30)]).areas(head);
     draw_state(frame, state, snapshot);
     draw_battery(frame, battery, snapshot);
-    draw_plan(frame, left, snapshot);
+    let [plan, map] = Layout::vertical([Constraint::Fill(1), Constraint::Length(map_height(left.height))]).areas(left);
+    draw_plan(frame, plan, snapshot);
+    draw_map(frame, map, snapshot);
     draw_nodes(frame, right, snapshot);
     draw_log(frame, log, snapshot);
+}
+
+/// The map takes half of a high column and nothing of a low one.
+fn map_height(column: u16) -> u16 {
+    if column < 18 { 0 } else { column / 2 }
 }
 
 fn draw_state(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
@@ -77,12 +85,13 @@ fn draw_state(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     );
     let heard = snapshot.transcripts.last().map_or("", |t| t.text.as_str());
     let lines = vec![
-        Line::from(vec!["Goal  ".dim(), goal.bold()]),
+        Line::from(vec!["Goal  ".dim(), goal.bold().cyan()]),
         Line::from(vec![
             "Robot ".dim(),
-            Span::raw(format!("{} {pose}   ", snapshot.room)),
-            "heard ".dim(),
-            Span::raw(format!("\"{heard}\"")),
+            Span::raw(format!("{}  ", snapshot.room)).cyan(),
+            pose.into(),
+            "  heard ".dim(),
+            heard.to_owned().italic(),
         ]),
     ];
     let factor = snapshot.statistics.as_ref().map_or(0.0, |s| s.real_time_factor);
@@ -117,14 +126,18 @@ fn draw_plan(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let mut lines = Vec::new();
     if let Some(plan) = &snapshot.plan {
         for action in &plan.actions {
-            let text = format!("{:<8} {}  {:.2} Wh", action_name(action.type_), action.description, action.energy_wh);
-            lines.push(match action.status {
+            let text = format!("{:<8} {}", action_name(action.type_), action.description);
+            let line = match action.status {
                 PlanAction::COMPLETED => Line::from(format!("✔ {text}")).green(),
                 PlanAction::FAILED => Line::from(format!("✘ {text}")).red(),
-                PlanAction::IN_PROGRESS => Line::from(format!("▶ {text}")).bold(),
+                PlanAction::IN_PROGRESS => Line::from(format!("▶ {text}")).yellow().bold(),
                 PlanAction::CANCELLED => Line::from(format!("– {text}")).dim(),
                 _ => Line::from(format!("  {text}")),
-            });
+            };
+            let energy = format!("{:.2} Wh", action.energy_wh);
+            // Two for the frame.
+            let gap = usize::from(area.width.saturating_sub(2)).saturating_sub(line.width() + energy.len());
+            lines.push(if gap > 0 { line + Span::raw(format!("{}{energy}", " ".repeat(gap))).not_bold().dim() } else { line });
         }
         lines.push(Line::from(plan.explanation.clone()).dim());
     }
@@ -133,6 +146,45 @@ fn draw_plan(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
         .as_ref()
         .map_or_else(|| " Plan ".to_owned(), |p| format!(" Plan: {:.0} s, {:.2} Wh ", p.expected_duration, p.expected_energy_wh));
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).block(Block::bordered().title(title)), area);
+}
+
+fn draw_map(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
+    let [map, seen] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(18)]).areas(area);
+    let mut counts: Vec<_> = snapshot.detections.iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+    let rows = counts.into_iter().map(|(label, n)| Row::new([Line::from(label.clone()), Line::from(n.to_string()).right_aligned().dim()]));
+    let table = Table::new(rows, [Constraint::Fill(1), Constraint::Length(5)]);
+    frame.render_widget(table.block(Block::bordered().title(" Seen ")), seen);
+
+    let block = Block::bordered().title(" Map ");
+    let Some(grid) = snapshot.map.as_ref().filter(|g| g.info.width > 0 && g.data.len() == g.info.width as usize * g.info.height as usize) else {
+        return frame.render_widget(block, map);
+    };
+    let (columns, resolution) = (grid.info.width as usize, f64::from(grid.info.resolution));
+    let origin = &grid.info.origin.position;
+    let place = |i: usize| (origin.x + (i % columns) as f64 * resolution, origin.y + (i / columns) as f64 * resolution);
+    let free = |i: usize| grid.data.get(i).is_some_and(|cell| (0..50).contains(cell));
+    // Outlines: what is solid all around says nothing.
+    let edge = |i: &usize| grid.data[*i] >= 50 && (free(i + 1) || free(i + columns) || i.checked_sub(1).is_some_and(free) || i.checked_sub(columns).is_some_and(free));
+    let walls: Vec<(f64, f64)> = (0..grid.data.len()).filter(edge).map(place).collect();
+    let path: Vec<(f64, f64)> = snapshot.path.iter().flat_map(|p| &p.poses).map(|p| (p.pose.position.x, p.pose.position.y)).collect();
+    // A character is 2 by 4 dots, and all dots are the same size in metres.
+    let inner = block.inner(map);
+    let (wide, high) = (f64::from(inner.width.max(1)) * 2.0, f64::from(inner.height.max(1)) * 4.0);
+    let (width_m, height_m) = (columns as f64 * resolution, f64::from(grid.info.height) * resolution);
+    let dot_m = (width_m / wide).max(height_m / high).max(1e-6);
+    let (x, y) = (origin.x - (dot_m * wide - width_m) / 2.0, origin.y - (dot_m * high - height_m) / 2.0);
+    let canvas = Canvas::default().block(block).x_bounds([x, x + dot_m * wide]).y_bounds([y, y + dot_m * high]).paint(|canvas| {
+        canvas.draw(&Points { coords: &walls, color: Color::Gray });
+        canvas.draw(&Points { coords: &path, color: Color::Green });
+        if let Some(pose) = &snapshot.pose {
+            let yaw = 2.0 * pose.orientation.z.atan2(pose.orientation.w);
+            let quarter = (yaw / std::f64::consts::FRAC_PI_2).round().rem_euclid(4.0);
+            let arrow = if quarter < 0.5 { "▶" } else if quarter < 1.5 { "▲" } else if quarter < 2.5 { "◀" } else { "▼" };
+            canvas.print(pose.position.x, pose.position.y, arrow.yellow().bold());
+        }
+    });
+    frame.render_widget(canvas, map);
 }
 
 fn draw_nodes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
@@ -164,8 +216,9 @@ fn draw_log(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let troubles = snapshot.troubles.iter().map(|(name, message)| Line::from(format!("! {name}: {message}")).yellow());
     let kept = snapshot.troubles.len().min(height / 2);
     let lines = snapshot.log.iter().rev().take(height - kept).rev().map(|record| {
-        let line =
-            Line::from(format!("{:>8.1} {} {}", record.time.as_secs_f64(), record.node.trim_start_matches('/'), record.message));
+        let time = format!("{:>7.1} ", record.time.as_secs_f64());
+        let node = format!("{:<14} ", record.node.trim_start_matches('/'));
+        let line = Line::from(vec![time.dim(), node.cyan(), record.message.clone().into()]);
         match record.level {
             Level::Ok => line,
             Level::Warn => line.yellow(),

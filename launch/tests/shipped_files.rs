@@ -23,12 +23,24 @@ fn options(arguments: &[(&str, &str)]) -> Options {
 #[test]
 fn every_shipped_launch_file_can_be_read() {
     for (file, arguments) in
-        [("demo.yaml", &[("seed", "7")][..]), ("robot.yaml", &[]), ("recording.yaml", &[("path", "/tmp/a.mcap")])]
+        [("demo.yaml", &[("seed", "7")][..]), ("robot.yaml", &[]), ("recording.yaml", &[("bag", "/tmp/a.mcap")])]
     {
         let launch = load(&root().join("launch").join(file), &registry::catalogue(), &options(arguments))
             .unwrap_or_else(|e| panic!("{e}"));
         assert!(launch.nodes.len() > 5, "{file}");
     }
+}
+
+#[test]
+fn a_recording_is_a_bag_or_pictures_and_sound() {
+    let types = |arguments: &[(&str, &str)]| {
+        let launch = load(&root().join("launch/recording.yaml"), &registry::catalogue(), &options(arguments)).unwrap();
+        let sources = ["player", "camera", "microphone"];
+        launch.nodes.iter().map(|n| n.type_.clone()).filter(|t| sources.contains(&t.as_str())).collect::<Vec<_>>()
+    };
+    assert_eq!(types(&[("bag", "/tmp/a.mcap")]), ["player"]);
+    assert_eq!(types(&[("images", "/tmp/a"), ("wav", "/tmp/a.wav")]), ["camera", "microphone"]);
+    assert_eq!(types(&[("video", "/tmp/a.mp4")]), ["camera"]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub use action::Action;
 pub use generated::*;
 pub use types::{ActionType, Field, Kind, Message, MessageType, Service, ServiceType, Shape};
 
-#[allow(missing_docs)]
+#[allow(missing_docs, clippy::all, clippy::pedantic)]
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/generated.rs"));
 }

@@ -29,7 +29,7 @@ pub struct Verdict {
     pub taken: bool,
     /// Taken, released in the asked room, standing, at rest.
     pub delivered: bool,
-    /// In the dock now and for [`DOCKED_S`].
+    /// In the dock now and for `DOCKED_S`.
     pub docked: bool,
     /// The charge grows.
     pub charging: bool,

@@ -99,6 +99,8 @@ impl Pose2 {
 
 impl Mul for Pose2 {
     type Output = Self;
+    // Poses are composed by turning, then adding.
+    #[allow(clippy::suspicious_arithmetic_impl)]
     fn mul(self, inner: Self) -> Self {
         Self::at(self.transform(inner.position()), self.yaw + inner.yaw)
     }

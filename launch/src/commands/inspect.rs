@@ -205,6 +205,7 @@ pub fn graph(json: bool) -> Result<ExitCode> {
     let remote = Remote::connect()?;
     let view = remote.view()?;
     let mismatches = view.mismatches();
+    let graphs = view.topics().iter().find(|t| t.name == "/graph/statistics").map_or(0, |t| t.sources.len());
     if json {
         let endpoint =
             |e: &wire::EndpointInfo| serde_json::json!({"node": e.node, "type": e.type_name, "qos": e.qos.to_string()});
@@ -220,7 +221,7 @@ pub fn graph(json: bool) -> Result<ExitCode> {
             "nodes": view.nodes.iter().map(|n| &n.name).collect::<Vec<_>>(),
             "topics": view.topics().iter().map(name).collect::<Vec<_>>(),
             "services": view.services().iter().map(name).collect::<Vec<_>>(),
-            "statistics": statistics(&remote),
+            "statistics": statistics(&remote, graphs),
             "mismatches": mismatches,
         });
         println!("{}", serde_json::to_string_pretty(&object)?);
@@ -230,7 +231,7 @@ pub fn graph(json: bool) -> Result<ExitCode> {
             let names = |ends: &[wire::EndpointInfo]| ends.iter().map(|e| e.node.as_str()).collect::<Vec<_>>().join(", ");
             println!("{:<32} {} -> {}", topic.name, names(&topic.sources), names(&topic.sinks));
         }
-        print_edges(statistics(&remote).as_ref());
+        print_edges(&statistics(&remote, graphs));
         for sentence in &mismatches {
             println!("! {sentence}");
         }
@@ -238,14 +239,28 @@ pub fn graph(json: bool) -> Result<ExitCode> {
     Ok(if mismatches.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// The graph's own counts, if it says them within two seconds.
-fn statistics(remote: &Remote) -> Option<serde_json::Value> {
-    let (_subscription, samples) = remote.listen("/graph/statistics").ok()?;
-    Remote::json(&samples.recv_timeout(Duration::from_secs(2)).ok()?).ok()
+/// What the graphs count about themselves. Each process has one and tells it every second, so two seconds hear them all.
+fn statistics(remote: &Remote, graphs: usize) -> Vec<serde_json::Value> {
+    let Ok((_subscription, samples)) = remote.listen("/graph/statistics") else { return Vec::new() };
+    let until = Instant::now() + Duration::from_secs(2);
+    // By what it names first: one graph may tell twice before another tells once.
+    let mut heard = std::collections::BTreeMap::new();
+    while heard.len() < graphs.max(1)
+        && let Ok(sample) = samples.recv_timeout(until.saturating_duration_since(Instant::now()))
+    {
+        if let Ok(json) = Remote::json(&sample) {
+            let names = json["nodes"].as_array().map(|nodes| nodes.iter().map(|n| n["name"].to_string()).collect::<String>());
+            heard.insert(names, json);
+        }
+    }
+    heard.into_values().collect()
 }
 
-fn print_edges(statistics: Option<&serde_json::Value>) {
-    let Some(edges) = statistics.and_then(|s| s["edges"].as_array()) else { return };
+fn print_edges(statistics: &[serde_json::Value]) {
+    let edges: Vec<&serde_json::Value> = statistics.iter().filter_map(|s| s["edges"].as_array()).flatten().collect();
+    if edges.is_empty() {
+        return;
+    }
     println!("\n{:<32} {:<14} {:>6} {:>9} {:>8}  why", "edge", "transport", "copies", "p99 us", "dropped");
     for edge in edges {
         let text = |key: &str| edge[key].as_str().unwrap_or_default().to_owned();
@@ -253,9 +268,9 @@ fn print_edges(statistics: Option<&serde_json::Value>) {
             "{:<32} {:<14} {:>6} {:>9.0} {:>8}  {} -> {}: {}",
             text("topic"),
             text("transport"),
-            edge["copies"],
+            edge["copies"].to_string(),
             edge["p99_us"].as_f64().unwrap_or(0.0),
-            edge["dropped"],
+            edge["dropped"].to_string(),
             text("publisher"),
             text("subscriber"),
             text("why")

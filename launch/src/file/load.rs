@@ -125,7 +125,7 @@ impl Loader<'_> {
             Kind::Text(file) => (file.clone(), BTreeMap::new(), String::new()),
             _ => {
                 let reader = Reader::new(path, item, "an include", &["file", "arguments", "namespace", "when"])?;
-                if reader.truth("when")? == Some(false) {
+                if reader.wanted("when")? == Some(false) {
                     return Ok(None);
                 }
                 let mut values = Vec::new();
@@ -171,7 +171,7 @@ impl Loader<'_> {
             }
         }
         // Read in full even when it is switched off, so that a mistake shows before the switch is turned.
-        if reader.truth("when")? == Some(false) {
+        if reader.wanted("when")? == Some(false) {
             return Ok(());
         }
         if let Some(first) = self.nodes.iter().find(|n| n.full_name() == spec.full_name()) {

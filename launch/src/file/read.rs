@@ -133,15 +133,18 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A truth value.
+    /// Whether something is wanted: a truth value, or a text (a path, for instance) that is wanted unless it is empty. The words
+    /// for yes and no are refused: YAML 1.1 takes them for truth values, YAML 1.2 for texts.
     ///
     /// # Errors
     /// [`LaunchError::WrongType`].
-    pub fn truth(&self, key: &str) -> Result<Option<bool>, LaunchError> {
+    pub fn wanted(&self, key: &str) -> Result<Option<bool>, LaunchError> {
+        const DOUBTFUL: [&str; 10] = ["yes", "no", "on", "off", "y", "n", "true", "false", "0", "1"];
         match self.get(key) {
             None => Ok(None),
             Some(Yaml { kind: Kind::Bool(v), .. }) => Ok(Some(*v)),
-            Some(other) => Err(self.wrong(key, "true or false", other)),
+            Some(Yaml { kind: Kind::Text(v), .. }) if !DOUBTFUL.contains(&v.to_ascii_lowercase().as_str()) => Ok(Some(!v.is_empty())),
+            Some(other) => Err(self.wrong(key, "true, false or a text", other)),
         }
     }
 

@@ -1,5 +1,8 @@
 //! Driving about the flat.
 
+// Poses are written as a person reads them from the map.
+#![allow(clippy::approx_constant)]
+
 mod common;
 
 use common::{Block, Errors, HOME, Toy, flat, map_of};

@@ -10,7 +10,7 @@ use msgs::sensor_msgs::msg::{BatteryState, CameraInfo, Image, LaserScan};
 use msgs::vision_msgs::msg::Detection2DArray;
 use re_sdk::{RecordingStream, RecordingStreamResult};
 use re_sdk_types::archetypes::{
-    Arrows3D, Boxes2D, Boxes3D, Cylinders3D, DepthImage, EncodedImage, GridMap, LineStrips3D, Pinhole, Points3D, Scalars,
+    Arrows3D, Boxes2D, Boxes3D, Cylinders3D, EncodedDepthImage, EncodedImage, GridMap, LineStrips3D, Pinhole, Points3D, Scalars, SeriesLines,
     TextDocument, TextLog, Transform3D, ViewCoordinates,
 };
 use re_sdk_types::components::{Colormap, FillMode, MediaType, TextLogLevel};

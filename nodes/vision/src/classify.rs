@@ -12,7 +12,7 @@ pub const CLASSES: usize = 1000;
 const MEAN_RGB: [f32; 3] = [0.485, 0.456, 0.406];
 const DEVIATION_RGB: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// The network's input: [1,3,224,224], red, green, blue as 0..1, less ImageNet's mean, over its deviation. The whole picture
+/// The network's input: `[1,3,224,224]`, red, green, blue as 0..1, less ImageNet's mean, over its deviation. The whole picture
 /// is stretched to a square: for a scene the borders count as much as the middle.
 ///
 /// # Errors

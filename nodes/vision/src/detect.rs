@@ -110,7 +110,7 @@ pub struct DecodeError {
     pub distances: Vec<usize>,
 }
 
-/// The network's input: [1,3,416,416], blue, green, red, less the mean, over the deviation; the picture is stretched.
+/// The network's input: `[1,3,416,416]`, blue, green, red, less the mean, over the deviation; the picture is stretched.
 ///
 /// # Errors
 /// [`FrameError::Size`] for a picture without pixels.
@@ -127,7 +127,7 @@ pub fn preprocess(image: &RgbImage) -> Result<Array4<f32>, FrameError> {
     Ok(input)
 }
 
-/// Objects from the network's outputs: for each level of [`LEVELS`] the scores [1,N,80] and distributions [1,N,44].
+/// Objects from the network's outputs: for each level of [`LEVELS`] the scores `[1,N,80]` and distributions `[1,N,44]`.
 /// Sorted by falling confidence.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Seeing: objects, scene, picture features, motion and similarity.
 //!
 //! The algorithms are plain functions on [`image::RgbImage`] and [`GrayF`](gray::GrayF), the networks run through
-//! [`models::Broker`]. [`Vision`](node::Vision) is the node around them, [`Analyser`](analyse::Analyser) what a program uses
+//! [`models::Broker`]. [`Vision`] is the node around them, [`Analyser`] what a program uses
 //! without a graph:
 //!
 //! ```no_run

@@ -3,7 +3,7 @@
 //! The engine is rapier. Static models hang on one fixed body; every link of a model that is not static is a body of its
 //! own. The robot's wheels are no bodies (see [`drive`]); its lift, extension and fingers are prismatic joints with
 //! force-limited motors. Gripping is by contact and friction; as in Gazebo's grasp-fix plugin, an object that both fingers
-//! press is also held by a constraint, which breaks on overload and is taken away when a finger lets go (see [`grasp`]).
+//! press is also held by a constraint, which breaks on overload and is taken away when a finger lets go (see `grasp`).
 
 pub mod arm;
 mod build;

@@ -97,7 +97,7 @@ fn plain(kind: BenchPublisher, count: usize) -> Result<(Vec<f64>, Vec<f64>)> {
         let sent = owned.first_chunk().map_or(0, |stamp| i64::from_le_bytes(*stamp));
         let sent = Time::from_nanos(sent);
         // The receiver lives until enough have come.
-        drop(sender.send((arrived.seconds_since(sent) * 1e6, copied.seconds_since(sent) * 1e6)));
+        let _ = sender.send((arrived.seconds_since(sent) * 1e6, copied.seconds_since(sent) * 1e6));
     })?;
     let mut publisher = Publisher::start(kind, &config, IMAGE_BYTES)?;
     let mut both = Vec::new();
