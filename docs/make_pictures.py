@@ -1,11 +1,12 @@
-"""Makes the pictures of the README from what the demo shows. Needs Pillow; the Rerun picture is a screenshot that Rerun takes.
+"""Makes the pictures of the README from what the demo shows. Needs Pillow; the Rerun picture is a screenshot that Rerun takes,
+with a blueprint `follow.rbl` that sets the time panel to follow, so that the end of the recording shows and not its beginning.
 
     tmux new-session -d -s demo -x 120 -y 40 'omnimind demo --seed 1 --rate 2'
     tmux capture-pane -e -p -t demo > screen.txt                  # in the middle of the mission
     python docs/make_pictures.py terminal screen.txt docs/demo_terminal.png
 
-    rerun rrd split --timeline graph_time --time 68 -o parts recording.rrd
-    xvfb-run rerun parts/... --window-size 1280x800 --screenshot-to shot.png
+    omnimind launch recording.yaml bag:=recording.mcap rate:=0 --duration 70 --headless     # ends at the picture's moment
+    xvfb-run -s '-screen 0 4000x3000x24' rerun replay.rrd follow.rbl --window-size 1280x800 --screenshot-to shot.png
     python docs/make_pictures.py shrink shot.png docs/demo_rerun.png
 """
 
@@ -93,7 +94,7 @@ def terminal(source, target, size=15):
                 braille(draw, ord(char) - 0x2800, x, y, width, height, front)
             elif char != " ":
                 draw.text((x, y), char, font=fonts[bold], fill=front)
-    save(image, target, 256)
+    save(image.quantize(256, dither=Image.Dither.NONE), target)
 
 
 def braille(draw, bits, x, y, width, height, fill):
@@ -104,13 +105,13 @@ def braille(draw, bits, x, y, width, height, fill):
             draw.rectangle((left + 0.5, top + 0.5, left + width / 2 - 1.5, top + height / 4 - 1.5), fill=fill)
 
 
-def shrink(source, target, width=1280, colours=256):
+def shrink(source, target, width=1280):
     image = Image.open(source).convert("RGB")
-    save(image.resize((width, image.height * width // image.width), Image.Resampling.LANCZOS), target, colours)
+    save(image.resize((width, image.height * width // image.width), Image.Resampling.LANCZOS), target)
 
 
-def save(image, target, colours):
-    image.quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
+def save(image, target):
+    image.save(target, optimize=True)
     print(f"{target}: {image.width} x {image.height}, {Path(target).stat().st_size / 1000:.0f} kB", file=sys.stderr)
 
 

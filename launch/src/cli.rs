@@ -367,7 +367,9 @@ mod tests {
     #[test]
     fn every_part_of_the_bench_is_understood_by_its_name() {
         for part in BenchPart::ALL {
-            let Some(Command::Bench(args)) = Cli::parse_from(["omnimind", "bench", part.name(), "--json"]).command else { panic!("{part:?}") };
+            let Some(Command::Bench(args)) = Cli::parse_from(["omnimind", "bench", part.name(), "--json"]).command else {
+                panic!("{part:?}")
+            };
             assert_eq!((args.parts, args.json), (vec![part], true));
         }
         assert!(Cli::try_parse_from(["omnimind", "bench", "everything"]).is_err());

@@ -126,6 +126,8 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
         ..GraphConfig::default()
     };
     let mut graph = Graph::new(config).map_err(RunError::Graph)?;
+    let flag = graph.stop_flag();
+    stop_on_interrupt(flag.clone());
     let mine: Vec<&NodeSpec> = launch.nodes.iter().filter(|n| n.process == options.group).collect();
     if let (Some(group), true) = (&options.group, mine.is_empty()) {
         return Err(RunError::EmptyGroup(group.clone()));
@@ -139,8 +141,6 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     for node in mine {
         add(&mut graph, node)?;
     }
-    let flag = graph.stop_flag();
-    stop_on_interrupt(flag.clone());
     let children = if options.group.is_none() {
         Children::start(launch, &options.path, &options.arguments, &flag)?
     } else {

@@ -152,12 +152,16 @@ fn draw_map(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let [map, seen] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(18)]).areas(area);
     let mut counts: Vec<_> = snapshot.detections.iter().collect();
     counts.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
-    let rows = counts.into_iter().map(|(label, n)| Row::new([Line::from(label.clone()), Line::from(n.to_string()).right_aligned().dim()]));
+    let rows = counts
+        .into_iter()
+        .map(|(label, n)| Row::new([Line::from(label.clone()), Line::from(n.to_string()).right_aligned().dim()]));
     let table = Table::new(rows, [Constraint::Fill(1), Constraint::Length(5)]);
     frame.render_widget(table.block(Block::bordered().title(" Seen ")), seen);
 
     let block = Block::bordered().title(" Map ");
-    let Some(grid) = snapshot.map.as_ref().filter(|g| g.info.width > 0 && g.data.len() == g.info.width as usize * g.info.height as usize) else {
+    let Some(grid) =
+        snapshot.map.as_ref().filter(|g| g.info.width > 0 && g.data.len() == g.info.width as usize * g.info.height as usize)
+    else {
         return frame.render_widget(block, map);
     };
     let (columns, resolution) = (grid.info.width as usize, f64::from(grid.info.resolution));
@@ -165,9 +169,16 @@ fn draw_map(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let place = |i: usize| (origin.x + (i % columns) as f64 * resolution, origin.y + (i / columns) as f64 * resolution);
     let free = |i: usize| grid.data.get(i).is_some_and(|cell| (0..50).contains(cell));
     // Outlines: what is solid all around says nothing.
-    let edge = |i: &usize| grid.data[*i] >= 50 && (free(i + 1) || free(i + columns) || i.checked_sub(1).is_some_and(free) || i.checked_sub(columns).is_some_and(free));
+    let edge = |i: &usize| {
+        grid.data[*i] >= 50
+            && (free(i + 1)
+                || free(i + columns)
+                || i.checked_sub(1).is_some_and(free)
+                || i.checked_sub(columns).is_some_and(free))
+    };
     let walls: Vec<(f64, f64)> = (0..grid.data.len()).filter(edge).map(place).collect();
-    let path: Vec<(f64, f64)> = snapshot.path.iter().flat_map(|p| &p.poses).map(|p| (p.pose.position.x, p.pose.position.y)).collect();
+    let path: Vec<(f64, f64)> =
+        snapshot.path.iter().flat_map(|p| &p.poses).map(|p| (p.pose.position.x, p.pose.position.y)).collect();
     // A character is 2 by 4 dots, and all dots are the same size in metres.
     let inner = block.inner(map);
     let (wide, high) = (f64::from(inner.width.max(1)) * 2.0, f64::from(inner.height.max(1)) * 4.0);
@@ -180,7 +191,15 @@ fn draw_map(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
         if let Some(pose) = &snapshot.pose {
             let yaw = 2.0 * pose.orientation.z.atan2(pose.orientation.w);
             let quarter = (yaw / std::f64::consts::FRAC_PI_2).round().rem_euclid(4.0);
-            let arrow = if quarter < 0.5 { "▶" } else if quarter < 1.5 { "▲" } else if quarter < 2.5 { "◀" } else { "▼" };
+            let arrow = if quarter < 0.5 {
+                "▶"
+            } else if quarter < 1.5 {
+                "▲"
+            } else if quarter < 2.5 {
+                "◀"
+            } else {
+                "▼"
+            };
             canvas.print(pose.position.x, pose.position.y, arrow.yellow().bold());
         }
     });

@@ -196,8 +196,8 @@ def wrong_words(run):
         code, stdout, stderr = run.omnimind("launch", path, "--headless", "--no-wire", timeout=60)
         assert code not in (0, 101) and word in stderr and "panicked" not in stderr, f"{name}: {code}: {stderr}"
     for arguments in (["launch", "none.yaml"], ["run", "visoin"], ["demo", "--launch", "none.yaml"], ["models", "verify", "none"]):
-        code, _, stderr = run.omnimind(*arguments, timeout=60)
-        assert code not in (0, 101) and stderr.strip() and "panicked" not in stderr, f"{arguments}: {code}: {stderr}"
+        code, stdout, stderr = run.omnimind(*arguments, timeout=60)
+        assert code not in (0, 101) and (stdout + stderr).strip() and "panicked" not in stderr, f"{arguments}: {code}: {stderr}"
 
 
 @check

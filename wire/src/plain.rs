@@ -57,12 +57,13 @@ impl PlainPublisher {
         Ok(self.publisher.put(payload).wait()?)
     }
 
-    /// Puts `length` bytes that `fill` writes straight into shared memory. False if there is none.
+    /// Puts `length` bytes that `fill` writes straight into shared memory. False if there is none, or not yet: the first call asks for it.
     ///
     /// # Errors
     /// [`WireError`] if the session is lost.
     pub fn put_shared(&self, length: usize, fill: impl FnOnce(&mut [u8])) -> Result<bool, WireError> {
-        let Some(provider) = self.session.get_shm_provider().wait() else { return Ok(false) };
+        // Not `wait`: that takes the pool out of the session, which then never has one (zenoh-transport 1.10.2, `try_get_provider`).
+        let Some(provider) = self.session.get_shm_provider().into_option() else { return Ok(false) };
         let allocated = provider.alloc(length).with_policy::<BlockOn<GarbageCollect>>().wait();
         let Ok(mut buffer) = allocated else { return Ok(false) };
         fill(&mut buffer);
@@ -72,14 +73,17 @@ impl PlainPublisher {
 }
 
 impl PlainSubscription {
-    /// Opens a session at the router of `config` and subscribes; `sink` runs on a thread of Zenoh, with bytes that may lie in shared
-    /// memory.
+    /// Opens a session at the router of `config` and subscribes; `sink` runs on a thread of Zenoh, with the bytes and whether
+    /// they lie in shared memory.
     ///
     /// # Errors
     /// [`OpenError`] if there is no router or the key is not allowed.
-    pub fn open(config: &WireConfig, key: &str, sink: impl Fn(&[u8]) + Send + Sync + 'static) -> Result<Self, OpenError> {
+    pub fn open(config: &WireConfig, key: &str, sink: impl Fn(&[u8], bool) + Send + Sync + 'static) -> Result<Self, OpenError> {
         let session = open(config, config.peer_config()?)?;
-        let subscriber = session.declare_subscriber(key.to_owned()).callback(move |sample| sink(&sample.payload().to_bytes()));
+        let subscriber = session.declare_subscriber(key.to_owned()).callback(move |sample| {
+            let payload = sample.payload();
+            sink(&payload.to_bytes(), payload.as_shm().is_some());
+        });
         let subscriber = subscriber.wait().map_err(|e| OpenError::Session(e.to_string()))?;
         Ok(Self { _subscriber: subscriber, _session: session })
     }

@@ -32,6 +32,10 @@ pub(crate) struct Link {
     pub malformed: AtomicU64,
     /// Replies that could not be sent.
     pub lost_replies: AtomicU64,
+    /// Samples that came.
+    pub received: AtomicU64,
+    /// Those of them that lay in shared memory.
+    pub received_shared: AtomicU64,
     own: Mutex<BTreeSet<Gid>>,
     tokens: Arc<Mutex<BTreeSet<String>>>,
     next_id: AtomicI64,
@@ -69,6 +73,8 @@ impl Link {
             zid,
             malformed: AtomicU64::new(0),
             lost_replies: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            received_shared: AtomicU64::new(0),
             own: Mutex::default(),
             tokens,
             next_id: AtomicI64::new(1),

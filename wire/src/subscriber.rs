@@ -5,6 +5,7 @@ use crate::qos::cache_depth;
 use crate::session::Link;
 use graph::{Durability, Qos, Reliability};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use zenoh::Wait;
 use zenoh::key_expr::KeyExpr;
@@ -37,5 +38,9 @@ pub(crate) fn declare(
 /// A sample with its attachment read: payload, attachment. `None` if it is malformed (counted) or this session's own.
 pub(crate) fn accept(link: &Arc<Link>, sample: &Sample) -> Option<(Vec<u8>, crate::Attachment)> {
     let attachment = link.accept(sample.attachment())?;
+    link.received.fetch_add(1, Ordering::Relaxed);
+    if sample.payload().as_shm().is_some() {
+        link.received_shared.fetch_add(1, Ordering::Relaxed);
+    }
     Some((sample.payload().to_bytes().into_owned(), attachment))
 }

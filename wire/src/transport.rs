@@ -30,13 +30,17 @@ pub struct Wire {
     keeper: Option<RouterKeeper>,
 }
 
-/// What went wrong on the wire so far.
+/// What came and what went wrong on the wire so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
     /// Samples and requests dropped because they carried no attachment that can be read: their senders do not speak rmw_zenoh.
     pub malformed: u64,
     /// Replies that could not be sent.
     pub lost_replies: u64,
+    /// Samples that came from other processes.
+    pub received: u64,
+    /// Those of them that lay in shared memory. A pool that is full makes Zenoh send through the socket without a word.
+    pub received_shared: u64,
 }
 
 impl Wire {
@@ -66,6 +70,8 @@ impl Wire {
         Statistics {
             malformed: self.link.malformed.load(Ordering::Relaxed),
             lost_replies: self.link.lost_replies.load(Ordering::Relaxed),
+            received: self.link.received.load(Ordering::Relaxed),
+            received_shared: self.link.received_shared.load(Ordering::Relaxed),
         }
     }
 

@@ -143,7 +143,9 @@ impl<'a> Reader<'a> {
         match self.get(key) {
             None => Ok(None),
             Some(Yaml { kind: Kind::Bool(v), .. }) => Ok(Some(*v)),
-            Some(Yaml { kind: Kind::Text(v), .. }) if !DOUBTFUL.contains(&v.to_ascii_lowercase().as_str()) => Ok(Some(!v.is_empty())),
+            Some(Yaml { kind: Kind::Text(v), .. }) if !DOUBTFUL.contains(&v.to_ascii_lowercase().as_str()) => {
+                Ok(Some(!v.is_empty()))
+            }
             Some(other) => Err(self.wrong(key, "true, false or a text", other)),
         }
     }

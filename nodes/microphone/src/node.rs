@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// Length of one published chunk from a file.
 const CHUNK: Duration = Duration::from_millis(20);
+/// Silence after the end of a file: 1.5 s.
+const QUIET_CHUNKS: u32 = 75;
 /// Share of clipped samples in a chunk that is worth a warning.
 const MUCH_CLIPPING: f32 = 0.01;
 
@@ -22,6 +24,8 @@ pub struct Microphone {
     source: Source,
     conditioner: Option<Conditioner>,
     last_chunk: Option<Time>,
+    /// Silence still to be played after the end of a file.
+    quiet_chunks: u32,
     #[cfg(feature = "alsa")]
     injector: graph::Injector<Self>,
     #[cfg(feature = "alsa")]
@@ -82,6 +86,7 @@ impl Node for Microphone {
             source,
             conditioner: None,
             last_chunk: None,
+            quiet_chunks: QUIET_CHUNKS,
             #[cfg(feature = "alsa")]
             injector: s.injector(),
             #[cfg(feature = "alsa")]
@@ -133,7 +138,13 @@ impl Microphone {
     fn play_on(&mut self, ctx: &mut Context) -> HandlerResult {
         let Source::Wav(_, _, Some(playback)) = &mut self.source else { return Ok(()) };
         let format = playback.format();
-        let Some(samples) = playback.next(CHUNK.as_secs_f64()) else {
+        let played = playback.next(CHUNK.as_secs_f64()).or_else(|| {
+            // A room is quiet after a voice: without it nobody would know that the last words are over.
+            self.quiet_chunks = self.quiet_chunks.checked_sub(1)?;
+            let samples = f64::from(format.sample_rate) * CHUNK.as_secs_f64();
+            Some(vec![0.0; samples.round() as usize * usize::from(format.channels)])
+        });
+        let Some(samples) = played else {
             ctx.status(Level::Ok, "source", "the file is over");
             // Not a lost microphone.
             self.last_chunk = None;

@@ -76,7 +76,9 @@ fn a_file_is_played_in_time() {
     bench.add::<Microphone>(&[("source", "wav".into()), ("path", path.to_str().unwrap().into())]).unwrap();
     bench.run_for(Duration::from_secs(3));
     let out = bench.take::<AudioChunk>("microphone/audio");
-    assert_eq!(out.iter().map(|c| c.samples.len()).sum::<usize>(), 8_000);
+    // One second of sound, and one and a half of silence, so that whoever listens knows that it is over.
+    assert_eq!(out.iter().map(|c| c.samples.len()).sum::<usize>(), 8_000 + 12_000);
+    assert!(out.iter().skip(50).all(|c| c.samples.iter().all(|s| s.abs() < 0.05)));
     for (k, c) in out.iter().enumerate() {
         assert_eq!(Time::from_msg(&c.header.stamp).as_nanos(), (k as i64 + 1) * 20_000_000);
         assert_eq!((c.sample_rate, c.channels), (8_000, 1));

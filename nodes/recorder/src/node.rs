@@ -64,7 +64,7 @@ impl Node for Recorder {
             .declare()?;
         let jpeg_quality = s.param("jpeg_quality", 75_i64).range(1.0, 100.0).describe("JPEG quality").declare()?;
         let depth_rate_hz = s
-            .param("depth_rate_hz", 1.0)
+            .param("depth_rate_hz", 0.5)
             .unit("Hz")
             .range(0.0, 1000.0)
             .describe("depth images kept as PNG on <topic>/compressedDepth")

@@ -59,7 +59,12 @@ fn everything_is_recorded_and_images_are_thinned_out() {
     let path = std::env::var("RECORDER_TEST_MCAP").map_or_else(|_| dir.path().join("run/recording.mcap"), Into::into);
     let mut bench = listening();
     bench
-        .add::<Recorder>(&[("path", path.to_str().unwrap().into()), ("image_rate_hz", 1.0.into()), ("jpeg_rate_hz", 5.0.into())])
+        .add::<Recorder>(&[
+            ("path", path.to_str().unwrap().into()),
+            ("image_rate_hz", 1.0.into()),
+            ("jpeg_rate_hz", 5.0.into()),
+            ("depth_rate_hz", 1.0.into()),
+        ])
         .unwrap();
     for i in 0..20 {
         bench.publish("camera/image_raw", image());

@@ -6,11 +6,12 @@ use re_sdk::external::re_log_types::BlueprintActivationCommand;
 use re_sdk::log::LogMsg;
 use re_sdk::{AsComponents, RecordingStream, RecordingStreamBuilder, RecordingStreamResult};
 use re_sdk_types::blueprint::archetypes::{
-    Background, ContainerBlueprint, EyeControls3D, LineGrid3D, PanelBlueprint, PlotLegend, TextLogColumns, TimePanelBlueprint, ViewBlueprint,
-    ViewContents, ViewportBlueprint,
+    Background, ContainerBlueprint, EyeControls3D, LineGrid3D, PanelBlueprint, PlotLegend, TextLogColumns, TimePanelBlueprint,
+    ViewBlueprint, ViewContents, ViewportBlueprint,
 };
 use re_sdk_types::blueprint::components::{
-    AutoLayout, AutoViews, BackgroundKind, ContainerKind, Corner2D, IncludedContent, PanelState, RootContainer, TextLogColumn, TimelineName,
+    AutoLayout, AutoViews, BackgroundKind, ContainerKind, Corner2D, IncludedContent, PanelState, RootContainer, TextLogColumn,
+    TimelineName,
 };
 use re_sdk_types::blueprint::datatypes;
 use re_sdk_types::components::Color;
@@ -29,7 +30,13 @@ pub fn send(recording: &RecordingStream) -> RecordingStreamResult<()> {
     rec.set_time_sequence("blueprint", 0);
     let mut layout = Layout { rec, ids: 0 };
     let root = layout.all()?;
-    layout.rec.log("viewport", &ViewportBlueprint::new().with_root_container(root).with_auto_layout(AutoLayout(false.into())).with_auto_views(AutoViews(false.into())))?;
+    layout.rec.log(
+        "viewport",
+        &ViewportBlueprint::new()
+            .with_root_container(root)
+            .with_auto_layout(AutoLayout(false.into()))
+            .with_auto_views(AutoViews(false.into())),
+    )?;
     for panel in ["blueprint_panel", "selection_panel"] {
         layout.rec.log(panel, &PanelBlueprint::new().with_state(PanelState::Collapsed))?;
     }
@@ -59,13 +66,25 @@ impl Layout {
         let dark = Background::new(BackgroundKind::SolidColor).with_color(Color::from_rgb(24, 27, 33));
         let no_grid = LineGrid3D::new().with_visible(false);
         let world = ["$origin/**", "- $origin/robot/camera/depth/**", "- $origin/robot/camera/image/detections/**"];
-        let world = self.view("3D", "World", "world", &world, &[("EyeControls3D", &eye), ("Background", &dark), ("LineGrid3D", &no_grid)])?;
+        let world = self.view(
+            "3D",
+            "World",
+            "world",
+            &world,
+            &[("EyeControls3D", &eye), ("Background", &dark), ("LineGrid3D", &no_grid)],
+        )?;
         let camera = self.view("2D", "Camera", "world/robot/camera", &["$origin/image/**"], &[])?;
         let depth = self.view("2D", "Depth", "world/robot/camera", &["$origin/depth/**"], &[])?;
         let eyes = self.container(ContainerKind::Tabs, &[camera, depth], &[])?;
         let plan = self.view("TextDocument", "Plan", "plan", &["$origin/**"], &[])?;
         let legend = PlotLegend::new().with_corner(Corner2D::LeftBottom);
-        let energy = self.view("TimeSeries", "Energy, Wh", "battery", &["$origin/charge_wh", "$origin/to_dock_wh"], &[("PlotLegend", &legend)])?;
+        let energy = self.view(
+            "TimeSeries",
+            "Energy, Wh",
+            "battery",
+            &["$origin/charge_wh", "$origin/to_dock_wh"],
+            &[("PlotLegend", &legend)],
+        )?;
         let charge = self.view("TimeSeries", "Charge, %", "battery", &["$origin/percent"], &[])?;
         let energy = self.container(ContainerKind::Tabs, &[energy, charge], &[])?;
         let hidden = PlotLegend::new().with_visible(false);
@@ -82,11 +101,21 @@ impl Layout {
         Ok(RootContainer(root.id.into()))
     }
 
-    fn view(&mut self, class: &str, name: &str, origin: &str, contents: &[&str], properties: &[(&str, &dyn AsComponents)]) -> RecordingStreamResult<Part> {
+    fn view(
+        &mut self,
+        class: &str,
+        name: &str,
+        origin: &str,
+        contents: &[&str],
+        properties: &[(&str, &dyn AsComponents)],
+    ) -> RecordingStreamResult<Part> {
         let part = self.part("view");
         let contents = ViewContents::new(contents.iter().copied());
         self.rec.log(format!("{}/ViewContents", part.path), &contents)?;
-        self.rec.log(part.path.as_str(), &ViewBlueprint::new(class).with_display_name(name).with_space_origin(format!("/{origin}")))?;
+        self.rec.log(
+            part.path.as_str(),
+            &ViewBlueprint::new(class).with_display_name(name).with_space_origin(format!("/{origin}")),
+        )?;
         for (property, value) in properties {
             self.rec.log(format!("{}/{property}", part.path), *value)?;
         }
@@ -100,7 +129,11 @@ impl Layout {
         let mut container = ContainerBlueprint::new(kind).with_contents(contents);
         if !shares.is_empty() {
             let shares = shares.iter().copied();
-            container = if kind == ContainerKind::Horizontal { container.with_col_shares(shares) } else { container.with_row_shares(shares) };
+            container = if kind == ContainerKind::Horizontal {
+                container.with_col_shares(shares)
+            } else {
+                container.with_row_shares(shares)
+            };
         }
         if kind == ContainerKind::Tabs {
             container = container.with_active_tab(parts[0].path.as_str());

@@ -53,7 +53,7 @@ impl Node for Viewer {
         let quality =
             s.param("jpeg_quality", 70_i64).range(1.0, 100.0).describe("JPEG quality of camera images").read_only().declare()?;
         let image_rate_hz =
-            s.param("image_rate_hz", 2.0).unit("Hz").range(0.0, 100.0).describe("camera images shown").declare()?;
+            s.param("image_rate_hz", 1.0).unit("Hz").range(0.0, 100.0).describe("camera images shown").declare()?;
         let depth_rate_hz =
             s.param("depth_rate_hz", 0.2).unit("Hz").range(0.0, 100.0).describe("depth images shown").declare()?;
         let scan_rate_hz = s.param("scan_rate_hz", 2.0).unit("Hz").range(0.0, 100.0).describe("lidar scans shown").declare()?;

@@ -10,8 +10,8 @@ use msgs::sensor_msgs::msg::{BatteryState, CameraInfo, Image, LaserScan};
 use msgs::vision_msgs::msg::Detection2DArray;
 use re_sdk::{RecordingStream, RecordingStreamResult};
 use re_sdk_types::archetypes::{
-    Arrows3D, Boxes2D, Boxes3D, Cylinders3D, EncodedDepthImage, EncodedImage, GridMap, LineStrips3D, Pinhole, Points3D, Scalars, SeriesLines,
-    TextDocument, TextLog, Transform3D, ViewCoordinates,
+    Arrows3D, Boxes2D, Boxes3D, Cylinders3D, EncodedDepthImage, EncodedImage, GridMap, LineStrips3D, Pinhole, Points3D, Scalars,
+    SeriesLines, TextDocument, TextLog, Transform3D, ViewCoordinates,
 };
 use re_sdk_types::components::{Colormap, FillMode, MediaType, TextLogLevel};
 use re_sdk_types::datatypes::ImageFormat;
@@ -291,7 +291,8 @@ fn map(rec: &RecordingStream, grid: &OccupancyGrid) -> RecordingStreamResult<()>
         centers.push([place((x0 + x1) / 2.0, origin.x), place((y0 + y1) / 2.0, origin.y), WALL_M / 2.0]);
         half_sizes.push([(x1 - x0) / 2.0 * grid.info.resolution, (y1 - y0) / 2.0 * grid.info.resolution, WALL_M / 2.0]);
     }
-    let walls = Boxes3D::from_centers_and_half_sizes(centers, half_sizes).with_fill_mode(FillMode::Solid).with_colors([0x78_82_91_FF]);
+    let walls =
+        Boxes3D::from_centers_and_half_sizes(centers, half_sizes).with_fill_mode(FillMode::Solid).with_colors([0x78_82_91_FF]);
     rec.log("world/walls", &walls)
 }
 

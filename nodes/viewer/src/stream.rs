@@ -65,8 +65,7 @@ impl Stream {
     /// # Errors
     /// [`OpenError`].
     pub fn open(target: &Target, body: Body, jpeg_quality: u8) -> Result<Self, OpenError> {
-        let builder =
-            RecordingStreamBuilder::new(blueprint::APPLICATION).recording_name("OmniMind");
+        let builder = RecordingStreamBuilder::new(blueprint::APPLICATION).recording_name("OmniMind");
         let opened = match target {
             Target::File(path) => {
                 if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
@@ -85,7 +84,9 @@ impl Stream {
         // Only the graph's clock: the same run shows the same times.
         rec.set_log_time_enabled(false);
         rec.set_log_tick_enabled(false);
-        blueprint::send(&rec).and_then(|()| scene::log_static(&rec, &body)).map_err(|source| OpenError::Rerun { target: name, source: Box::new(source) })?;
+        blueprint::send(&rec)
+            .and_then(|()| scene::log_static(&rec, &body))
+            .map_err(|source| OpenError::Rerun { target: name, source: Box::new(source) })?;
         let (jobs, inbox) = sync_channel(QUEUE);
         let (finished, done) = mpsc::channel();
         std::thread::Builder::new()

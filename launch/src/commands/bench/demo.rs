@@ -19,7 +19,9 @@ const POLL: Duration = Duration::from_millis(50);
 pub fn measure(seconds: f64) -> Group {
     let simulated_s = (seconds * 5.0).clamp(2.0, 120.0);
     let memory = match memory_without_models(simulated_s) {
-        Ok(mib) => Row::new("resident memory without models, peak", mib, "MiB", format!("{simulated_s} s simulated, nothing recorded")),
+        Ok(mib) => {
+            Row::new("resident memory without models, peak", mib, "MiB", format!("{simulated_s} s simulated, nothing recorded"))
+        }
         Err(error) => Row::missing("resident memory without models, peak", "MiB", &error),
     };
     let plan = match (0..3).map(|_| first_plan()).collect::<Result<Vec<_>>>() {
@@ -39,10 +41,11 @@ struct Demo {
 }
 
 impl Demo {
-    fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
+    /// As `omnimind demo` or, because that one insists on its models, as `omnimind launch demo.yaml`.
+    fn start(words: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
         let program = std::env::current_exe().context("cannot find the omnimind program")?;
         let mut command = Command::new(program);
-        command.args(["demo", "--headless", "--no-wire", "--rate", "0", "--seed", "1", "--json"]).args(arguments).arg("record:=false");
+        command.args(words).args(["--headless", "--no-wire", "--json", "rate:=0", "seed:=1", "record:=false"]);
         command.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().context("cannot start the demo")?;
         let stderr = child.stderr.take().ok_or_else(|| anyhow!("the demo has no output"))?;
@@ -71,7 +74,8 @@ fn memory_without_models(simulated_s: f64) -> Result<f64> {
     std::fs::create_dir_all(&empty)?;
     let dir = empty.display().to_string();
     let environment = [("OMNIMIND_CACHE", dir.as_str()), ("OMNIMIND_ROOT", dir.as_str()), ("OMNIMIND_OFFLINE", "1")];
-    let peak = Demo::start(&["--duration", &simulated_s.to_string()], &environment).and_then(|mut demo| peak_mib(&mut demo));
+    let peak = Demo::start(&["launch", "demo.yaml", "--duration", &simulated_s.to_string()], &environment)
+        .and_then(|mut demo| peak_mib(&mut demo));
     // An empty folder that stays does no harm.
     let _ = std::fs::remove_dir_all(&empty);
     peak
@@ -99,7 +103,7 @@ fn peak_mib(demo: &mut Demo) -> Result<f64> {
 /// Seconds from process start until the demo says that the first step of a plan runs (it looks ten times a second).
 fn first_plan() -> Result<f64> {
     let begin = Instant::now();
-    let demo = Demo::start(&[], &[])?;
+    let demo = Demo::start(&["demo"], &[])?;
     let mut last = String::new();
     loop {
         match demo.lines.recv_timeout(PATIENCE.saturating_sub(begin.elapsed())) {

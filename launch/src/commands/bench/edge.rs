@@ -27,9 +27,12 @@ pub fn measure(seconds: f64) -> Result<Group> {
             let count = ((seconds / RUNS as f64 / PERIOD.as_secs_f64()) as i64).max(20);
             let edges = (0..RUNS).map(|_| run(mode, bytes, count)).collect::<Result<Vec<_>>>()?;
             let all = |of: fn(&Edge) -> f64| edges.iter().map(of).collect::<Vec<_>>();
-            let (copies, dropped) = (edges.iter().map(|e| e.copies).max().unwrap_or(0), edges.iter().map(|e| e.dropped).sum::<u64>());
+            let (copies, dropped) =
+                (edges.iter().map(|e| e.copies).max().unwrap_or(0), edges.iter().map(|e| e.dropped).sum::<u64>());
             let note = format!("{RUNS} runs of {count} messages, {copies} copies, {dropped} dropped");
-            rows.push(Row::new(format!("{name}, {size}, p50"), quantile(&all(|e| e.p50_us), 0.5), "us", note).goal(Goal::Below(5.0)));
+            rows.push(
+                Row::new(format!("{name}, {size}, p50"), quantile(&all(|e| e.p50_us), 0.5), "us", note).goal(Goal::Below(5.0)),
+            );
             rows.push(Row::new(format!("{name}, {size}, p99"), quantile(&all(|e| e.p99_us), 0.5), "us", ""));
         }
     }
@@ -57,7 +60,10 @@ pub const TOPIC: &str = "/bench/payload";
 
 /// A [`Source`] of images of `bytes` bytes that ends the graph after `count` of them.
 pub fn source(bytes: i64, count: i64) -> NodeSpec {
-    NodeSpec { parameters: [("bytes".to_owned(), bytes.into()), ("count".to_owned(), count.into())].into(), ..NodeSpec::default() }
+    NodeSpec {
+        parameters: [("bytes".to_owned(), bytes.into()), ("count".to_owned(), count.into())].into(),
+        ..NodeSpec::default()
+    }
 }
 
 /// Publishes images, stamped with the wall clock.
@@ -73,7 +79,8 @@ impl Node for Source {
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let bytes = s.param("bytes", 64_i64).range(1.0, 1e9).unit("B").describe("payload").declare()?;
         let count = s.param("count", 100_i64).range(1.0, 1e12).describe("messages").declare()?;
-        let period_ms = s.param("period_ms", 5_i64).range(1.0, 1e4).unit("ms").describe("time between two").read_only().declare()?;
+        let period_ms =
+            s.param("period_ms", 5_i64).range(1.0, 1e4).unit("ms").describe("time between two").read_only().declare()?;
         let out = s.publisher(TOPIC, Qos::reliable(10))?;
         s.timer(Duration::from_millis(period_ms.get().unsigned_abs()), Self::tick)?;
         Ok(Self { bytes, left: count.get(), out })

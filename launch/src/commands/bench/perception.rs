@@ -62,7 +62,8 @@ fn run(simulated_s: f64) -> Result<Vec<Row>> {
     let note = if silent { "without networks: their files are missing".to_owned() } else { format!("{} pictures", rest.len()) };
     Ok(vec![
         Row::new("all but the networks, per picture, p50", quantile(&rest, 0.5), "ms", note),
-        Row::new("all but the networks, per picture, p99", quantile(&rest, 0.99), "ms", "conversion, scaling, features, edges").goal(Goal::Below(2.0)),
+        Row::new("all but the networks, per picture, p99", quantile(&rest, 0.99), "ms", "conversion, scaling, features, edges")
+            .goal(Goal::Below(2.0)),
         Row::new("of that, the three edges, p99 of each, summed", edges_ms, "ms", ""),
         Row::new("of that, camera's handlers, p99", node("/camera"), "ms", ""),
         Row::new("the networks, per picture, p50", quantile(&networks, 0.5), "ms", "provenance.inference_ms"),

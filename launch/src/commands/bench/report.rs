@@ -147,9 +147,13 @@ mod tests {
     #[test]
     fn the_table_and_the_json_say_the_same() {
         let missing = Row::missing("second", "ms", &anyhow::anyhow!("no\nway")).goal(Goal::Below(1.0));
-        let groups = [Group { title: "group", rows: vec![Row::new("first", 12.345, "us", "n").goal(Goal::Below(20.0)), missing] }];
+        let groups =
+            [Group { title: "group", rows: vec![Row::new("first", 12.345, "us", "n").goal(Goal::Below(20.0)), missing] }];
         let text = table("a machine", &groups);
-        assert!(text.contains("12.3") && text.contains("< 20 met") && text.contains("MISSED") && text.contains("no way"), "{text}");
+        assert!(
+            text.contains("12.3") && text.contains("< 20 met") && text.contains("MISSED") && text.contains("no way"),
+            "{text}"
+        );
         let json = json(&serde_json::json!({"cores": 2}), &groups);
         assert_eq!(json["groups"][0]["rows"][0]["met"], true);
         assert_eq!(json["groups"][0]["rows"][0]["goal"], "< 20");
