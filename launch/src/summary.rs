@@ -284,7 +284,8 @@ mod tests {
         Snapshot {
             mission: Some(Arc::new(mission)),
             sim: Some(Arc::new(sim)),
-            transcripts: vec![heard("hm"), heard("Bring the cap to the kitchen.")],
+            request: Some("Bring the cap to the kitchen.".into()),
+            transcripts: vec![heard("hm"), heard("Bring the cap to the kitchen."), heard("bring the cup to the kitchen")],
             ..Snapshot::default()
         }
     }

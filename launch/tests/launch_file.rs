@@ -126,7 +126,8 @@ fn a_wrong_type_is_refused() {
     assert!(fails("nodes: [lidar]\n").contains("a node must be a mapping"));
     assert!(fails("nodes: [{type: 5}]\n").contains("must be text"));
     assert!(fails("nodes: [{type: battery, parameters: {filter.window: 1.5}}]\n").contains("a whole number"));
-    assert!(fails("nodes: [{type: lidar, when: maybe}]\n").contains("true or false"));
+    assert!(fails("nodes: [{type: lidar, when: yes}]\n").contains("true, false or a text"));
+    assert!(fails("nodes: [{type: lidar, when: [1]}]\n").contains("true, false or a text"));
     assert!(fails("- a\n").contains("the launch file must be a mapping"));
 }
 

@@ -125,5 +125,6 @@ fn a_depth_image_of_another_encoding_is_an_error_and_silence_is_stale() {
     bench.publish("camera/depth/image_raw", Image { encoding: "16UC1".into(), ..Image::default() });
     bench.run_for(Duration::from_millis(300));
     assert_eq!(bench.status("fusion", "depth").map(|s| s.0), Some(Level::Error));
+    bench.run_for(Duration::from_secs(2));
     assert_eq!(bench.status("fusion", "sight").map(|s| s.0), Some(Level::Stale));
 }
