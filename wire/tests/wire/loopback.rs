@@ -52,8 +52,12 @@ fn a_late_subscriber_gets_the_last_samples_of_a_transient_local_topic() {
     }
     let (sink, samples) = sink();
     let _s = b.subscription(&topic::<Text>(EndpointKind::Subscription, "/map", 2, qos), sink).expect("declares");
-    assert_eq!(words(&samples.recv_timeout(LIMIT).expect("history")), "two");
-    assert_eq!(words(&samples.recv_timeout(LIMIT).expect("history")), "three");
+    // A sample that is still on its way through the router when the subscription gets there is heard besides the history.
+    let heard: Vec<String> = std::iter::repeat_with(|| words(&samples.recv_timeout(LIMIT).expect("history")))
+        .skip_while(|word| word == "one")
+        .take(2)
+        .collect();
+    assert_eq!(heard, ["two", "three"]);
     wait_until("a match", || publisher.matched());
     publisher.publish(&text("four"), Time::ZERO).expect("sends");
     assert_eq!(words(&samples.recv_timeout(LIMIT).expect("live")), "four");
