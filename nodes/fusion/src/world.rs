@@ -136,7 +136,7 @@ mod tests {
         let depth = vec![1.5f32; 64 * 48];
         let region = PixelBox { center: DVec2::new(31.5, 23.5), size: DVec2::new(8.0, 8.0) };
         let d = Detection { label: "cup".into(), score: 0.8, region };
-        let seen = view(&depth).sightings(&[d.clone()], 0.6);
+        let seen = view(&depth).sightings(std::slice::from_ref(&d), 0.6);
         assert_eq!(seen.len(), 1);
         assert!((seen[0].position.x - 1.5).abs() < 0.15 && seen[0].position.y.abs() < 0.01);
         assert!(view(&depth).sightings(&[d], 0.05).is_empty(), "too large");

@@ -278,7 +278,7 @@ waypoints:
         let free = put_spot(&home, 0, &[], "cup", 0.18).unwrap();
         assert_eq!((free.x, free.y, free.z), (0.4, 6.0, 0.42));
         let vase = SeenObject { label: "vase".into(), ..cup(0.4, 6.0, 0.9) };
-        let spot = put_spot(&home, 0, &[vase.clone()], "cup", 0.18).unwrap();
+        let spot = put_spot(&home, 0, std::slice::from_ref(&vase), "cup", 0.18).unwrap();
         assert!((spot.truncate() - vase.position.truncate()).length() >= 0.18);
         let many: Vec<SeenObject> =
             (-3..=3).map(|i| SeenObject { position: DVec3::new(0.4, 6.0 + 0.12 * f64::from(i), 0.5), ..vase.clone() }).collect();
