@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use msgs::cdr::Pieces;
 use msgs::{Message, MessageType};
 
 use crate::Time;
@@ -14,6 +15,8 @@ pub trait Erased: Send + Sync + 'static {
     fn message_type(&self) -> &'static MessageType;
     /// Serialised, with the encapsulation header.
     fn to_cdr(&self) -> Vec<u8>;
+    /// Serialised, with the encapsulation header; large byte sequences are not copied.
+    fn to_pieces(&self) -> Pieces;
     /// About how many bytes it takes serialised.
     fn size_hint(&self) -> usize;
     /// For downcasting.
@@ -26,6 +29,9 @@ impl<M: Message> Erased for M {
     }
     fn to_cdr(&self) -> Vec<u8> {
         Message::to_cdr(self)
+    }
+    fn to_pieces(&self) -> Pieces {
+        Message::to_pieces(self)
     }
     fn size_hint(&self) -> usize {
         Message::size_hint(self)

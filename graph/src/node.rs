@@ -261,7 +261,7 @@ impl<N: Node> Setup<N> {
             let shared = Arc::clone(&self.shared);
             let token = wire.subscription(
                 &endpoint,
-                Arc::new(move |sample| match M::from_cdr(&sample.payload) {
+                Arc::new(move |sample| match M::from_shared(&sample.payload) {
                     Ok(message) => shared.receive(Arrival {
                         topic: Arc::clone(&topic),
                         subscriber: Arc::clone(&subscriber),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use msgs::Bytes;
+
 use crate::message::Erased;
 use crate::{Qos, Time};
 
@@ -53,8 +55,8 @@ pub struct Endpoint {
 /// A sample that came from another process.
 #[derive(Clone, Debug)]
 pub struct RemoteSample {
-    /// CDR with its encapsulation header.
-    pub payload: Vec<u8>,
+    /// CDR with its encapsulation header; a view of shared memory where the sample came in it.
+    pub payload: Bytes,
     /// When the publisher sent it, on its clock.
     pub source_time: Time,
     /// The publisher's count, from 1.

@@ -24,6 +24,8 @@ pub struct Summary {
     pub detections: BTreeMap<String, u64>,
     /// Contacts of the robot with furniture or walls; null without a simulator.
     pub collisions: Option<u32>,
+    /// The fastest of them along the contact normal, m/s; null without a simulator.
+    pub worst_collision_speed: Option<f64>,
     /// Distance driven, m; null without a simulator.
     pub distance_m: Option<f64>,
     /// Every node of the graph.
@@ -117,6 +119,7 @@ impl Summary {
             transcript: transcript(snapshot),
             detections: snapshot.detections.clone(),
             collisions: snapshot.sim.as_ref().map(|sim| sim.collisions),
+            worst_collision_speed: snapshot.sim.as_ref().map(|sim| round(f64::from(sim.worst_collision_speed), 3)),
             distance_m: snapshot.sim.as_ref().map(|sim| round(f64::from(sim.distance), 2)),
             nodes: statistics
                 .nodes
@@ -278,6 +281,7 @@ mod tests {
             consumed_wh: vec![0.25, 0.5],
             docked: true,
             collisions: 1,
+            worst_collision_speed: 0.04,
             ..SimState::default()
         };
         let heard = |text: &str| Arc::new(Transcript { text: text.into(), ..Transcript::default() });
@@ -303,6 +307,7 @@ mod tests {
         assert_eq!(json["energy"]["by_consumer"]["compute"], 0.5);
         assert_eq!(json["transcript"]["wer"], 0.1667);
         assert_eq!(json["collisions"], 1);
+        assert_eq!(json["worst_collision_speed"], 0.04);
         assert_eq!(json["nodes"][0]["p99_ms"], 1.5);
         assert_eq!(json["nodes"][0]["dropped"], 2);
         assert_eq!(json["real_time_factor"], 3.0);

@@ -109,6 +109,11 @@ fn primitive_size(base: &Base) -> Option<usize> {
     }
 }
 
+/// Sequences of bytes are what pictures and point clouds are made of: shared, not copied.
+fn is_bytes(field: &Field) -> bool {
+    matches!(field.base, Base::Byte | Base::U8) && matches!(field.shape, Shape::Bounded(_) | Shape::Unbounded)
+}
+
 fn doc_lines<'a>(lines: impl IntoIterator<Item = &'a String>) -> String {
     lines.into_iter().filter(|l| !l.is_empty()).map(|line| format!("#[doc = {line:?}]\n")).collect()
 }
@@ -126,6 +131,7 @@ fn emit_struct(out: &mut String, message: &Message) -> Result<(), String> {
         let rust = match field.shape {
             Shape::Single => base,
             Shape::Array(n) => format!("[{base}; {n}]"),
+            Shape::Bounded(_) | Shape::Unbounded if is_bytes(field) => "crate::Bytes".into(),
             Shape::Bounded(_) | Shape::Unbounded => format!("Vec<{base}>"),
         };
         let _ = writeln!(out, "{}pub {}: {rust},", doc_lines([&field.doc]), rust_field(&field.name));
@@ -178,7 +184,7 @@ fn default_value(field: &Field) -> String {
     match field.shape {
         Shape::Single => literal(&field.base, &field.default),
         Shape::Array(_) => format!("[{}]", items()),
-        Shape::Bounded(_) | Shape::Unbounded => format!("vec![{}]", items()),
+        Shape::Bounded(_) | Shape::Unbounded => format!("vec![{}].into()", items()),
     }
 }
 
@@ -223,6 +229,7 @@ fn encode_call(field: &Field, access: &str) -> String {
         (Base::String(_) | Base::WString(_), _) => format!("w.put_string_sequence(&self.{access});"),
         (_, Shape::Single) => format!("w.put(self.{access});"),
         (_, Shape::Array(_)) => format!("w.put_array(&self.{access});"),
+        (_, _) if is_bytes(field) => format!("w.put_bytes(&self.{access});"),
         (_, _) => format!("w.put_sequence(&self.{access});"),
     }
 }
@@ -241,6 +248,7 @@ fn decode_call(field: &Field) -> String {
         (Base::String(n) | Base::WString(n), _) => format!("r.get_string_sequence({bound}, {})?", string_bound(*n)),
         (_, Shape::Single) => "r.get()?".into(),
         (_, Shape::Array(_)) => "r.get_array()?".into(),
+        (_, _) if is_bytes(field) => format!("r.get_bytes({bound})?"),
         (_, _) => format!("r.get_sequence({bound})?"),
     }
 }

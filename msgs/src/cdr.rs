@@ -3,7 +3,10 @@
 //!
 //! Sequences of primitives are copied in bulk. The reader trusts no length: it never sets aside more memory than bytes remain.
 
-use crate::Message;
+use crate::{Bytes, Message};
+
+/// Byte sequences from this length on are referred to rather than copied, where the caller allows it.
+const SHARE_FROM: usize = 4096;
 
 /// Encapsulation header: plain CDR, little-endian, no options.
 pub const HEADER: [u8; 4] = [0x00, 0x01, 0x00, 0x00];
@@ -149,32 +152,116 @@ impl Primitive for bool {
     }
 }
 
+/// An encoded message whose large byte sequences lie where the message has them.
+#[derive(Clone, Debug, Default)]
+pub struct Pieces {
+    /// All that was written, header included.
+    written: Vec<u8>,
+    /// Where in `written` each shared sequence belongs, in order.
+    shared: Vec<(usize, Bytes)>,
+}
+
+impl Pieces {
+    /// Bytes of the encoded message, header included.
+    pub fn len(&self) -> usize {
+        self.written.len() + self.shared_len()
+    }
+
+    /// Whether there is nothing, not even a header.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that are referred to, not copied.
+    pub fn shared_len(&self) -> usize {
+        self.shared.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
+
+    /// The encoded message, piece by piece.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.shared.iter().map(|(at, _)| *at));
+        let ends = self.shared.iter().map(|(at, _)| *at).chain(std::iter::once(self.written.len()));
+        let written = starts.zip(ends).map(|(from, to)| &self.written[from..to]);
+        let shared = self.shared.iter().map(|(_, bytes)| &bytes[..]).chain(std::iter::once(&[][..]));
+        written.zip(shared).flat_map(|(first, second)| [first, second]).filter(|piece| !piece.is_empty())
+    }
+
+    /// The encoded message, piece by piece; no large piece is copied.
+    pub fn into_bytes(self) -> Vec<Bytes> {
+        let (mut written, mut from) = (Bytes::from(self.written), 0);
+        let mut pieces = Vec::with_capacity(2 * self.shared.len() + 1);
+        for (at, bytes) in self.shared {
+            pieces.extend([written.split_to(at - from), bytes]);
+            from = at;
+        }
+        pieces.push(written);
+        pieces.retain(|piece| !piece.is_empty());
+        pieces
+    }
+
+    /// Writes the encoded message to `target`, which is [`Pieces::len`] bytes long.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn copy_to(&self, mut target: &mut [u8]) {
+        for piece in self.iter() {
+            let (here, rest) = target.split_at_mut(piece.len());
+            here.copy_from_slice(piece);
+            target = rest;
+        }
+        assert!(target.is_empty(), "{} bytes too many", target.len());
+    }
+}
+
+impl From<Vec<u8>> for Pieces {
+    fn from(written: Vec<u8>) -> Self {
+        Self { written, shared: Vec::new() }
+    }
+}
+
 /// Builds an encoded message.
 #[derive(Debug)]
 pub struct Writer {
-    buffer: Vec<u8>,
+    pieces: Pieces,
+    /// Bytes that are referred to so far.
+    shared_len: usize,
+    share_from: usize,
 }
 
 impl Writer {
     /// A writer that holds the encapsulation header, with room for `body` more bytes.
     pub fn with_capacity(body: usize) -> Self {
-        let mut buffer = Vec::with_capacity(HEADER.len() + body);
-        buffer.extend_from_slice(&HEADER);
-        Self { buffer }
+        let mut written = Vec::with_capacity(HEADER.len() + body);
+        written.extend_from_slice(&HEADER);
+        Self { pieces: Pieces { written, shared: Vec::new() }, shared_len: 0, share_from: usize::MAX }
+    }
+
+    /// A writer that refers to large byte sequences instead of copying them, for a body of about `body` bytes.
+    pub fn sharing(body: usize) -> Self {
+        Self { share_from: SHARE_FROM, ..Self::with_capacity(body.min(SHARE_FROM)) }
     }
 
     /// The encoded message with its header.
+    ///
+    /// # Panics
+    /// If the writer refers to bytes: what [`Writer::sharing`] began ends with [`Writer::finish_pieces`].
     pub fn finish(self) -> Vec<u8> {
-        self.buffer
+        assert!(self.pieces.shared.is_empty(), "a message in pieces");
+        self.pieces.written
+    }
+
+    /// The encoded message with its header, in pieces.
+    pub fn finish_pieces(self) -> Pieces {
+        self.pieces
     }
 
     #[inline]
     fn align(&mut self, size: usize) {
         // The header has 4 bytes, which keeps alignments up to 4; 8 is relative to the body.
-        let position = self.buffer.len() - HEADER.len();
-        let padded = position.next_multiple_of(size);
-        if padded != position {
-            self.buffer.resize(HEADER.len() + padded, 0);
+        let position = self.pieces.written.len() + self.shared_len - HEADER.len();
+        let padding = position.next_multiple_of(size) - position;
+        if padding != 0 {
+            self.pieces.written.resize(self.pieces.written.len() + padding, 0);
         }
     }
 
@@ -191,7 +278,7 @@ impl Writer {
             return;
         }
         self.align(T::SIZE);
-        T::append(values, &mut self.buffer);
+        T::append(values, &mut self.pieces.written);
     }
 
     /// Writes a length and that many primitives.
@@ -199,6 +286,18 @@ impl Writer {
     pub fn put_sequence<T: Primitive>(&mut self, values: &[T]) {
         self.put_length(values.len());
         self.put_array(values);
+    }
+
+    /// Writes a length and that many bytes, or a reference to them.
+    #[inline]
+    pub fn put_bytes(&mut self, values: &Bytes) {
+        self.put_length(values.len());
+        if values.len() < self.share_from {
+            self.put_array(values);
+        } else {
+            self.pieces.shared.push((self.pieces.written.len(), values.clone()));
+            self.shared_len += values.len();
+        }
     }
 
     /// Writes a sequence length. A length over 32 bits cannot be expressed; no message of this size fits into memory pools either, so
@@ -212,8 +311,8 @@ impl Writer {
     #[inline]
     pub fn put_string(&mut self, value: &str) {
         self.put_length(value.len() + 1);
-        self.buffer.extend_from_slice(value.as_bytes());
-        self.buffer.push(0);
+        self.pieces.written.extend_from_slice(value.as_bytes());
+        self.pieces.written.push(0);
     }
 
     /// Writes a fixed number of strings.
@@ -245,6 +344,8 @@ pub struct Reader<'a> {
     /// The bytes after the header.
     body: &'a [u8],
     position: usize,
+    /// What `body` is a part of, if it may be referred to.
+    whole: Option<&'a Bytes>,
 }
 
 impl<'a> Reader<'a> {
@@ -255,9 +356,17 @@ impl<'a> Reader<'a> {
     /// there).
     pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
         match bytes {
-            [0, 1, _, _, body @ ..] => Ok(Self { body, position: 0 }),
+            [0, 1, _, _, body @ ..] => Ok(Self { body, position: 0, whole: None }),
             other => Err(Error::Encapsulation(other[..other.len().min(4)].to_vec())),
         }
+    }
+
+    /// A reader whose large byte sequences are views of `bytes` rather than copies.
+    ///
+    /// # Errors
+    /// As [`Reader::new`].
+    pub fn sharing(bytes: &'a Bytes) -> Result<Self, Error> {
+        Ok(Self { whole: Some(bytes), ..Self::new(bytes)? })
     }
 
     /// Bytes not read yet.
@@ -324,6 +433,20 @@ impl<'a> Reader<'a> {
         let bytes = self.take(T::SIZE, length.saturating_mul(T::SIZE))?;
         self.check::<T>(bytes)?;
         Ok(T::read_all(bytes))
+    }
+
+    /// Reads a length and that many bytes.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`]; [`Error::Bound`] if there are more than `bound`.
+    #[inline]
+    pub fn get_bytes(&mut self, bound: Option<usize>) -> Result<Bytes, Error> {
+        let length = self.get_length(bound, 1)?;
+        let bytes = self.take(1, length)?;
+        Ok(match self.whole {
+            Some(whole) if length >= SHARE_FROM => whole.slice_ref(bytes),
+            _ => Bytes::copy_from_slice(bytes),
+        })
     }
 
     /// Reads the length of a sequence whose elements take at least `element` bytes each.

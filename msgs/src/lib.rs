@@ -1,7 +1,8 @@
 //! The vocabulary: Rust types for the ROS 2 interfaces that OmniMind speaks, their CDR encoding, type hashes and definitions.
 //!
 //! The types are generated at build time from `interfaces/<package>/{msg,srv,action}`; field names, constants and defaults are those
-//! of the definitions (a Rust keyword gets a trailing underscore). [`Message`], [`Service`] and [`Action`] describe them to generic
+//! of the definitions (a Rust keyword gets a trailing underscore). Sequences of bytes are [`Bytes`]: cheap to clone, and a decoded picture is a view of the
+//! buffer that it came in. [`Message`], [`Service`] and [`Action`] describe them to generic
 //! code, [`registry`] finds them by name at run time.
 //!
 //! ```
@@ -18,6 +19,7 @@ pub mod registry;
 mod types;
 
 pub use action::Action;
+pub use bytes::Bytes;
 pub use generated::*;
 pub use types::{ActionType, Field, Kind, Message, MessageType, Service, ServiceType, Shape};
 

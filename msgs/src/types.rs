@@ -1,6 +1,6 @@
 //! What generic code knows about an interface: traits of the generated types and their static descriptions.
 
-use crate::cdr;
+use crate::{Bytes, cdr};
 
 /// A message type: encoded as CDR, described by a [`MessageType`].
 pub trait Message: Clone + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static {
@@ -26,12 +26,27 @@ pub trait Message: Clone + Default + PartialEq + std::fmt::Debug + Send + Sync +
         writer.finish()
     }
 
+    /// As [`Message::to_cdr`], but large byte sequences are not copied: they are referred to.
+    fn to_pieces(&self) -> cdr::Pieces {
+        let mut writer = cdr::Writer::sharing(self.size_hint());
+        self.encode(&mut writer);
+        writer.finish_pieces()
+    }
+
     /// Reads what [`Message::to_cdr`] wrote. Bytes after the message are ignored: some peers pad.
     ///
     /// # Errors
     /// [`cdr::Error`] if the header is another one or the bytes are not an encoding of this type.
     fn from_cdr(bytes: &[u8]) -> Result<Self, cdr::Error> {
         Self::decode(&mut cdr::Reader::new(bytes)?)
+    }
+
+    /// As [`Message::from_cdr`], but large byte sequences are not copied: they keep hold of `bytes`.
+    ///
+    /// # Errors
+    /// As [`Message::from_cdr`].
+    fn from_shared(bytes: &Bytes) -> Result<Self, cdr::Error> {
+        Self::decode(&mut cdr::Reader::sharing(bytes)?)
     }
 }
 

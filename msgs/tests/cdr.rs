@@ -164,3 +164,38 @@ proptest! {
         prop_assert_eq!(bits, ranges);
     }
 }
+
+#[test]
+fn a_message_in_pieces_is_the_same_bytes_and_copies_no_picture() {
+    use msgs::sensor_msgs::msg::{Image, PointCloud2};
+    let pixels: Vec<u8> = (0..10_000_u32).map(|i| (i * 7) as u8).collect();
+    let image = Image { encoding: "rgb8".into(), data: pixels.clone().into(), ..Image::default() };
+    let pieces = image.to_pieces();
+    assert_eq!((pieces.len(), pieces.shared_len()), (image.to_cdr().len(), 10_000));
+    assert_eq!(pieces.iter().collect::<Vec<_>>().concat(), image.to_cdr());
+    let mut target = vec![0xAA; pieces.len()];
+    pieces.copy_to(&mut target);
+    assert_eq!(target, image.to_cdr());
+    let bytes = pieces.into_bytes();
+    assert!(bytes.iter().any(|piece| piece.as_ptr() == image.data.as_ptr()), "copied");
+    assert_eq!(bytes.concat(), image.to_cdr());
+    // Something follows the bytes, and is aligned as if they had been written.
+    for length in 4093..4105 {
+        let cloud = PointCloud2 { data: pixels[..length].to_vec().into(), is_dense: true, ..PointCloud2::default() };
+        assert_eq!(cloud.to_pieces().into_bytes().concat(), cloud.to_cdr(), "{length}");
+    }
+    assert_eq!(msgs::cdr::Pieces::from(vec![1, 2, 3]).into_bytes().concat(), [1, 2, 3]);
+}
+
+#[test]
+fn a_picture_read_from_a_shared_buffer_is_a_view_of_it_and_a_small_one_is_not() {
+    use msgs::sensor_msgs::msg::Image;
+    for (length, shared) in [(10_000, true), (100, false)] {
+        let bytes = msgs::Bytes::from(Image { data: vec![9; length].into(), ..Image::default() }.to_cdr());
+        let read = Image::from_shared(&bytes).expect("decodes");
+        assert_eq!(read.data, vec![9; length]);
+        assert_eq!(bytes.as_ptr_range().contains(&read.data.as_ptr()), shared, "{length}");
+    }
+    let cut = msgs::Bytes::from(Image { data: vec![9; 10_000].into(), ..Image::default() }.to_cdr()).slice(..9_000);
+    assert!(matches!(Image::from_shared(&cut), Err(Error::Truncated { .. })));
+}

@@ -282,7 +282,7 @@ impl Simulator {
                 encoding: encoding.to_owned(),
                 is_bigendian: 0,
                 step: (p.width * bytes_per_pixel) as u32,
-                data,
+                data: data.into(),
             };
             let depth = image("32FC1", 4, p.depth.iter().flat_map(|z| z.to_le_bytes()).collect());
             let (f, cx, cy) = (camera.focal(), (p.width as f64 - 1.0) / 2.0, (p.height as f64 - 1.0) / 2.0);

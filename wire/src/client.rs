@@ -10,7 +10,7 @@ use crate::view::GraphView;
 use crate::{service, subscriber};
 use graph::transport::NodeIdentity;
 use graph::{Qos, Time};
-use msgs::{MessageType, ServiceType};
+use msgs::{Bytes, MessageType, ServiceType};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub struct Client {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawSample {
     /// CDR with its encapsulation header.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
     /// ROS name of the type that its publisher states, e.g. `std_msgs/msg/String`.
     pub type_name: String,
     /// Type hash that its publisher states.
@@ -69,7 +69,7 @@ impl RawPublisher {
     /// # Errors
     /// [`WireError`] if the session is lost.
     pub fn publish(&self, payload: Vec<u8>) -> Result<(), WireError> {
-        self.publisher.put(payload, Time::wall().as_nanos())
+        self.publisher.put(payload.into(), Time::wall().as_nanos())
     }
 
     /// Whether anybody listens.

@@ -6,11 +6,13 @@ use crate::name::{EntityKind, TokenParts, endpoint_token, key_expression};
 use crate::qos::cache_depth;
 use crate::session::Link;
 use graph::{Durability, History, Reliability};
+use msgs::cdr::Pieces;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use zenoh::Wait;
+use zenoh::bytes::ZBytes;
 use zenoh::key_expr::KeyExpr;
 use zenoh::liveliness::LivelinessToken;
 use zenoh::qos::CongestionControl;
@@ -32,6 +34,8 @@ pub(crate) struct WirePublisher {
     sequence: Mutex<i64>,
     matched: Arc<AtomicBool>,
     last_size: AtomicUsize,
+    /// How much of that was byte sequences.
+    last_shared: AtomicUsize,
 }
 
 impl WirePublisher {
@@ -73,12 +77,18 @@ impl WirePublisher {
             sequence: Mutex::new(0),
             matched,
             last_size: AtomicUsize::new(0),
+            last_shared: AtomicUsize::new(0),
         })
     }
 
     /// Sends an encoded message.
-    pub fn put(&self, payload: Vec<u8>, source_time_ns: i64) -> Result<(), WireError> {
+    pub fn put(&self, payload: Pieces, source_time_ns: i64) -> Result<(), WireError> {
         self.last_size.store(payload.len(), Ordering::Relaxed);
+        self.last_shared.store(payload.shared_len(), Ordering::Relaxed);
+        let payload = match self.link.place(&payload) {
+            Some(buffer) => ZBytes::from(buffer),
+            None => in_pieces(payload),
+        };
         let mut sequence = self.sequence.lock();
         *sequence += 1;
         let attachment = Attachment { sequence: *sequence, source_time_ns, gid: self.gid };
@@ -96,18 +106,29 @@ impl WirePublisher {
             return ("", 0);
         }
         let config = &self.link.config;
-        let large = self.last_size.load(Ordering::Relaxed) >= config.shared_memory_threshold;
+        let size = self.last_size.load(Ordering::Relaxed);
+        let in_bytes = 2 * self.last_shared.load(Ordering::Relaxed) > size;
+        let large = size >= config.shared_memory_threshold;
         if config.shared_memory && large {
             let listeners = self.link.others(EntityKind::Subscription, &self.name);
             let sharing = self.link.shared_memory_sessions();
             if !listeners.is_empty() && listeners.is_subset(&sharing) {
-                // Serialised, into the pool, out of it, deserialised.
-                return ("shared-memory", 4);
+                // Into the pool; what is not bytes is also serialised before and deserialised after.
+                return ("shared-memory", if in_bytes { 1 } else { 3 });
             }
         }
-        // Serialised, into the socket, out of it, into one piece, deserialised.
-        ("network", 5)
+        // Into the socket, out of it, into one piece; and the same.
+        ("network", if in_bytes { 3 } else { 5 })
     }
+}
+
+/// The payload without a copy: the socket takes pieces.
+fn in_pieces(payload: Pieces) -> ZBytes {
+    let mut whole = ZBytes::writer();
+    for piece in payload.into_bytes() {
+        whole.append(ZBytes::from(piece));
+    }
+    whole.finish()
 }
 
 impl Drop for WirePublisher {

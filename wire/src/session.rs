@@ -5,6 +5,7 @@ use crate::config::WireConfig;
 use crate::error::{OpenError, WireError};
 use crate::name::{EntityKind, all_tokens, parse_token};
 use crate::view::GraphView;
+use msgs::cdr::Pieces;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -12,15 +13,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use zenoh::config::WhatAmI;
 use zenoh::pubsub::Subscriber;
 use zenoh::sample::{Sample, SampleKind};
+use zenoh::shm::{GarbageCollect, ZShmMut};
 use zenoh::{Session, Wait};
 
 /// How long the router's port may take to answer.
 const PROBE: Duration = Duration::from_millis(500);
 /// How often the supervisor looks for a router.
 const WATCH: Duration = Duration::from_secs(1);
+
+/// How often is looked up who shares memory.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// An open session with what its endpoints share.
 pub(crate) struct Link {
@@ -37,6 +43,8 @@ pub(crate) struct Link {
     /// Those of them that lay in shared memory.
     pub received_shared: AtomicU64,
     own: Mutex<BTreeSet<Gid>>,
+    /// Whether another process shares memory with this one, and when that was looked up.
+    sharing: Mutex<Option<(Instant, bool)>>,
     tokens: Arc<Mutex<BTreeSet<String>>>,
     next_id: AtomicI64,
     _watch: Option<Subscriber<()>>,
@@ -76,6 +84,7 @@ impl Link {
             received: AtomicU64::new(0),
             received_shared: AtomicU64::new(0),
             own: Mutex::default(),
+            sharing: Mutex::default(),
             tokens,
             next_id: AtomicI64::new(1),
             _watch: watch,
@@ -125,6 +134,33 @@ impl Link {
     pub fn shared_memory_sessions(&self) -> BTreeSet<String> {
         let transports = self.session.info().transports().wait();
         transports.filter(|t| t.is_shm()).map(|t| t.zid().to_string()).collect()
+    }
+
+    /// `payload` in shared memory, if it is large and another process would take it from there.
+    pub fn place(&self, payload: &Pieces) -> Option<ZShmMut> {
+        if !self.config.shared_memory || payload.len() < self.config.shared_memory_threshold || !self.shares_memory() {
+            return None;
+        }
+        // Not `wait`: that takes the pool out of the session, which then never has one (zenoh-transport 1.10.2, `try_get_provider`).
+        let provider = self.session.get_shm_provider().into_option()?;
+        // A pool that is full is not waited for: the payload then goes through the socket.
+        let mut buffer = provider.alloc(payload.len()).with_policy::<GarbageCollect>().wait().ok()?;
+        payload.copy_to(&mut buffer);
+        Some(buffer)
+    }
+
+    /// Routers do not count: they only hand on.
+    fn shares_memory(&self) -> bool {
+        let mut known = self.sharing.lock();
+        match *known {
+            Some((at, sharing)) if at.elapsed() < LOOK_AGAIN => sharing,
+            _ => {
+                let mut transports = self.session.info().transports().wait();
+                let sharing = transports.any(|t| t.is_shm() && t.whatami() != WhatAmI::Router);
+                *known = Some((Instant::now(), sharing));
+                sharing
+            }
+        }
     }
 
     /// Announces by a liveliness token.

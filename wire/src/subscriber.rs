@@ -4,10 +4,13 @@ use crate::error::WireError;
 use crate::qos::cache_depth;
 use crate::session::Link;
 use graph::{Durability, Qos, Reliability};
+use msgs::Bytes;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use zenoh::Wait;
+use zenoh::bytes::ZBytes;
 use zenoh::key_expr::KeyExpr;
 use zenoh::sample::{Locality, Sample};
 use zenoh_ext::{AdvancedSubscriber, AdvancedSubscriberBuilderExt, HistoryConfig, RecoveryConfig};
@@ -36,11 +39,29 @@ pub(crate) fn declare(
 }
 
 /// A sample with its attachment read: payload, attachment. `None` if it is malformed (counted) or this session's own.
-pub(crate) fn accept(link: &Arc<Link>, sample: &Sample) -> Option<(Vec<u8>, crate::Attachment)> {
+pub(crate) fn accept(link: &Arc<Link>, sample: &Sample) -> Option<(Bytes, crate::Attachment)> {
     let attachment = link.accept(sample.attachment())?;
     link.received.fetch_add(1, Ordering::Relaxed);
     if sample.payload().as_shm().is_some() {
         link.received_shared.fetch_add(1, Ordering::Relaxed);
     }
-    Some((sample.payload().to_bytes().into_owned(), attachment))
+    Some((shared(sample.payload()), attachment))
+}
+
+/// Holds a payload that lies in one piece.
+struct Whole(ZBytes);
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        self.0.slices().next().unwrap_or_default()
+    }
+}
+
+/// The payload; only one in several pieces is copied. What came in shared memory stays there, and keeps its place in the sender's pool
+/// taken, until the last view of it is dropped.
+fn shared(payload: &ZBytes) -> Bytes {
+    match payload.to_bytes() {
+        Cow::Borrowed(_) => Bytes::from_owner(Whole(payload.clone())),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    }
 }

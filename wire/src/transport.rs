@@ -140,7 +140,7 @@ impl RemotePublisher for WirePublisher {
     }
 
     fn publish(&self, message: &dyn Erased, stamp: Time) -> Result<(), TransportError> {
-        self.put(message.to_cdr(), stamp.as_nanos()).map_err(transport_error)
+        self.put(message.to_pieces(), stamp.as_nanos()).map_err(transport_error)
     }
 
     fn carrier(&self) -> (&'static str, u32) {

@@ -128,14 +128,14 @@ mod tests {
     use crate::frame::pinhole_info;
 
     fn color() -> Image {
-        Image { width: 4, height: 2, step: 12, encoding: "rgb8".into(), data: vec![0; 24], ..Default::default() }
+        Image { width: 4, height: 2, step: 12, encoding: "rgb8".into(), data: vec![0; 24].into(), ..Default::default() }
     }
 
     #[test]
     fn good_frames_pass() {
         assert_eq!(check_image(&color(), Kind::Color, (0, 0)), Ok(()));
         assert_eq!(check_image(&color(), Kind::Color, (4, 2)), Ok(()));
-        let depth = Image { step: 16, encoding: "32FC1".into(), data: vec![0; 32], ..color() };
+        let depth = Image { step: 16, encoding: "32FC1".into(), data: vec![0; 32].into(), ..color() };
         assert_eq!(check_image(&depth, Kind::Depth, (0, 0)), Ok(()));
         assert_eq!(check_info(&pinhole_info(640, 480, 1.1)), Ok(()));
     }
@@ -148,7 +148,7 @@ mod tests {
             (color(), Kind::Depth, Fault::Encoding("rgb8".into())),
             (Image { encoding: "16UC1".into(), is_bigendian: 1, ..color() }, Kind::Depth, Fault::BigEndian),
             (Image { step: 11, ..color() }, Kind::Color, Fault::Step { step: 11, needed: 12 }),
-            (Image { data: vec![0; 23], ..color() }, Kind::Color, Fault::Length { expected: 24, found: 23 }),
+            (Image { data: vec![0; 23].into(), ..color() }, Kind::Color, Fault::Length { expected: 24, found: 23 }),
             (Image { step: u32::MAX, ..color() }, Kind::Color, Fault::Length { expected: u64::from(u32::MAX) * 2, found: 24 }),
         ];
         for (image, kind, fault) in cases {

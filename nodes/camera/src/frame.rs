@@ -31,7 +31,7 @@ pub fn rgb_message(width: u32, height: u32, pixels: Vec<u8>) -> Option<Image> {
         height,
         step,
         encoding: "rgb8".to_owned(),
-        data: pixels,
+        data: pixels.into(),
         ..Default::default()
     })
 }

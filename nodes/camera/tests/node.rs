@@ -24,7 +24,7 @@ fn step(bench: &mut Bench) {
 fn sound_frames_pass_unchanged() {
     let mut bench = Bench::new();
     bench.add::<Camera>(&[]).unwrap();
-    let depth = Image { encoding: "32FC1".into(), step: 16, data: vec![0; 32], ..frame(1) };
+    let depth = Image { encoding: "32FC1".into(), step: 16, data: vec![0; 32].into(), ..frame(1) };
     bench.publish("device/camera/image", frame(1));
     bench.publish("device/camera/depth", depth.clone());
     bench.publish("device/camera/camera_info", pinhole_info(4, 2, 1.1));
@@ -39,7 +39,7 @@ fn unsound_frames_are_stopped_and_explained() {
     let mut bench = Bench::new();
     bench.add::<Camera>(&[("width", 4.into()), ("height", 2.into())]).unwrap();
     for bad in [
-        Image { data: vec![0; 3], ..frame(1) },
+        Image { data: vec![0; 3].into(), ..frame(1) },
         Image { encoding: "yuv".into(), ..frame(1) },
         rgb_message(2, 2, vec![0; 12]).unwrap(),
         Image::default(),

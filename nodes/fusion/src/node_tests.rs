@@ -27,8 +27,15 @@ fn look(bench: &mut Bench) {
     bench.publish("camera/camera_info", convert::camera_info("camera_optical_frame", ns, &camera()));
     let data: Vec<u8> = std::iter::repeat_n(1.0f32.to_le_bytes(), 160 * 120).flatten().collect();
     let header = convert::header("camera_optical_frame", ns);
-    let depth =
-        Image { header: header.clone(), width: 160, height: 120, encoding: "32FC1".into(), step: 640, data, ..Image::default() };
+    let depth = Image {
+        header: header.clone(),
+        width: 160,
+        height: 120,
+        encoding: "32FC1".into(),
+        step: 640,
+        data: data.into(),
+        ..Image::default()
+    };
     let mut detection = Detection2D::default();
     let mut result = ObjectHypothesisWithPose::default();
     result.hypothesis.class_id = "cup".into();

@@ -14,7 +14,7 @@ pub(crate) fn colour(compressed: CompressedImage) -> Result<Image, NodeError> {
         encoding: "rgb8".into(),
         is_bigendian: 0,
         step: width * 3,
-        data: pixels.into_raw(),
+        data: pixels.into_raw().into(),
     })
 }
 
@@ -46,8 +46,12 @@ mod tests {
         let mut png = std::io::Cursor::new(Vec::new());
         pixels.write_to(&mut png, image::ImageFormat::Png).unwrap();
         data.extend(png.into_inner());
-        let image =
-            depth(CompressedImage { format: "32FC1; compressedDepth png".into(), data, ..CompressedImage::default() }).unwrap();
+        let image = depth(CompressedImage {
+            format: "32FC1; compressedDepth png".into(),
+            data: data.into(),
+            ..CompressedImage::default()
+        })
+        .unwrap();
         let metres: Vec<f32> = image.data.chunks(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect();
         assert!((metres[0] - 1.0).abs() < 1e-6 && metres[1].is_nan());
     }
@@ -59,7 +63,7 @@ mod tests {
             ("32FC1; compressedDepth png", vec![0; 20]),
             ("16UC1; compressedDepth rvl", vec![0; 20]),
         ] {
-            assert!(depth(CompressedImage { format: format.into(), data, ..CompressedImage::default() }).is_err());
+            assert!(depth(CompressedImage { format: format.into(), data: data.into(), ..CompressedImage::default() }).is_err());
         }
     }
 }

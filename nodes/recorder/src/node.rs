@@ -237,13 +237,21 @@ fn compress(image: &Arc<Image>, quality: i64) -> Result<CompressedImage, jpeg::J
     let data = jpeg::encode(&image.encoding, image.width, image.height, image.step, &image.data, quality)?;
     // compressed_image_transport's form: "<original encoding>; jpeg compressed <encoding of the JPEG>".
     let inner = if image.encoding == "mono8" { "mono8" } else { "bgr8" };
-    Ok(CompressedImage { header: image.header.clone(), format: format!("{}; jpeg compressed {inner}", image.encoding), data })
+    Ok(CompressedImage {
+        header: image.header.clone(),
+        format: format!("{}; jpeg compressed {inner}", image.encoding),
+        data: data.into(),
+    })
 }
 
 fn compress_depth(image: &Arc<Image>, quantization: f64) -> Result<CompressedImage, depth::DepthError> {
     #[allow(clippy::cast_possible_truncation)]
     let data = depth::encode(image.width, image.height, image.step, &image.data, quantization as f32)?;
-    Ok(CompressedImage { header: image.header.clone(), format: format!("{}; compressedDepth png", image.encoding), data })
+    Ok(CompressedImage {
+        header: image.header.clone(),
+        format: format!("{}; compressedDepth png", image.encoding),
+        data: data.into(),
+    })
 }
 
 fn channel<'a>(topic: &'a str, message_type: &'static MessageType, message: &'a AnyMessage) -> Channel<'a> {

@@ -20,7 +20,7 @@ fn coffee() -> Image {
         height: image.height(),
         step: image.width() * 3,
         encoding: "rgb8".into(),
-        data: image.into_raw(),
+        data: image.into_raw().into(),
         ..Default::default()
     };
     message.header.frame_id = "camera_optical_frame".into();
@@ -79,7 +79,7 @@ fn bad_frames_are_counted_and_explained() {
     let mut bench = Bench::new();
     bench.add::<Vision>(&[("model", "".into()), ("scene_model", "".into())]).unwrap();
     for bad in [
-        Image { data: vec![0; 10], ..coffee() },
+        Image { data: vec![0; 10].into(), ..coffee() },
         Image { encoding: "yuv422".into(), ..coffee() },
         Image { width: 0, ..coffee() },
         Image { step: 3, ..coffee() },

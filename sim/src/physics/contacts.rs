@@ -38,7 +38,8 @@ pub(super) struct ContactMonitor {
     fingers: FingerForces,
     gripper: Vec<(DVec3, DVec3)>,
     carried: Option<usize>,
-    last_touch_s: BTreeMap<usize, f64>,
+    /// Per static model: when it was last touched, and whether this touch counts as a collision already.
+    touching: BTreeMap<usize, (f64, bool)>,
     collisions: Collisions,
     time_s: f64,
 }
@@ -55,7 +56,7 @@ impl ContactMonitor {
             fingers: FingerForces::default(),
             gripper: Vec::new(),
             carried: None,
-            last_touch_s: BTreeMap::new(),
+            touching: BTreeMap::new(),
             collisions: Collisions::default(),
             time_s: 0.0,
         }
@@ -120,18 +121,20 @@ impl ContactMonitor {
         if let Part::Static(model) = other
             && Some(model) != self.dock
         {
-            let fresh = self.last_touch_s.get(&model).is_none_or(|t| self.time_s - t > SEPARATE_S);
-            self.last_touch_s.insert(model, self.time_s);
             let index = collider.parent().and_then(|h| self.robot.iter().position(|r| *r == h));
             let speed = index.map_or(0.0, |i| {
                 let (v, w, c) = self.velocities[i];
                 let here = dvec(v) + dvec(w).cross(at - dvec(c));
                 (-here.dot(force.normalize_or_zero())).max(0.0)
             });
-            if fresh && speed > SLOWEST_BUMP {
-                self.collisions.count += 1;
+            let (last_s, counted) = self.touching.get(&model).copied().unwrap_or((f64::NEG_INFINITY, false));
+            let counted = counted && self.time_s - last_s <= SEPARATE_S;
+            let bump = speed > SLOWEST_BUMP;
+            if bump {
+                self.collisions.count += u32::from(!counted);
                 self.collisions.worst_speed = self.collisions.worst_speed.max(speed);
             }
+            self.touching.insert(model, (self.time_s, counted || bump));
         }
     }
 

@@ -50,14 +50,20 @@ fn a_late_subscriber_gets_the_last_samples_of_a_transient_local_topic() {
     for word in ["one", "two", "three"] {
         publisher.publish(&text(word), Time::ZERO).expect("sends");
     }
+    // A sample that is still on its way when the subscription comes is heard besides the history: nothing may be under way any more.
+    let (flushed_sink, flushed) = sink();
+    let flush = a.publisher(&topic::<Text>(EndpointKind::Publisher, "/flush", 3, Qos::reliable(1))).expect("declares");
+    let _f = b
+        .subscription(&topic::<Text>(EndpointKind::Subscription, "/flush", 3, Qos::reliable(1)), flushed_sink)
+        .expect("declares");
+    wait_until("a match", || flush.matched());
+    flush.publish(&text("flushed"), Time::ZERO).expect("sends");
+    flushed.recv_timeout(LIMIT).expect("a sample");
     let (sink, samples) = sink();
     let _s = b.subscription(&topic::<Text>(EndpointKind::Subscription, "/map", 2, qos), sink).expect("declares");
-    // A sample that is still on its way through the router when the subscription gets there is heard besides the history.
-    let heard: Vec<String> = std::iter::repeat_with(|| words(&samples.recv_timeout(LIMIT).expect("history")))
-        .skip_while(|word| word == "one")
-        .take(2)
-        .collect();
-    assert_eq!(heard, ["two", "three"]);
+    for word in ["two", "three"] {
+        assert_eq!(words(&samples.recv_timeout(LIMIT).expect("history")), word);
+    }
     wait_until("a match", || publisher.matched());
     publisher.publish(&text("four"), Time::ZERO).expect("sends");
     assert_eq!(words(&samples.recv_timeout(LIMIT).expect("live")), "four");
@@ -180,9 +186,32 @@ fn large_samples_arrive_whole_and_through_shared_memory() {
         let image = Image { height: 1080, width: 1920, step: 5760, encoding: "rgb8".into(), data, ..Default::default() };
         publisher.publish(&image, Time::ZERO).expect("sends");
         let sample = samples.recv_timeout(LIMIT).expect("a sample");
-        assert!(Image::from_cdr(&sample.payload).expect("decodes") == image, "image {n} differs");
+        let received = Image::from_shared(&sample.payload).expect("decodes");
+        assert!(received == image, "image {n} differs");
+        assert!(sample.payload.as_ptr_range().contains(&received.data.as_ptr()), "image {n} was copied");
     }
-    wait_until("tokens", || publisher.carrier() == ("shared-memory", 4));
+    wait_until("tokens", || publisher.carrier() == ("shared-memory", 1));
+    let statistics = b.statistics();
+    assert!(statistics.received_shared > 0 && statistics.received == 8, "{statistics:?}");
+}
+
+#[test]
+fn a_pool_that_is_full_of_samples_still_held_loses_nothing() {
+    let mut config = config();
+    config.pool_bytes = 4 << 20;
+    let (a, b) = (Wire::open(config.clone()).expect("opens"), Wire::open(config).expect("opens"));
+    let publisher = a.publisher(&topic::<Image>(EndpointKind::Publisher, "/image", 2, Qos::keep_all())).expect("declares");
+    let (sink, samples) = sink();
+    let _s = b.subscription(&topic::<Image>(EndpointKind::Subscription, "/image", 2, Qos::keep_all()), sink).expect("declares");
+    wait_until("a match", || publisher.matched());
+    let image = |n: u8| Image { data: vec![n; 1 << 20].into(), ..Default::default() };
+    let mut held = Vec::new();
+    for n in 0..16_u8 {
+        publisher.publish(&image(n), Time::ZERO).expect("sends");
+        held.push(Image::from_shared(&samples.recv_timeout(LIMIT).expect("a sample").payload).expect("decodes"));
+    }
+    assert!(held.iter().zip(0..).all(|(received, n)| *received == image(n)), "a held sample was overwritten");
+    assert!(b.statistics().received_shared < 16, "the pool holds four");
 }
 
 #[test]

@@ -95,7 +95,8 @@ impl Source {
         }
         self.left -= 1;
         // A new message each time, filled before it is published, as a camera would.
-        let mut image = Image { data: vec![self.left.to_le_bytes()[0]; usize::try_from(self.bytes.get())?], ..Image::default() };
+        let data = vec![self.left.to_le_bytes()[0]; usize::try_from(self.bytes.get())?];
+        let mut image = Image { data: data.into(), ..Image::default() };
         image.header.stamp = Time::wall().to_msg();
         self.out.publish(ctx, image);
         Ok(())
