@@ -52,7 +52,7 @@ impl Crew {
         loop {
             let index = jobs.taken.fetch_add(1, Ordering::AcqRel);
             let Some((position, slot)) = jobs.list.get(index) else { return };
-            let outputs = runner::run(&self.shared, slot, usize::MAX);
+            let outputs = runner::run(&self.shared, slot, usize::MAX, || false);
             let mut state = self.state.lock();
             state.results.push((*position, outputs));
             state.open -= 1;
@@ -198,7 +198,7 @@ impl LockStep {
     }
 
     fn one_by_one(&self, jobs: Vec<Job>) -> Vec<(usize, Vec<Output>)> {
-        jobs.into_iter().map(|(index, slot)| (index, runner::run(&self.shared, &slot, usize::MAX))).collect()
+        jobs.into_iter().map(|(index, slot)| (index, runner::run(&self.shared, &slot, usize::MAX, || false))).collect()
     }
 
     /// The graph's own node, the first one, reports on all the others: it looks before they move, as it does on one thread.

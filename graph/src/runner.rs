@@ -15,8 +15,9 @@ use crate::slot::{NodeState, Runtime, Slot};
 /// The longest pause before a restart.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
-/// Runs up to `limit` of the handlers that wait in `slot`. Returns what they asked for (in lock-step).
-pub(crate) fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, limit: usize) -> Vec<Output> {
+/// Runs up to `limit` of the handlers that wait in `slot`, until `enough`, which is asked after each. Returns what they asked for (in
+/// lock-step).
+pub(crate) fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, limit: usize, mut enough: impl FnMut() -> bool) -> Vec<Output> {
     let mut ctx = Context::new(shared, slot);
     let mut runtime = slot.runtime.lock();
     if slot.state() != NodeState::Running {
@@ -38,7 +39,7 @@ pub(crate) fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, limit: usize) -> Vec<O
         slot.stats.handled.fetch_add(1, Ordering::Relaxed);
         slot.stats.busy_ns.fetch_add(spent.as_nanos() as u64, Ordering::Relaxed);
         slot.stats.time.lock().record(spent);
-        if settle_outcome(shared, slot, &mut ctx, &mut runtime, outcome) {
+        if settle_outcome(shared, slot, &mut ctx, &mut runtime, outcome) || enough() {
             break;
         }
     }

@@ -97,6 +97,22 @@ pub(crate) struct NodeStats {
     pub busy_ns: AtomicU64,
     pub restarts: AtomicU64,
     pub time: Mutex<Histogram>,
+    /// Moving average of the time from a handler's first publication to its end, ns.
+    tail_ns: AtomicU64,
+}
+
+impl NodeStats {
+    /// A handler ended so long after it had published.
+    pub fn ended(&self, after: Duration) {
+        let (ns, before) = (after.as_nanos().min(u128::from(u64::MAX / 8)) as u64, self.tail_ns.load(Ordering::Relaxed));
+        // Only the worker that runs the node writes.
+        self.tail_ns.store(before - before / 8 + ns / 8, Ordering::Relaxed);
+    }
+
+    /// Whether handlers usually end within `limit` of publishing.
+    pub fn ends_within(&self, limit: Duration) -> bool {
+        u128::from(self.tail_ns.load(Ordering::Relaxed)) < limit.as_nanos()
+    }
 }
 
 #[cfg(test)]

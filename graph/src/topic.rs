@@ -119,13 +119,6 @@ impl Topic {
     pub fn publish(&self, core: &PublisherCore, message: Arc<dyn Erased>, stamp: Time, published: Instant) -> Option<String> {
         let sequence = core.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         let latch = core.qos.durability == Durability::TransientLocal;
-        let mut complaint = None;
-        if let Some(remote) = &core.remote
-            && (latch || remote.matched())
-            && let Err(error) = remote.publish(&*message, stamp)
-        {
-            complaint = Some(error.to_string());
-        }
         let parcel = Parcel {
             message: AnyMessage {
                 topic: Arc::clone(&self.name),
@@ -133,26 +126,30 @@ impl Topic {
                 stamp,
                 sequence,
                 publisher: Arc::clone(&core.slot.name),
-                payload: message,
+                payload: Arc::clone(&message),
             },
             published,
         };
-        // Held from here on: who joins in between gets the sample either as kept or as new, not as both.
-        let ends = self.ends.read();
-        if latch {
-            let mut latched = core.latched.lock();
-            while latched.len() >= core.qos.depth() {
-                latched.pop_front();
+        {
+            // Held from here on: who joins in between gets the sample either as kept or as new, not as both.
+            let ends = self.ends.read();
+            if latch {
+                let mut latched = core.latched.lock();
+                while latched.len() >= core.qos.depth() {
+                    latched.pop_front();
+                }
+                latched.push_back(parcel.clone());
             }
-            latched.push_back(parcel.clone());
+            for subscriber in &ends.subscribers {
+                subscriber.deliver(&parcel);
+            }
+            for tap in &ends.taps {
+                tap.deliver(&parcel);
+            }
         }
-        for subscriber in &ends.subscribers {
-            subscriber.deliver(&parcel);
-        }
-        for tap in &ends.taps {
-            tap.deliver(&parcel);
-        }
-        complaint
+        // Neighbours do not wait for the wire.
+        let remote = core.remote.as_ref().filter(|remote| latch || remote.matched())?;
+        remote.publish(&*message, stamp).err().map(|error| error.to_string())
     }
 
     /// A sample from another process for one subscriber; the topic's first subscriber also shows it to the taps.

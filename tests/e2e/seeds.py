@@ -48,7 +48,7 @@ def main():
         print(f"| {seed} | {outcome['asked']} | {'achieved' if good else 'failed: ' + outcome['reason']} | {'yes' if outcome['docked'] else 'no'} "
               f"| {outcome['duration_s']:.0f} | {result['distance_m']:.1f} | {result['energy']['used_wh']:.2f} | {result['collisions']} "
               f"| {result['worst_collision_speed']:.3f} | {'' if wer is None else f'{wer:.0%}'} |", flush=True)
-        if good:  # Kept only where there is something to find out.
+        if good and result["collisions"] == 0:  # Kept only where there is something to find out.
             for path in [*out.rglob("*.mcap"), *out.rglob("*.rrd")]:
                 path.unlink()
     print(f"\n{achieved} of {options.count} achieved; {crashed} without a result; fastest collision {worst:.3f} m/s")

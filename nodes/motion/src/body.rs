@@ -100,6 +100,39 @@ impl Body {
         [Circle { x: 0.0, radius: self.config.base_radius }]
     }
 
+    /// Whether the robot can turn on the spot at a pose without coming nearer to anything than the clearance.
+    pub fn can_turn_at(&self, pose: Pose2) -> bool {
+        let radius = self.outline().iter().map(|circle| circle.x + circle.radius).fold(0.0, f64::max);
+        self.costmap.clearance(pose, &[Circle { x: 0.0, radius }]) >= self.config.clearance
+    }
+
+    /// Whether turning on the spot to a heading (rad, map), the short way, drives base or gripper into something known.
+    pub fn turns_into_something(&self, heading: f64) -> bool {
+        // Half a cell of the map and the error of the estimate.
+        const DEEP_M: f64 = -0.04;
+        const STEP_RAD: f64 = 0.15;
+        let pose = self.pose();
+        let here = self.costmap.clearance(pose, &self.outline());
+        let turn = spatial::angle::difference(heading, pose.yaw);
+        let steps = (turn.abs() / STEP_RAD).ceil();
+        (1..=steps as u32)
+            .map(|i| Pose2::at(pose.position(), pose.yaw + turn * f64::from(i) / steps))
+            .map(|pose| self.costmap.clearance(pose, &self.outline()))
+            .any(|there| there < DEEP_M && there < here)
+    }
+
+    /// Where to stand to reach a surface's edge at a lateral position (m): straight before it, or nearer to the surface's own stand where
+    /// something beside it leaves no room to turn. Facing the place from there is the caller's business.
+    pub fn stand_before(&self, surface: &Surface, lateral: f64) -> Pose2 {
+        const STEP_M: f64 = 0.02;
+        const FARTHEST_M: f64 = 0.2;
+        let stand = |lateral: f64| surface.stand_pose() * Pose2::new(0.0, lateral, 0.0);
+        (0..=(FARTHEST_M / STEP_M).round() as u32)
+            .map(|i| stand(lateral - lateral.signum() * lateral.abs().min(STEP_M * f64::from(i))))
+            .find(|pose| self.can_turn_at(*pose))
+            .unwrap_or_else(|| stand(lateral))
+    }
+
     /// Height of the gripper above the floor, m.
     pub fn gripper_height(&self) -> f64 {
         self.config.gripper_z + self.joints().lift
@@ -111,25 +144,34 @@ impl Body {
         front_edge(&scan.points(self.config.laser_x), 0.12, far, 0.35)
     }
 
-    /// Free distance (m) straight ahead of the bumper by the newest scan, within the base's width; 0 without a scan.
+    /// Free distance (m) straight ahead of the bumper by the newest scan, within the base's width; 0 without a scan. The gripper may reach
+    /// beyond it: over a surface there is room for it.
     pub fn room_ahead(&self) -> f64 {
-        self.room(1.0)
+        self.room(1.0, &self.base_outline())
+    }
+
+    /// Free distance (m) straight ahead of bumper and gripper by the newest scan; 0 without a scan.
+    pub fn room_ahead_of_gripper(&self) -> f64 {
+        self.room(1.0, &self.outline())
     }
 
     /// Free distance (m) straight behind the bumper by the newest scan; 0 without a scan.
     pub fn room_behind(&self) -> f64 {
-        self.room(-1.0)
+        self.room(-1.0, &self.base_outline())
     }
 
-    fn room(&self, side: f64) -> f64 {
+    fn room(&self, side: f64, outline: &[Circle]) -> f64 {
         let Some(scan) = &self.senses.scan else { return 0.0 };
-        let radius = self.config.base_radius + 0.01;
-        scan.points(self.config.laser_x)
-            .iter()
-            .filter(|point| point.x * side > 0.0 && point.y.abs() < radius)
-            .map(|point| point.x * side - (radius * radius - point.y * point.y).sqrt())
-            .fold(5.0, f64::min)
-            .max(0.0)
+        let points = scan.points(self.config.laser_x);
+        let before = |circle: &Circle| {
+            let radius = circle.radius + 0.01;
+            points
+                .iter()
+                .filter(|point| point.x * side > 0.0 && point.y.abs() < radius)
+                .map(|point| (point.x - circle.x) * side - (radius * radius - point.y * point.y).sqrt())
+                .fold(5.0, f64::min)
+        };
+        outline.iter().map(before).fold(5.0, f64::min).max(0.0)
     }
 
     /// The surface that has a place at, or stands under, a point of the map.

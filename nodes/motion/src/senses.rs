@@ -94,6 +94,11 @@ impl Touch {
         self.left || self.center || self.right
     }
 
+    /// Whether a finger touches something.
+    pub fn any_finger(&self) -> bool {
+        self.finger_left || self.finger_right
+    }
+
     /// Whether both fingers touch something.
     pub fn both_fingers(&self) -> bool {
         self.finger_left && self.finger_right

@@ -41,6 +41,27 @@ fn a_cup_goes_from_every_surface_to_the_next_one() {
 }
 
 #[test]
+fn a_cup_beside_a_wall_is_taken_without_touching_the_wall() {
+    // The hall shelf ends 5 cm before a wall.
+    for (seed, lateral) in [(31, 0.27), (32, 0.22), (33, -0.27)] {
+        let home = Home::parse(HOME).unwrap();
+        let shelf = home.surface("hall_shelf").unwrap().clone();
+        let mut toy = Toy::new(shelf.stand_pose(), Errors::USUAL, seed);
+        toy.run(1.0);
+        let place = Pose2::at(shelf.position(), shelf.stand.yaw).transform(DVec2::new(0.0, lateral));
+        toy.things.push(thing("cup", place.x, place.y, shelf.height));
+        let request = Request { target: at(place.x, place.y, shelf.height + 0.05), label: "cup".into(), ..Request::default() };
+        let report = toy.run_capability(Capability::Grasp, &request, 120.0);
+        assert!(report.success, "{lateral}: {}", report.reason);
+        let away = home.start_pose();
+        let request = Request { target: Some(away.to_pose3()), any_heading: true, ..Request::default() };
+        let report = toy.run_capability(Capability::Move, &request, 120.0);
+        assert!(report.success, "{lateral}: {}", report.reason);
+        assert_eq!(toy.collisions, 0, "{lateral}");
+    }
+}
+
+#[test]
 fn a_second_thing_on_the_table_keeps_its_place() {
     let home = Home::parse(HOME).unwrap();
     let mut toy = Toy::new(home.start_pose(), Errors::USUAL, 22);

@@ -72,7 +72,7 @@ impl Grasp {
             Some(surface) => {
                 // Straight in front of the object, as far from the edge as the surface's own stand.
                 let lateral = surface.stand_pose().inverse_transform(object.truncate()).y;
-                (Some(surface.height), surface.stand_pose() * Pose2::new(0.0, lateral, 0.0))
+                (Some(surface.height), body.stand_before(surface, lateral))
             }
             None => {
                 let towards = object.truncate() - body.pose().position();

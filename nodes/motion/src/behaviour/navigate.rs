@@ -322,8 +322,8 @@ impl Navigate {
                 // Long enough for the lidar to enter again what is really there.
                 self.state = State::Clear { until_s: body.now() + 1.0 };
             }
-            2 => self.state = State::Look(Turn::by(std::f64::consts::TAU * 0.999)),
-            3 => self.state = State::BackOff(Straight::back(0.2)),
+            2 if body.can_turn_at(body.pose()) => self.state = State::Look(Turn::by(std::f64::consts::TAU * 0.999)),
+            2 | 3 => self.state = State::BackOff(Straight::back(0.2)),
             _ => self.state = State::Clear { until_s: body.now() + 3.0 },
         }
         Step::Running

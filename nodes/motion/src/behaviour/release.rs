@@ -1,6 +1,6 @@
 //! Putting the held object down on a surface.
 
-use spatial::Pose2;
+use spatial::{Pose2, Surface};
 
 use super::{Arrival, Navigate, Request, Step, Straight, Turn};
 use crate::arm::{extension_for, lift_for};
@@ -56,7 +56,7 @@ impl Release {
         let surface =
             surface.ok_or_else(|| format!("there is no known surface to put it on at ({:.2}, {:.2})", wanted.x, wanted.y))?;
         let along_edge = Pose2::at(surface.position(), surface.stand.yaw);
-        let lateral = free_lateral(body, along_edge, along_edge.inverse_transform(wanted).y, surface.width)
+        let lateral = free_lateral(body, surface, along_edge, along_edge.inverse_transform(wanted).y)
             .ok_or_else(|| format!("there is no free place on the {}", surface.label))?;
         let place = along_edge.transform(glam::DVec2::new(0.0, lateral));
         let stand = surface.stand_pose();
@@ -228,8 +228,9 @@ impl Release {
 const WIDEST_THING_M: f64 = 0.35;
 
 /// The place nearest to a wanted lateral position (m, along the edge) that keeps its distance to other objects.
-fn free_lateral(body: &Body, along_edge: Pose2, wanted: f64, width: f64) -> Option<f64> {
-    let limit = if width > 0.0 { (0.5 * width - 0.12).max(0.0) } else { 0.25 };
+/// Where the robot can turn before the surface is better than where it cannot.
+fn free_lateral(body: &Body, surface: &Surface, along_edge: Pose2, wanted: f64) -> Option<f64> {
+    let limit = if surface.width > 0.0 { (0.5 * surface.width - 0.12).max(0.0) } else { 0.25 };
     let label = body.held.as_ref().map_or("", |held| held.label.as_str());
     let others: Vec<f64> = body
         .senses
@@ -246,9 +247,10 @@ fn free_lateral(body: &Body, along_edge: Pose2, wanted: f64, width: f64) -> Opti
         .collect();
     let wanted = wanted.clamp(-limit, limit);
     let count = (2.0 * limit / 0.02).round() as i32;
-    (-count..=count)
+    let free = (-count..=count)
         .map(|i| wanted + 0.02 * f64::from(i))
         .filter(|lateral| lateral.abs() <= limit + 1e-9)
-        .filter(|lateral| others.iter().all(|other| (other - lateral).abs() >= body.config.put_spacing))
-        .min_by(|a, b| (a - wanted).abs().total_cmp(&(b - wanted).abs()))
+        .filter(|lateral| others.iter().all(|other| (other - lateral).abs() >= body.config.put_spacing));
+    let cramped = |lateral: f64| !body.can_turn_at(surface.stand_pose() * Pose2::new(0.0, lateral, 0.0));
+    free.min_by(|a, b| cramped(*a).cmp(&cramped(*b)).then((a - wanted).abs().total_cmp(&(b - wanted).abs())))
 }

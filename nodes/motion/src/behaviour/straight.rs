@@ -153,7 +153,7 @@ pub struct Settle {
 enum SettleState {
     Choose,
     Face { reverse: bool },
-    Drive { reverse: bool },
+    Drive { reverse: bool, moved_s: f64 },
     Finish,
     Rest { until_s: f64 },
 }
@@ -194,12 +194,14 @@ impl Settle {
                 let heading = if reverse { (-to_goal).to_angle() } else { to_goal.to_angle() };
                 let error = angle::difference(heading, pose.yaw);
                 if error.abs() < 0.03 && body.senses.turn_rate.abs() < 0.05 {
-                    self.state = SettleState::Drive { reverse };
+                    self.state = SettleState::Drive { reverse, moved_s: body.now() };
+                } else if body.turns_into_something(heading) {
+                    return Step::Failed(format!("there is no room to turn {distance:.2} m before the goal"));
                 } else {
                     body.drive = Drive { linear: 0.0, angular: crate::drive::turn_rate(error, config) };
                 }
             }
-            SettleState::Drive { reverse } => {
+            SettleState::Drive { reverse, moved_s } => {
                 let sign = if reverse { -1.0 } else { 1.0 };
                 let along = to_goal.dot(pose.heading()) * sign;
                 if along <= 0.003 {
@@ -207,10 +209,17 @@ impl Settle {
                         self.state = SettleState::Choose;
                     }
                 } else {
-                    let contact = if reverse { body.senses.touch.rear } else { body.senses.touch.front() };
-                    let room = if reverse { body.room_behind() } else { body.room_ahead() };
+                    let touch = body.senses.touch;
+                    let finger = touch.any_finger() && body.held.is_none();
+                    let contact = if reverse { touch.rear } else { touch.front() || finger };
+                    let room = if reverse { body.room_behind() } else { body.room_ahead_of_gripper() };
                     if contact || room < 0.02 {
-                        return Step::Failed(format!("something stands {:.2} m before the goal", distance));
+                        return Step::Failed(format!("something stands {distance:.2} m before the goal"));
+                    }
+                    if body.senses.speed.abs() > 0.005 || body.senses.stopped.is_some() {
+                        self.state = SettleState::Drive { reverse, moved_s: body.now() };
+                    } else if body.now() - moved_s > 3.0 {
+                        return Step::Failed(format!("stuck {distance:.2} m before the goal"));
                     }
                     let heading = if reverse { (-to_goal).to_angle() } else { to_goal.to_angle() };
                     // Close to the goal its bearing says little.
