@@ -46,14 +46,14 @@ pub type HandlerResult = Result<(), NodeError>;
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A parameter that the node does not declare was given a value.
-    #[error("node `{node}` has no parameter `{name}`{}", suggestion(.nearest))]
+    #[error("node `{node}` has no parameter `{name}`{hint}")]
     UnknownParameter {
         /// The node.
         node: String,
         /// The name that was given.
         name: String,
-        /// The declared name that looks most like it.
-        nearest: Option<String>,
+        /// What was probably meant, in words, or nothing; see [`crate::suggest::hint`].
+        hint: String,
     },
     /// A parameter's value does not fit its declaration.
     #[error("node `{node}`, parameter `{name}`: {reason}")]
@@ -117,36 +117,6 @@ pub enum SetupError {
     },
 }
 
-fn suggestion(nearest: &Option<String>) -> String {
-    nearest.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
-}
-
-/// The member of `candidates` that looks most like `name`, if any is near (edit distance of at most a third of its length).
-pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    candidates
-        .into_iter()
-        .map(|candidate| (edit_distance(name, candidate), candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()).div_ceil(3))
-        .map(|(_, candidate)| candidate.to_owned())
-}
-
-/// Levenshtein's distance in characters.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substitution = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substitution.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 /// The words of a panic.
 pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
     payload
@@ -154,16 +124,4 @@ pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
         .map(|s| (*s).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_misspelt_name_finds_its_nearest() {
-        let names = ["confidence_threshold", "max_objects", "model"];
-        assert_eq!(nearest("confidence_treshold", names).as_deref(), Some("confidence_threshold"));
-        assert_eq!(nearest("zzz", names), None);
-    }
 }

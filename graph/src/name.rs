@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::{SetupError, nearest};
+use crate::error::SetupError;
+use crate::suggest::nearest;
 
 /// Who resolves: a node's namespace, base name and remaps.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use msgs::{Message, MessageType, Service};
 
 use crate::context::{Context, Output};
 use crate::diagnostics::Level;
-use crate::error::{HandlerResult, NodeError, SetupError, nearest};
+use crate::error::{HandlerResult, NodeError, SetupError};
 use crate::message::AnyMessage;
 use crate::name::Resolver;
 use crate::param::{ParamBuilder, ParamStore, ParamType, ParamValue};
@@ -496,7 +496,7 @@ pub(crate) fn build<N: Node>(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<B
         return Err(SetupError::UnknownParameter {
             node: slot.name.to_string(),
             name: name.clone(),
-            nearest: nearest(name, setup.params.names().iter().map(String::as_str)),
+            hint: crate::suggest::hint(name, setup.params.names().iter().map(String::as_str)),
         });
     }
     crate::param_services::declare(&mut setup)?;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use msgs::rcl_interfaces::msg as rcl;
 use parking_lot::RwLock;
 
-use crate::error::{SetupError, nearest};
+use crate::error::SetupError;
+use crate::suggest::nearest;
 
 /// A parameter's value.
 #[derive(Clone, Debug, PartialEq)]

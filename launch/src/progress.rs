@@ -3,8 +3,8 @@
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::names::{action_name, action_state, goal_state};
 use crate::observer::{Board, Snapshot};
+use msgs::words::{action_name, action_state, goal_state};
 
 /// Prints until the graph has ended.
 pub fn show(board: Board) -> JoinHandle<()> {

@@ -13,7 +13,7 @@ use msgs::rcl_interfaces::srv::{
 use msgs::{Message, MessageType, Service, registry};
 use wire::{CallError, Client, GraphView, OpenError, RawSample, RawSubscription, WireConfig, WireError};
 
-use crate::suggest;
+use graph::suggest;
 
 /// Why a command has no result.
 #[derive(Debug, thiserror::Error)]

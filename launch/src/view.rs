@@ -14,8 +14,8 @@ use ratatui::widgets::{Block, Gauge, Paragraph, Row, Table, Wrap};
 
 use msgs::omnimind_msgs::msg::PlanAction;
 
-use crate::names::{action_name, goal_state};
 use crate::observer::{Board, Snapshot};
+use msgs::words::{action_name, goal_state};
 
 /// Shows the board until the graph has ended; `q` and Ctrl-C stop the graph, a second time they leave at once.
 pub fn show(board: Board, flag: StopFlag) -> JoinHandle<()> {

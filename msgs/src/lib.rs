@@ -17,6 +17,7 @@ pub mod cdr;
 pub mod json;
 pub mod registry;
 mod types;
+pub mod words;
 
 pub use action::Action;
 pub use bytes::Bytes;

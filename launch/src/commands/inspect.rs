@@ -12,7 +12,7 @@ use crate::cli::{NodeCommand, ParamCommand, ServiceCommand, TopicCommand};
 use crate::file::Value;
 use crate::registry;
 use crate::remote::{Remote, RemoteError, full};
-use crate::suggest;
+use graph::suggest;
 
 const OK: Result<ExitCode> = Ok(ExitCode::SUCCESS);
 

@@ -5,7 +5,7 @@ use super::error::{At, LaunchError};
 use super::read::Reader;
 use super::value::{Scope, Value, substitute_tree};
 use super::yaml::{Kind, Yaml};
-use crate::suggest;
+use graph::suggest;
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 
 use super::error::{At, LaunchError};
 use super::value::Value;
-use crate::suggest;
+use graph::suggest;
 use std::collections::BTreeMap;
 
 /// The type of a declared parameter.

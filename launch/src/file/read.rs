@@ -3,7 +3,7 @@
 use super::error::{At, LaunchError};
 use super::value::Value;
 use super::yaml::{Entry, Kind, Yaml};
-use crate::suggest;
+use graph::suggest;
 use std::path::Path;
 
 /// A mapping of a file that is being read, with the name of its place for messages.

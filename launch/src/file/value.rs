@@ -2,7 +2,7 @@
 
 use super::error::{At, LaunchError};
 use super::yaml::{Kind, Yaml, resolve_plain};
-use crate::suggest;
+use graph::suggest;
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
-use crate::frame::decode;
+use pictures::decode;
 
 /// Why a folder cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,7 @@ impl Folder {
         }
         let file = self.files[self.next].clone();
         self.next += 1;
-        let picture = fs::read(&file).map_err(|e| e.to_string()).and_then(|bytes| decode(&bytes));
+        let picture = fs::read(&file).map_err(|e| e.to_string()).and_then(|bytes| decode(&bytes).map_err(|e| e.to_string()));
         Some((file, picture))
     }
 }

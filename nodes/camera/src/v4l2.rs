@@ -11,7 +11,7 @@ use v4l::prelude::MmapStream;
 use v4l::video::Capture;
 use v4l::{Device, FourCC};
 
-use crate::frame::decode;
+use pictures::decode;
 
 /// Why a device gives no frames.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,7 @@
 //! Similarity of words, by letters and by sound.
 
+use graph::suggest::distance;
+
 /// Words that say nothing by themselves.
 const FILLERS: &[&str] = &[
     "a", "an", "and", "at", "for", "from", "hey", "hi", "i", "in", "into", "is", "it", "me", "my", "now", "of", "on", "our",
@@ -22,26 +24,6 @@ pub fn split(text: &str) -> Vec<String> {
 #[must_use]
 pub fn is_filler(word: &str) -> bool {
     FILLERS.contains(&word)
-}
-
-/// Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours.
-#[must_use]
-pub fn edit_distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut before: Vec<usize> = vec![0; b.len() + 1];
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let cost = usize::from(a[i - 1] != b[j - 1]);
-            row[j] = (last[j - 1] + cost).min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }
 
 /// A key of how a word sounds: consonants in classes that are easily taken for each other, vowels only at the start,
@@ -78,7 +60,7 @@ pub fn sound_key(word: &str) -> String {
 
 fn ratio(a: &str, b: &str) -> f64 {
     let longest = a.chars().count().max(b.chars().count());
-    if longest == 0 { 0.0 } else { 1.0 - edit_distance(a, b) as f64 / longest as f64 }
+    if longest == 0 { 0.0 } else { 1.0 - distance(a, b) as f64 / longest as f64 }
 }
 
 /// Similarity 0..1 of two words or phrases, by letters and by sound; 1 only when they are equal.
@@ -141,25 +123,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_edit_distance_is_a_metric_on_short_words(a in "[a-d]{0,6}", b in "[a-d]{0,6}") {
-            let d = edit_distance(&a, &b);
-            prop_assert_eq!(d, edit_distance(&b, &a));
-            prop_assert_eq!(d == 0, a == b);
-            prop_assert!(d <= a.len().max(b.len()));
-            prop_assert!(d >= a.len().abs_diff(b.len()));
-        }
-
-        #[test]
         fn similarity_stays_in_range(a in ".{0,12}", b in ".{0,12}") {
             prop_assert!((0.0..=1.0).contains(&similarity(&a, &b)));
         }
-    }
-
-    #[test]
-    fn known_distances() {
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
-        assert_eq!(edit_distance("ca", "ac"), 1);
-        assert_eq!(edit_distance("", "abc"), 3);
     }
 
     #[test]

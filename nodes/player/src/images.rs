@@ -5,7 +5,7 @@ use msgs::sensor_msgs::msg::{CompressedImage, Image};
 
 /// JPEG, PNG or WebP into rgb8.
 pub(crate) fn colour(compressed: CompressedImage) -> Result<Image, NodeError> {
-    let pixels = image::load_from_memory(&compressed.data)?.into_rgb8();
+    let pixels = pictures::decode(&compressed.data)?;
     let (width, height) = pixels.dimensions();
     Ok(Image {
         header: compressed.header,

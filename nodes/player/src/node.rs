@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use graph::{Context, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, nearest};
+use graph::{Context, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, suggest};
 use msgs::sensor_msgs::msg::{CompressedImage, Image};
 use msgs::{Message, cdr};
 
@@ -99,8 +99,7 @@ impl Node for Player {
             }
         }
         if routes.is_empty() {
-            let hint = topics.first().and_then(|topic| nearest(topic, recorded.iter().copied()));
-            let hint = hint.map(|topic| format!("; did you mean {topic}?")).unwrap_or_default();
+            let hint = topics.first().map(|topic| suggest::hint(topic, recorded.iter().copied())).unwrap_or_default();
             return Err(s.failed(format!("{} has none of the topics to play{hint}", path.display())));
         }
         s.timer(Duration::from_millis(10), Self::tick)?;

@@ -3,7 +3,6 @@
 //! [`McapWriter`] writes files and knows no graph; [`Recorder`] is the node.
 
 pub mod depth;
-pub mod jpeg;
 mod node;
 mod select;
 pub mod writer;

@@ -8,9 +8,10 @@ use msgs::omnimind_msgs::srv::{Record, RecordRequest, RecordResponse};
 use msgs::sensor_msgs::msg::{CompressedImage, Image};
 use msgs::{Message, MessageType};
 
+use crate::depth;
 use crate::select::{Decimator, Exclude};
 use crate::writer::{self, Channel, McapWriter, RecordingSummary, WriteError, WriterOptions};
-use crate::{depth, jpeg};
+use pictures::jpeg;
 
 /// Records every message of its process's graph.
 ///

@@ -3,7 +3,6 @@
 //! [`scene`] turns messages into Rerun's words, [`Stream`] writes them from a thread of its own, [`Viewer`] is the node.
 
 pub mod blueprint;
-pub mod jpeg;
 mod node;
 pub mod plan_text;
 pub mod scene;

@@ -2,37 +2,8 @@
 
 use std::fmt::Write as _;
 
-use msgs::omnimind_msgs::msg::{GoalStatus, Plan, PlanAction};
-
-/// Name of an action type.
-#[must_use]
-pub fn action_name(kind: u8) -> &'static str {
-    match kind {
-        PlanAction::MOVE => "move",
-        PlanAction::GRASP => "grasp",
-        PlanAction::RELEASE => "release",
-        PlanAction::PUSH => "push",
-        PlanAction::PULL => "pull",
-        PlanAction::ROTATE => "rotate",
-        PlanAction::OBSERVE => "observe",
-        PlanAction::WAIT => "wait",
-        _ => "unknown",
-    }
-}
-
-/// Name of a goal's state.
-#[must_use]
-pub fn goal_state(status: u8) -> &'static str {
-    match status {
-        GoalStatus::PENDING => "pending",
-        GoalStatus::ACTIVE => "active",
-        GoalStatus::ACHIEVED => "achieved",
-        GoalStatus::FAILED => "failed",
-        GoalStatus::ABORTED => "aborted",
-        GoalStatus::EXPIRED => "expired",
-        _ => "unknown",
-    }
-}
+use msgs::omnimind_msgs::msg::{Plan, PlanAction};
+use msgs::words::{action_name, goal_state};
 
 /// The plan as a table with a row per action.
 #[must_use]

@@ -16,7 +16,8 @@ use re_sdk_types::archetypes::{
 use re_sdk_types::components::{Colormap, FillMode, MediaType, TextLogLevel};
 use re_sdk_types::datatypes::ImageFormat;
 
-use crate::{jpeg, plan_text};
+use crate::plan_text;
+use pictures::jpeg;
 
 /// Name of the timeline: the graph's clock.
 pub const TIMELINE: &str = "graph_time";

@@ -1,6 +1,6 @@
-//! Words for the numbers in messages.
+//! Words for the numbers in OmniMind's messages.
 
-use msgs::omnimind_msgs::msg::{GoalStatus, PlanAction};
+use crate::omnimind_msgs::msg::{GoalStatus, PlanAction};
 
 /// Name of an action type.
 #[must_use]
