@@ -12,6 +12,7 @@ pub mod looks;
 pub mod mesh;
 pub mod objects;
 pub mod occlusion;
+mod paint;
 pub mod patterns;
 pub mod raster;
 mod renderer;

@@ -2,6 +2,8 @@
 
 use glam::Vec3;
 
+use super::shade::{LANES, Lanes};
+
 /// Orthographic depth map seen along the light's direction.
 #[derive(Clone, Debug)]
 pub struct ShadowMap {
@@ -123,18 +125,33 @@ impl ShadowMap {
         }
     }
 
-    /// How much of the key light reaches a surface point with the given normal, 0 to 1 (3x3 percentage-closer filter).
-    #[inline]
-    pub fn lit(&self, p: Vec3, normal: Vec3) -> f32 {
+    /// How much of the key light reaches points with the given normals, 0 to 1 (3x3 percentage-closer filter); 0 where the
+    /// cosine between normal and light is not above 0.
+    pub fn lit(&self, position: &[Lanes; 3], normal: &[Lanes; 3], cosine: &Lanes) -> Lanes {
         let texel = 1.0 / self.texels_per_metre;
-        let q = self.to_map(p + normal * (1.5 * texel));
-        let (x, y, z) = (q.x - 1.0, q.y - 1.0, q.z - 0.6 * texel);
+        let (mut x, mut y, mut z) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+        for l in 0..LANES {
+            let p: [f32; 3] = [0, 1, 2].map(|c| position[c][l] + normal[c][l] * (1.5 * texel));
+            let q = self.to_map(Vec3::from(p));
+            (x[l], y[l], z[l]) = (q.x - 1.0, q.y - 1.0, q.z - 0.6 * texel);
+        }
+        let mut lit = [0.0; LANES];
+        for l in 0..LANES {
+            if cosine[l] > 0.0 {
+                lit[l] = self.filtered(x[l], y[l], z[l]);
+            }
+        }
+        lit
+    }
+
+    #[inline(always)]
+    fn filtered(&self, x: f32, y: f32, z: f32) -> f32 {
         let limit = self.side as f32 - 4.0;
         if !(x >= 0.0 && y >= 0.0 && x < limit && y < limit) {
             return 1.0;
         }
-        let (ix, iy) = (x as usize, y as usize);
-        let (fx, fy) = (x - ix as f32, y - iy as f32);
+        let (ix, iy) = (x as i32 as usize, y as i32 as usize);
+        let (fx, fy) = (x - ix as i32 as f32, y - iy as i32 as f32);
         let wx = [1.0 - fx, 1.0, 1.0, fx];
         let wy = [1.0 - fy, 1.0, 1.0, fy];
         // Columns first, in four lanes; then across.
