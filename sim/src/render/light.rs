@@ -2,7 +2,7 @@
 
 use glam::{Vec2, Vec3};
 
-use super::paint::not_below;
+use super::paint::{not_below, whole};
 use super::shade::{LANES, Lanes};
 
 const CELL_M: f32 = 0.1;
@@ -50,7 +50,7 @@ impl Lamp {
     /// Share of the lamp's light that reaches floor-plan points, 0 to 1, smoothed over one cell; none where all are zero.
     pub fn reaches(&self, x: &Lanes, y: &Lanes) -> Option<Lanes> {
         let (mut fx, mut fy) = ([0.0; LANES], [0.0; LANES]);
-        let mut cell = [0i32; LANES];
+        let mut cell = [0u32; LANES];
         let last = (self.side - 2) as f32;
         for l in 0..LANES {
             let inside = |q: f32| not_below(if q < last { q } else { last }, 0.0);
@@ -59,8 +59,8 @@ impl Lamp {
             let (ix, iy) = (inside(qx).floor(), inside(qy).floor());
             let up_to_one = |f: f32| if f < 1.0 { f } else { 1.0 };
             (fx[l], fy[l]) = (up_to_one(qx - ix), up_to_one(qy - iy));
-            // Whole and far below 2^24: exact.
-            cell[l] = (iy * self.side as f32 + ix) as i32;
+            // At most a million cells.
+            cell[l] = whole(iy * self.side as f32 + ix) & 0x3f_ffff;
         }
         let mut corners = [0u32; LANES];
         let mut any = 0;

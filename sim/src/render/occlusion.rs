@@ -30,7 +30,8 @@ impl Occlusion {
         self.raw.clear();
         self.depth.clear();
         let (fx, fy, cx, cy) = (camera.fx as f32, camera.fy as f32, camera.cx as f32, camera.cy as f32);
-        let ray = |x: usize, y: usize| Vec3::new((x as f32 - cx) / fx, (y as f32 - cy) / fy, 1.0);
+        let (ifx, ify) = (1.0 / fx, 1.0 / fy);
+        let ray = |x: usize, y: usize| Vec3::new((x as i32 as f32 - cx) * ifx, (y as i32 as f32 - cy) * ify, 1.0);
         // The spiral turns from block to block; the blur below takes the pattern out.
         let spirals: [[[f32; 2]; SAMPLES]; 16] = std::array::from_fn(|block| {
             let (bx, by) = (block & 3, block >> 2);
@@ -70,11 +71,11 @@ impl Occlusion {
                     if iz <= 0.0 {
                         continue;
                     }
-                    let v = ray(sx as usize, sy as usize) / iz - p;
+                    let v = ray(sx as usize, sy as usize) * (1.0 / iz) - p;
                     let d2 = v.length_squared();
                     if d2 > 1e-8 && d2 < RADIUS_M * RADIUS_M {
                         let cos = n.dot(v) / d2.sqrt();
-                        sum += (cos - 0.08).max(0.0) * (1.0 - d2 / (RADIUS_M * RADIUS_M));
+                        sum += (cos - 0.08).max(0.0) * (1.0 - d2 * (1.0 / (RADIUS_M * RADIUS_M)));
                     }
                 }
                 self.raw.push((1.0 - 2.0 * sum / SAMPLES as f32).clamp(0.15, 1.0));

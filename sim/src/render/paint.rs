@@ -93,7 +93,7 @@ impl Painter<'_> {
                     from = to;
                 }
                 self.occlusion.openness(x, y, &z, &mut points.open);
-                let colour = self.lighting.tones(self.lighting.radiance(&points));
+                let colour = self.lighting.tones(&self.lighting.radiance(&points));
                 for (l, pixel) in rgb.chunks_exact_mut(3).enumerate() {
                     if ids[l] == NOTHING {
                         pixel.copy_from_slice(&empty);
@@ -192,6 +192,13 @@ impl Face<'_> {
 #[inline(always)]
 pub(super) fn not_below(v: f32, low: f32) -> f32 {
     if v > low { v } else { low }
+}
+
+/// The bits of a whole number as two's complement, right in the lowest 22 of them: a number from 2^23 to 2^24 has them as its
+/// own. A cast would saturate, which has no vector instruction.
+#[inline(always)]
+pub(super) fn whole(v: f32) -> u32 {
+    (v + 12_582_912.0).to_bits()
 }
 
 /// Base-2 logarithm to about 0.09, from the bits of the number: enough to choose a mip level.

@@ -219,8 +219,14 @@ impl Lighting {
     }
 
     /// The same for a block.
-    pub fn tones(&self, colour: [Lanes; 3]) -> [[u8; LANES]; 3] {
-        colour.map(|lanes| lanes.map(|v| curve(v * self.exposure)))
+    pub fn tones(&self, colour: &[Lanes; 3]) -> [[u8; LANES]; 3] {
+        let mut out = [[0; LANES]; 3];
+        for c in 0..3 {
+            for l in 0..LANES {
+                out[c][l] = curve(colour[c][l] * self.exposure);
+            }
+        }
+        out
     }
 }
 

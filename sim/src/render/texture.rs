@@ -3,7 +3,7 @@
 use glam::Vec3;
 use std::ops::Range;
 
-use super::paint::not_below;
+use super::paint::{not_below, whole};
 use super::shade::{LANES, Lanes};
 
 /// Index into [`Textures`].
@@ -75,14 +75,15 @@ impl Texture {
     pub fn sample(&self, uv: [&Lanes; 2], lod: &Lanes, points: Range<usize>, colour: Vec3, out: &mut [Lanes; 3]) {
         // Said so that the loops need no bounds checks.
         let (from, to) = (points.start, points.end.min(LANES));
-        let last = self.start.len() as i32 - 1;
         let log_side = self.side.trailing_zeros();
+        let coarsest = log_side as f32;
         let (mut ax, mut ay) = ([0.0; LANES], [0.0; LANES]);
         let mut level = [0u32; LANES];
         // Texel numbers of the corners within the level.
         let mut corners = [[0u32; LANES]; 4];
         for l in from..to {
-            let k = (not_below(lod[l] + 0.35, 0.0) as i32).min(last) as u32;
+            let k = not_below(lod[l] + 0.35, 0.0);
+            let k = whole(if k < coarsest { k.floor() } else { coarsest }) & 31;
             let shift = log_side - k;
             let mask = (1 << shift) - 1;
             let side = f32::from_bits((127 + shift) << 23);
@@ -114,12 +115,6 @@ impl Texture {
             }
         }
     }
-}
-
-/// The lowest 22 bits of a whole number, as two's complement: a number from 2^23 to 2^24 has them as its own lowest bits.
-#[inline(always)]
-fn whole(v: f32) -> u32 {
-    (v + 12_582_912.0).to_bits()
 }
 
 /// The textures of a scene, each made once and found by name.
