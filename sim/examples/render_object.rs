@@ -117,24 +117,9 @@ fn views(folder: &str, count: usize, spec: &str) -> Result<(), Box<dyn Error>> {
 
 /// The still models of a world, without what moves.
 fn world_scene(world: &sim::sdf::World) -> Scene {
-    let mut scene =
-        Scene { lights: world.lights.clone(), ambient: world.ambient, background: world.background, ..Scene::default() };
-    for (k, model) in world.models.iter().enumerate().filter(|(_, m)| m.is_static) {
-        for link in &model.links {
-            for visual in &link.visuals {
-                scene.items.push(Item {
-                    name: format!("{}/{}/{}", model.name, link.name, visual.name),
-                    id: k as u32 + 1,
-                    label: None,
-                    shape: visual.shape.clone(),
-                    pose: model.pose.then(&link.pose).then(&visual.pose),
-                    body: None,
-                    colour: visual.colour,
-                    look: visual.look.clone(),
-                });
-            }
-        }
-    }
+    let mut scene = sim::scene_of(world);
+    scene.items.retain(|item| item.body.is_none());
+    scene.bodies.clear();
     scene
 }
 
@@ -252,6 +237,7 @@ fn home() -> Scene {
     scene
 }
 
+/// Where the camera stands in the home: x, y (m) and yaw (rad).
 const PLACES: [(f64, f64, f64); 8] = [
     (6.0, 5.2, 0.9),
     (6.5, 6.6, 0.0),
@@ -263,12 +249,8 @@ const PLACES: [(f64, f64, f64); 8] = [
     (7.2, 2.8, -0.8),
 ];
 
-/// CPU time that this thread has used, s (Linux scheduler statistics); wall time elsewhere.
-fn cpu_seconds(start: Instant) -> f64 {
-    std::fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|s| s.split(' ').next().and_then(|n| n.parse::<f64>().ok()))
-        .map_or_else(|| start.elapsed().as_secs_f64(), |ns| ns * 1e-9)
+fn places() -> [CameraPose; 8] {
+    PLACES.map(|(x, y, yaw)| CameraPose::from_yaw_pitch(DVec3::new(x, y, 0.62), yaw, 0.35))
 }
 
 fn bench() {
@@ -278,35 +260,16 @@ fn bench() {
     let start = Instant::now();
     renderer.set_lights(&scene);
     println!("lights and still shadows: {:.0} ms", start.elapsed().as_secs_f64() * 1e3);
-    let origin = Instant::now();
-    let bodies: Vec<Pose> = scene.bodies.iter().map(|b| b.pose).collect();
-    for (w, h) in [(320, 240), (640, 480)] {
-        let camera = Intrinsics::from_hfov(w, h, 1.10);
-        for threads in [1, 2] {
-            renderer.set_threads(threads);
-            let mut cpu = vec![f64::MAX; PLACES.len()];
-            let mut wall = cpu.clone();
-            for _ in 0..8 {
-                for (k, &(x, y, yaw)) in PLACES.iter().enumerate() {
-                    let pose = CameraPose::from_yaw_pitch(DVec3::new(x, y, 0.62), yaw, 0.35);
-                    let (start, before) = (Instant::now(), cpu_seconds(origin));
-                    renderer.render(&camera, &pose, &bodies);
-                    cpu[k] = cpu[k].min(cpu_seconds(origin) - before);
-                    wall[k] = wall[k].min(start.elapsed().as_secs_f64());
-                }
-            }
-            let rate = |v: &[f64]| v.len() as f64 / v.iter().sum::<f64>();
-            print!("{w}x{h}, {threads} thread(s): {:.1} frames/s wall", rate(&wall));
-            // With helpers the calling thread's own time says nothing.
-            if threads == 1 {
-                print!(
-                    ", {:.1} frames per CPU second (slowest place {:.1})",
-                    rate(&cpu),
-                    1.0 / cpu.iter().copied().fold(0.0, f64::max)
-                );
-            }
-            println!();
-        }
+    for size in [(320, 240), (640, 480)] {
+        let figures = sim::render::bench::run(&scene, &places(), size, 8);
+        println!(
+            "{}x{}: {:.1} frames/s wall (slowest place {:.1}), {:.1} frames per CPU second",
+            size.0,
+            size.1,
+            1.0 / figures.median_s,
+            1.0 / figures.slowest_place_s,
+            1.0 / figures.cpu_s
+        );
     }
 }
 
@@ -317,9 +280,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["home", folder] => {
             let scene = home();
             let mut renderer = Renderer::new(&scene);
-            for (k, &(x, y, yaw)) in PLACES.iter().enumerate() {
-                let pose = CameraPose::from_yaw_pitch(DVec3::new(x, y, 0.62), yaw, 0.35);
-                let frame = renderer.render(&camera(), &pose, &[]);
+            for (k, pose) in places().iter().enumerate() {
+                let frame = renderer.render(&camera(), pose, &[]);
                 image::save_buffer(format!("{folder}/home_{k}.png"), &frame.rgb, 640, 480, image::ColorType::Rgb8)?;
             }
         }

@@ -23,6 +23,18 @@ const LOST_S: f64 = 0.1;
 /// Asking for so much more than the present opening lets go, m.
 const OPENING_M: f64 = 0.003;
 
+/// The gripper at one step.
+pub(super) struct Gripper<'a> {
+    /// What the fingers press, N.
+    pub forces: &'a FingerForces,
+    /// Present distance between the fingers, m.
+    pub opening: f64,
+    /// Distance that the fingers are told to take, m.
+    pub asked: f64,
+    /// The link that carries the fingers.
+    pub wrist: RigidBodyHandle,
+}
+
 #[derive(Default)]
 pub(super) struct Grasp {
     held: Option<(usize, ImpulseJointHandle)>,
@@ -43,34 +55,16 @@ impl Grasp {
         self.acceleration
     }
 
-    #[allow(clippy::too_many_arguments)]
-    pub fn step(
-        &mut self,
-        engine: &mut PhysicsWorld,
-        objects: &[Object],
-        dt: f64,
-        forces: &FingerForces,
-        opening: f64,
-        asked: f64,
-        wrist: RigidBodyHandle,
-    ) {
+    /// One physics step of `dt` seconds.
+    pub fn step(&mut self, engine: &mut PhysicsWorld, objects: &[Object], dt: f64, gripper: &Gripper<'_>) {
         match self.held {
-            Some((object, joint)) => self.hold(engine, objects, dt, forces, opening, asked, object, joint),
-            None => self.seek(engine, objects, dt, forces, opening, asked, wrist),
+            Some((object, joint)) => self.hold(engine, objects, dt, gripper, object, joint),
+            None => self.seek(engine, objects, dt, gripper),
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn seek(
-        &mut self,
-        engine: &mut PhysicsWorld,
-        objects: &[Object],
-        dt: f64,
-        forces: &FingerForces,
-        opening: f64,
-        asked: f64,
-        wrist: RigidBodyHandle,
-    ) {
+    fn seek(&mut self, engine: &mut PhysicsWorld, objects: &[Object], dt: f64, gripper: &Gripper<'_>) {
+        let &Gripper { forces, opening, asked, wrist } = gripper;
         let pressed = forces.on[0]
             .iter()
             .filter(|(_, f)| **f >= MIN_FORCE_N)
@@ -97,18 +91,16 @@ impl Grasp {
         self.acceleration = DVec3::ZERO;
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn hold(
         &mut self,
         engine: &mut PhysicsWorld,
         objects: &[Object],
         dt: f64,
-        forces: &FingerForces,
-        opening: f64,
-        asked: f64,
+        gripper: &Gripper<'_>,
         object: usize,
         joint: ImpulseJointHandle,
     ) {
+        let &Gripper { forces, opening, asked, .. } = gripper;
         let touching = forces.on.iter().all(|f| f.contains_key(&object));
         self.lost_s = if touching { 0.0 } else { self.lost_s + dt };
         let velocity = dvec(engine.bodies[objects[object].body].linvel());

@@ -23,7 +23,7 @@ use arm::Profile;
 use contacts::ContactMonitor;
 use drive::{Drive, GroundMotion};
 use glam::{DVec2, DVec3};
-use grasp::Grasp;
+use grasp::{Grasp, Gripper};
 use rapier3d::prelude::*;
 
 /// Which collider is which; kept in the engine's user data.
@@ -238,10 +238,13 @@ impl Physics {
             self.arm_energy_j += dt * (force * s.velocity).max(0.0) / 0.5;
         }
         self.contacts.after_step(&self.engine, dt);
-        let forces = self.contacts.finger_forces();
-        let opening = self.opening();
-        let asked = 2.0 * self.sliders[FINGERS[0]].profile.target;
-        self.grasp.step(&mut self.engine, &self.objects, dt, forces, opening, asked, self.sliders[EXTEND].child);
+        let gripper = Gripper {
+            forces: self.contacts.finger_forces(),
+            opening: self.opening(),
+            asked: 2.0 * self.sliders[FINGERS[0]].profile.target,
+            wrist: self.sliders[EXTEND].child,
+        };
+        self.grasp.step(&mut self.engine, &self.objects, dt, &gripper);
         self.contacts.set_carried(self.grasp.held());
         self.wrench = self.measure_wrench();
         let v = self.base_velocity().0;

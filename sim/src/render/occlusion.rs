@@ -1,7 +1,9 @@
 //! Ambient occlusion estimated from the depth buffer at a quarter of the resolution: corners and contacts get darker.
 
 use super::camera::Intrinsics;
+use super::paint::not_below;
 use super::raster::{NOTHING, ScreenTriangle};
+use super::shade::{LANES, Lanes};
 use glam::Vec3;
 
 const STEP: usize = 4;
@@ -28,7 +30,8 @@ impl Occlusion {
         self.raw.clear();
         self.depth.clear();
         let (fx, fy, cx, cy) = (camera.fx as f32, camera.fy as f32, camera.cx as f32, camera.cy as f32);
-        let ray = |x: usize, y: usize| Vec3::new((x as f32 - cx) / fx, (y as f32 - cy) / fy, 1.0);
+        let (ifx, ify) = (1.0 / fx, 1.0 / fy);
+        let ray = |x: usize, y: usize| Vec3::new((x as i32 as f32 - cx) * ifx, (y as i32 as f32 - cy) * ify, 1.0);
         // The spiral turns from block to block; the blur below takes the pattern out.
         let spirals: [[[f32; 2]; SAMPLES]; 16] = std::array::from_fn(|block| {
             let (bx, by) = (block & 3, block >> 2);
@@ -68,11 +71,11 @@ impl Occlusion {
                     if iz <= 0.0 {
                         continue;
                     }
-                    let v = ray(sx as usize, sy as usize) / iz - p;
+                    let v = ray(sx as usize, sy as usize) * (1.0 / iz) - p;
                     let d2 = v.length_squared();
                     if d2 > 1e-8 && d2 < RADIUS_M * RADIUS_M {
                         let cos = n.dot(v) / d2.sqrt();
-                        sum += (cos - 0.08).max(0.0) * (1.0 - d2 / (RADIUS_M * RADIUS_M));
+                        sum += (cos - 0.08).max(0.0) * (1.0 - d2 * (1.0 / (RADIUS_M * RADIUS_M)));
                     }
                 }
                 self.raw.push((1.0 - 2.0 * sum / SAMPLES as f32).clamp(0.15, 1.0));
@@ -101,26 +104,36 @@ impl Occlusion {
         }
     }
 
-    /// Openness at a pixel of depth `z`, from the four nearest grid values at a similar depth.
-    #[inline]
-    pub fn at(&self, x: usize, y: usize, z: f32) -> f32 {
-        let gx = (x as f32 - 1.5) / STEP as f32;
-        let gy = (y as f32 - 1.5) / STEP as f32;
-        let (gx, gy) = (gx.max(0.0), gy.max(0.0));
-        let (ix, iy) = (gx as usize, gy as usize);
-        let (fx, fy) = (gx - ix as f32, gy - iy as f32);
-        let (ix1, iy1) = ((ix + 1).min(self.columns - 1), (iy + 1).min(self.rows - 1));
-        let mut sum = 0.0;
-        let mut weight = 1e-4;
-        for (i, j, w) in
-            [(ix, iy, (1.0 - fx) * (1.0 - fy)), (ix1, iy, fx * (1.0 - fy)), (ix, iy1, (1.0 - fx) * fy), (ix1, iy1, fx * fy)]
-        {
-            let k = j * self.columns + i;
-            let [depth, open] = self.cells[k];
-            let w = if (depth - z).abs() < 0.08 * z { w } else { w * 0.001 };
-            sum += w * open;
-            weight += w;
+    /// Openness at the pixels of row `y` from column `x` on (a multiple of [`LANES`]), of depth `z`, m, from the four
+    /// nearest grid values at a similar depth.
+    pub fn openness(&self, x: usize, y: usize, z: &Lanes, out: &mut Lanes) {
+        let gy = not_below((y as f32 - 1.5) / STEP as f32, 0.0);
+        let iy = gy as usize;
+        let fy = gy - iy as f32;
+        let row = |j: usize| &self.cells[j.min(self.rows - 1) * self.columns..][..self.columns];
+        let mut sum = [0.0; LANES];
+        let mut weight = [1e-4; LANES];
+        for (cells, share) in [(row(iy), 1.0 - fy), (row(iy + 1), fy)] {
+            // The grid spread to pixels; the first two pixels still lie between a cell of the block before and the block's first.
+            let mut near = [[0.0f32; LANES + 2 * STEP]; 2];
+            for (g, k) in (0..LANES / STEP + 2).zip(x / STEP..) {
+                let [depth, open] = cells[k.saturating_sub(1).min(self.columns - 1)];
+                near[0][g * STEP..(g + 1) * STEP].fill(depth);
+                near[1][g * STEP..(g + 1) * STEP].fill(open);
+            }
+            let [depth, open] = &near;
+            for l in 0..LANES {
+                let fx = ((l + 2) % STEP) as i32 as f32 * 0.25 + 0.125;
+                let limit = 0.08 * z[l];
+                let weigh = |k: usize, w: f32| if (depth[k] - z[l]).abs() < limit { w } else { w * 0.001 };
+                let left = weigh(l + 2, (1.0 - fx) * share);
+                let right = weigh(l + 2 + STEP, fx * share);
+                sum[l] += left * open[l + 2] + right * open[l + 2 + STEP];
+                weight[l] += left + right;
+            }
         }
-        (sum + 1e-4) / weight
+        for l in 0..LANES {
+            out[l] = (sum[l] + 1e-4) / weight[l];
+        }
     }
 }

@@ -1,16 +1,17 @@
 //! The renderer: owns the models of a scene and draws pictures of it.
 
-use glam::{Affine3A, DQuat, DVec3, Mat3A, Vec2, Vec3, Vec3A};
+use glam::{Affine3A, DQuat, DVec3, Vec2, Vec3};
 
 use super::camera::{CameraPose, Intrinsics};
 use super::light::Lamp;
 use super::looks;
-use super::mesh::{Material, Mesh};
+use super::mesh::Mesh;
 use super::occlusion::Occlusion;
+use super::paint::{Painter, Thing};
 use super::raster::{self, NOTHING, ScreenTriangle};
-use super::shade::{Lighting, Surface};
+use super::shade::Lighting;
 use super::shadow::ShadowMap;
-use super::texture::{Texture, Textures};
+use super::texture::Textures;
 use crate::scene::{Light, Pose, Scene, Shape};
 
 /// Nearest and farthest depth that the camera sees, m (a camera's own limits are the sensor model's business).
@@ -33,18 +34,6 @@ pub struct Frame {
     pub depth: Vec<f32>,
     /// Instance id of the item that is seen, 0 where nothing is hit.
     pub instance: Vec<u32>,
-}
-
-struct Thing {
-    mesh: Mesh,
-    /// Texels per metre of each triangle at the finest level, for the choice of the mip level.
-    density: Vec<f32>,
-    pose: Pose,
-    body: Option<usize>,
-    id: u32,
-    centre: Vec3,
-    radius: f32,
-    casts: bool,
 }
 
 /// Draws pictures of one scene; see the module's text.
@@ -338,115 +327,6 @@ fn texel_density(mesh: &Mesh, textures: &Textures) -> Vec<f32> {
         .collect()
 }
 
-/// The read-only state that colouring a tile needs.
-struct Painter<'a> {
-    things: &'a [Thing],
-    textures: &'a Textures,
-    lighting: &'a Lighting,
-    occlusion: &'a Occlusion,
-    triangles: &'a [ScreenTriangle],
-    ids: &'a [u32],
-    inverse_z: &'a [f32],
-    rotations: Vec<Mat3A>,
-    background: Vec3,
-    camera: &'a Intrinsics,
-    pose: &'a CameraPose,
-}
-
-impl Painter<'_> {
-    fn paint(&self, first_row: usize, rgb: &mut [u8], depth: &mut [f32], instance: &mut [u32]) {
-        let w = self.camera.width;
-        let eye = self.pose.position.as_vec3();
-        let turn = self.pose.rotation.as_quat();
-        let (ex, ey, ez) = (turn * Vec3::X, turn * Vec3::Y, turn * Vec3::Z);
-        let (ifx, ify) = (1.0 / self.camera.fx as f32, 1.0 / self.camera.fy as f32);
-        let (cx, cy) = (self.camera.cx as f32, self.camera.cy as f32);
-        let empty = self.lighting.tone(self.background);
-        let mut last = NOTHING;
-        let mut face = None;
-        for (k, ((colour, depth), instance)) in rgb.chunks_exact_mut(3).zip(depth).zip(instance).enumerate() {
-            let (x, y) = (k % w, first_row + k / w);
-            let at = y * w + x;
-            let id = self.ids[at];
-            if id != last {
-                // Neighbouring pixels mostly show the same triangle.
-                last = id;
-                face = (id != NOTHING).then(|| self.face(id));
-            }
-            let Some(f) = &face else {
-                colour.copy_from_slice(&empty);
-                *depth = 0.0;
-                *instance = 0;
-                continue;
-            };
-            let (xf, yf) = (x as f32, y as f32);
-            let z = 1.0 / self.inverse_z[at];
-            let ray = ex * ((xf - cx) * ifx) + ey * ((yf - cy) * ify) + ez;
-            let view = ray * (-1.0 / ray.length());
-            let mut normal = f.normals[0];
-            let mut albedo = f.material.colour;
-            if !f.flat || f.texture.is_some() {
-                let e: [f32; 3] = std::array::from_fn(|i| (f.edges[i][0] * xf + f.edges[i][1] * yf + f.edges[i][2]).max(0.0));
-                let sum = 1.0 / (e[0] + e[1] + e[2]).max(1e-30);
-                let (b0, b1, b2) = (e[0] * sum, e[1] * sum, e[2] * sum);
-                if !f.flat {
-                    normal = (f.normals[0] * b0 + f.normals[1] * b1 + f.normals[2] * b2).normalize_or(Vec3::Z);
-                }
-                if let Some(texture) = f.texture {
-                    let uv = f.uvs[0] * b0 + f.uvs[1] * b1 + f.uvs[2] * b2;
-                    let slant = normal.dot(view).abs().max(0.12);
-                    let footprint = f.density * z * ifx;
-                    albedo *= texture.sample(uv.x, uv.y, 0.5 * rough_log2(footprint * footprint / slant));
-                }
-            }
-            let open = self.occlusion.at(x, y, z);
-            let surface = Surface { position: eye + ray * z, normal, view, albedo, open };
-            colour.copy_from_slice(&self.lighting.tone(self.lighting.radiance(&surface, f.material)));
-            *depth = z;
-            *instance = f.id;
-        }
-    }
-
-    /// What the pixels of one triangle have in common.
-    fn face(&self, id: u32) -> Face<'_> {
-        let tri = &self.triangles[id as usize];
-        let thing = &self.things[tri.item as usize];
-        let mesh = &thing.mesh;
-        let corners = mesh.triangles[tri.index as usize].map(|i| i as usize);
-        let rotation = self.rotations[tri.item as usize];
-        let normals = corners.map(|i| Vec3::from(rotation * Vec3A::from(mesh.normals[i])).normalize_or(Vec3::Z));
-        let material = &mesh.materials[mesh.triangle_materials[tri.index as usize] as usize];
-        Face {
-            edges: tri.edges,
-            flat: normals[0] == normals[1] && normals[0] == normals[2],
-            normals,
-            uvs: corners.map(|i| mesh.uvs[i] * material.repeat),
-            texture: material.texture.map(|t| self.textures.get(t)),
-            material,
-            density: thing.density[tri.index as usize],
-            id: thing.id,
-        }
-    }
-}
-
-/// A visible triangle, ready to be coloured.
-struct Face<'a> {
-    edges: [[f32; 3]; 3],
-    normals: [Vec3; 3],
-    uvs: [Vec2; 3],
-    flat: bool,
-    material: &'a Material,
-    texture: Option<&'a Texture>,
-    density: f32,
-    id: u32,
-}
-
-/// Base-2 logarithm to about 0.09, from the bits of the number: enough to choose a mip level.
-#[inline]
-fn rough_log2(v: f32) -> f32 {
-    v.max(1e-6).to_bits() as f32 * (1.0 / 8_388_608.0) - 127.0
-}
-
 /// Blends pixels at the outlines of things with their neighbours, in place of anti-aliasing.
 fn soften_edges(frame: &mut Frame, ids: &[u32], triangles: &[ScreenTriangle]) {
     let (w, h) = (frame.width, frame.height);
@@ -458,13 +338,11 @@ fn soften_edges(frame: &mut Frame, ids: &[u32], triangles: &[ScreenTriangle]) {
     let mut above = frame.rgb[..w * 3].to_vec();
     for y in 1..h - 1 {
         let current = frame.rgb[y * w * 3..(y + 1) * w * 3].to_vec();
-        let mut kinds = [item(y * w), item(y * w + 1)];
         for x in 1..w - 1 {
             let k = y * w + x;
-            let right = item(k + 1);
-            let [left, here] = kinds;
-            kinds = [here, right];
-            if here == left && here == right && here == item(k - w) && here == item(k + w) {
+            let around = [k - 1, k + 1, k - w, k + w];
+            // One triangle mostly, and looking at its number alone is faster.
+            if around.iter().all(|&i| ids[i] == ids[k]) || around.iter().all(|&i| item(i) == item(k)) {
                 continue;
             }
             for c in 0..3 {

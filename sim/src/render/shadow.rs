@@ -2,6 +2,9 @@
 
 use glam::Vec3;
 
+use super::paint::whole;
+use super::shade::{LANES, Lanes};
+
 /// Orthographic depth map seen along the light's direction.
 #[derive(Clone, Debug)]
 pub struct ShadowMap {
@@ -86,14 +89,14 @@ impl ShadowMap {
         let map = if moving { &mut self.depth } else { &mut self.still };
         for y in y0..=y1 {
             let yf = y as f32;
-            for x in x0..=x1 {
-                let xf = x as f32;
+            // Empty where a sliver lies between two columns.
+            let row = map.get_mut(y * self.side + x0..y * self.side + x1 + 1).unwrap_or_default();
+            for (k, t) in row.iter_mut().enumerate() {
+                let xf = (x0 + k) as i32 as f32;
                 let w: [f32; 3] = std::array::from_fn(|i| e[i].0 * xf + e[i].1 * yf + e[i].2);
-                if w[0] >= e[0].3 && w[1] >= e[1].3 && w[2] >= e[2].3 {
-                    let z = (w[0] * p[0].z + w[1] * p[1].z + w[2] * p[2].z).clamp(min.z, max.z);
-                    let t = &mut map[y * self.side + x];
-                    *t = t.min(z);
-                }
+                let z = (w[0] * p[0].z + w[1] * p[1].z + w[2] * p[2].z).clamp(min.z, max.z);
+                let hit = (w[0] >= e[0].3) & (w[1] >= e[1].3) & (w[2] >= e[2].3) & (z < *t);
+                *t = if hit { z } else { *t };
             }
         }
         if moving && x0 <= x1 && y0 <= y1 {
@@ -123,24 +126,47 @@ impl ShadowMap {
         }
     }
 
-    /// How much of the key light reaches a surface point with the given normal, 0 to 1 (3x3 percentage-closer filter).
-    #[inline]
-    pub fn lit(&self, p: Vec3, normal: Vec3) -> f32 {
+    /// How much of the key light reaches points with the given normals, 0 to 1 (3x3 percentage-closer filter); 0 where the
+    /// cosine between normal and light is not above 0.
+    pub fn lit(&self, position: &[Lanes; 3], normal: &[Lanes; 3], cosine: &Lanes) -> Lanes {
         let texel = 1.0 / self.texels_per_metre;
-        let q = self.to_map(p + normal * (1.5 * texel));
-        let (x, y, z) = (q.x - 1.0, q.y - 1.0, q.z - 0.6 * texel);
         let limit = self.side as f32 - 4.0;
-        if !(x >= 0.0 && y >= 0.0 && x < limit && y < limit) {
-            return 1.0;
+        let (mut fx, mut fy, mut z) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+        let mut corner = [0u32; LANES];
+        let (right, up, along, origin) = (self.right, self.up, self.along, self.origin);
+        let ([px, py, pz], [nx, ny, nz]) = (position, normal);
+        for l in 0..LANES {
+            let shift = 1.5 * texel;
+            let p = [px[l] + nx[l] * shift, py[l] + ny[l] * shift, pz[l] + nz[l] * shift];
+            let along_axis = |a: Vec3| p[0] * a.x + p[1] * a.y + p[2] * a.z;
+            // As in `to_map`, from the first of the four texels in each direction.
+            let x = (along_axis(right) - origin.x) * self.texels_per_metre + 1.0;
+            let y = (along_axis(up) - origin.y) * self.texels_per_metre + 1.0;
+            let (ix, iy) = (x.floor(), y.floor());
+            (fx[l], fy[l]) = (x - ix, y - iy);
+            z[l] = along_axis(along) - origin.z - 0.6 * texel;
+            let inside = (x >= 0.0) & (y >= 0.0) & (x < limit) & (y < limit);
+            let at = (whole(iy) & 0xffff) * self.side as u32 + (whole(ix) & 0xffff);
+            corner[l] = if inside { at } else { u32::MAX };
         }
-        let (ix, iy) = (x as usize, y as usize);
-        let (fx, fy) = (x - ix as f32, y - iy as f32);
+        let mut lit = [0.0; LANES];
+        for l in 0..LANES {
+            if cosine[l] > 0.0 {
+                lit[l] = self.filtered(corner[l] as usize, fx[l], fy[l], z[l]);
+            }
+        }
+        lit
+    }
+
+    /// The share of 3x3 texels, shifted by a fraction of one, that are not nearer to the light than `z`; 1 outside the map.
+    #[inline(always)]
+    fn filtered(&self, corner: usize, fx: f32, fy: f32, z: f32) -> f32 {
         let wx = [1.0 - fx, 1.0, 1.0, fx];
         let wy = [1.0 - fy, 1.0, 1.0, fy];
         // Columns first, in four lanes; then across.
         let mut lanes = [0.0f32; 4];
         for (j, wy) in wy.iter().enumerate() {
-            let row = (iy + j) * self.side + ix;
+            let row = corner + j * self.side;
             let Some(s) = self.depth.get(row..row + 4).and_then(|s| s.first_chunk::<4>()) else { return 1.0 };
             for l in 0..4 {
                 lanes[l] += if s[l] >= z { *wy } else { 0.0 };

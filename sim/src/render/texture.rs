@@ -1,6 +1,10 @@
 //! Procedural and picture textures with mip levels. Texels are stored with the renderer's square transfer curve.
 
 use glam::Vec3;
+use std::ops::Range;
+
+use super::paint::{not_below, whole};
+use super::shade::{LANES, Lanes};
 
 /// Index into [`Textures`].
 pub type TextureId = usize;
@@ -8,8 +12,10 @@ pub type TextureId = usize;
 /// A square power-of-two texture that repeats in both directions.
 #[derive(Clone, Debug)]
 pub struct Texture {
-    /// Mip levels, the finest first; level k has side `side >> k`.
-    levels: Vec<Vec<[u8; 4]>>,
+    /// Mip levels, the finest first; level k has side `side >> k`. A texel has red in its lowest byte.
+    texels: Vec<u32>,
+    /// Where each level starts.
+    start: Vec<usize>,
     side: usize,
 }
 
@@ -48,7 +54,15 @@ impl Texture {
             levels.push(coarse);
             s = half;
         }
-        Self { levels, side }
+        let start = levels
+            .iter()
+            .scan(0, |sum, level| {
+                *sum += level.len();
+                Some(*sum - level.len())
+            })
+            .collect();
+        let texels = levels.concat().into_iter().map(u32::from_le_bytes).collect();
+        Self { texels, start, side }
     }
 
     /// Texels per side of the finest level.
@@ -56,26 +70,50 @@ impl Texture {
         self.side
     }
 
-    /// Bilinear sample in linear RGB; `lod` is log2 of texels per pixel.
-    #[inline]
-    pub fn sample(&self, u: f32, v: f32, lod: f32) -> Vec3 {
-        let level = ((lod + 0.35).max(0.0) as usize).min(self.levels.len() - 1);
-        let texels = &self.levels[level];
-        let side = self.side >> level;
-        let mask = side - 1;
-        let (x, y) = (u * side as f32 - 0.5, v * side as f32 - 0.5);
-        let (fx, fy) = (x.floor(), y.floor());
-        let (ax, ay) = (x - fx, y - fy);
-        let (x0, y0) = ((fx as i32 as usize) & mask, (fy as i32 as usize) & mask);
-        let (x1, y1) = ((x0 + 1) & mask, (y0 + 1) & mask);
-        let at = |x: usize, y: usize| {
-            let t = texels[y * side + x];
-            Vec3::new(f32::from(t[0]), f32::from(t[1]), f32::from(t[2]))
-        };
-        let top = at(x0, y0) * (1.0 - ax) + at(x1, y0) * ax;
-        let low = at(x0, y1) * (1.0 - ax) + at(x1, y1) * ax;
-        let c = (top * (1.0 - ay) + low * ay) * (1.0 / 255.0);
-        c * c
+    /// Bilinear samples in linear RGB times `colour` of the `points` at texture coordinates `uv`; `lod` is log2 of texels
+    /// per pixel.
+    pub fn sample(&self, uv: [&Lanes; 2], lod: &Lanes, points: Range<usize>, colour: Vec3, out: &mut [Lanes; 3]) {
+        // Said so that the loops need no bounds checks.
+        let (from, to) = (points.start, points.end.min(LANES));
+        let log_side = self.side.trailing_zeros();
+        let coarsest = log_side as f32;
+        let (mut ax, mut ay) = ([0.0; LANES], [0.0; LANES]);
+        let mut level = [0u32; LANES];
+        // Texel numbers of the corners within the level.
+        let mut corners = [[0u32; LANES]; 4];
+        for l in from..to {
+            let k = not_below(lod[l] + 0.35, 0.0);
+            let k = whole(if k < coarsest { k.floor() } else { coarsest }) & 31;
+            let shift = log_side - k;
+            let mask = (1 << shift) - 1;
+            let side = f32::from_bits((127 + shift) << 23);
+            let (x, y) = (uv[0][l] * side - 0.5, uv[1][l] * side - 0.5);
+            let (fx, fy) = (x.floor(), y.floor());
+            (ax[l], ay[l]) = (x - fx, y - fy);
+            let (x0, y0) = (whole(fx) & mask, whole(fy) & mask);
+            let (x1, y1) = ((x0 + 1) & mask, (y0 + 1) & mask);
+            level[l] = k;
+            corners[0][l] = (y0 << shift) + x0;
+            corners[1][l] = (y0 << shift) + x1;
+            corners[2][l] = (y1 << shift) + x0;
+            corners[3][l] = (y1 << shift) + x1;
+        }
+        for l in from..to {
+            let texels = self.start.get(level[l] as usize).and_then(|s| self.texels.get(*s..)).unwrap_or_default();
+            for corner in &mut corners {
+                corner[l] = texels.get(corner[l] as usize).copied().unwrap_or(0);
+            }
+        }
+        let [a, b, c, d] = &corners;
+        for (k, out) in out.iter_mut().enumerate() {
+            let channel = |t: u32| (t >> (8 * k as u32) & 255) as i32 as f32;
+            for l in from..to {
+                let top = channel(a[l]) * (1.0 - ax[l]) + channel(b[l]) * ax[l];
+                let low = channel(c[l]) * (1.0 - ax[l]) + channel(d[l]) * ax[l];
+                let v = (top * (1.0 - ay[l]) + low * ay[l]) * (1.0 / 255.0);
+                out[l] = colour[k] * (v * v);
+            }
+        }
     }
 }
 
