@@ -3,6 +3,7 @@
 use super::Part;
 use super::convert::dvec;
 use glam::DVec3;
+use rapier3d::parry::query;
 use rapier3d::prelude::*;
 use std::collections::BTreeMap;
 
@@ -94,6 +95,9 @@ impl ContactMonitor {
                 }
                 (true, true) => continue,
             };
+            if own != Part::Skid && apart(a, b) {
+                continue;
+            }
             let point = contact_point(pair, a);
             self.robot_contact(engine, own, own_collider, other, on_own, point);
         }
@@ -169,6 +173,12 @@ impl ContactMonitor {
     pub fn collisions(&self) -> Collisions {
         self.collisions
     }
+}
+
+// The engine may keep contacts of a pair that has long parted while one of the two sleeps.
+fn apart(a: &Collider, b: &Collider) -> bool {
+    const NEAR_M: f32 = 0.005;
+    query::distance(a.position(), a.shape(), b.position(), b.shape()).is_ok_and(|found| found.distance > NEAR_M)
 }
 
 // The deepest point, or the first collider's own place where the engine keeps none.

@@ -185,9 +185,10 @@ impl Release {
                 }
             }
             State::Open { until_s } => {
-                let open = body.joints().opening() > config.opening_max - 0.015 && !body.senses.touch.both_fingers();
-                if open || now >= *until_s {
-                    if body.senses.touch.both_fingers() {
+                let open = body.joints().opening() > config.opening_max - 0.015;
+                // A finger that goes on feeling something while the gripper is open is believed for a while only.
+                if (open && !body.senses.touch.both_fingers()) || now >= *until_s {
+                    if !open {
                         return Step::Failed("the gripper did not open".to_owned());
                     }
                     body.held = None;
