@@ -9,8 +9,9 @@ use models::{Broker, InferError, LoadError, ModelHandle, Outputs, Priority, Tens
 use crate::classify;
 use crate::color::{self, DominantColor, Lighting};
 use crate::detect::{self, DetectedObject, DetectorSettings, LEVELS};
-use crate::features::{ImageFeatures, image_features};
+use crate::features::{ImageFeatures, features_of_look};
 use crate::frame::{FrameError, image_id};
+use crate::gray::GrayF;
 use crate::lru::Lru;
 use crate::scene::{self, SceneType};
 use crate::similarity::{Similarity, similarity};
@@ -245,13 +246,16 @@ impl Analyser {
             return Ok(known.clone());
         }
         let (detections, classification) = (self.detect(image)?, self.classify(image)?);
-        Ok(self.compose(image, id, detections.as_ref(), classification.as_ref(), &image_features(image)))
+        let look = GrayF::look(image);
+        let features = features_of_look(image, &look);
+        Ok(self.compose(image, &look, id, detections.as_ref(), classification.as_ref(), &features))
     }
 
-    /// The analysis from results at hand, which goes into the cache.
+    /// The analysis from results at hand, which goes into the cache. `look` is the picture's [look](GrayF::look).
     pub fn compose(
         &mut self,
         image: &RgbImage,
+        look: &GrayF,
         id: String,
         detections: Option<&Detections>,
         classification: Option<&Classification>,
@@ -260,7 +264,7 @@ impl Analyser {
         let objects = detections.map(|d| d.objects.clone()).unwrap_or_default();
         let guess = scene::scene(classification.map(|c| c.probabilities.as_slice()), &objects);
         let dominant_colors = color::dominant_colors(image);
-        let lighting = color::lighting(image);
+        let lighting = color::lighting_of_look(look);
         let complexity = (0.4 * (features.edge_density / 0.25).min(1.0)
             + 0.3 * features.texture_complexity
             + 0.3 * (objects.len() as f32 / 10.0).min(1.0))

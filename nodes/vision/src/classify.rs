@@ -3,7 +3,7 @@
 use image::RgbImage;
 use ndarray::{Array4, ArrayViewD};
 
-use crate::frame::{Filter, FrameError, resize};
+use crate::frame::{Filter, FrameError, Normal, planes, resize};
 
 /// Side of the network's input in pixels.
 pub const INPUT_SIDE: u32 = 224;
@@ -19,15 +19,11 @@ const DEVIATION_RGB: [f32; 3] = [0.229, 0.224, 0.225];
 /// [`FrameError::Size`] for a picture without pixels.
 pub fn preprocess(image: &RgbImage) -> Result<Array4<f32>, FrameError> {
     let small = resize(image, INPUT_SIDE, INPUT_SIDE, Filter::Area)?;
-    let side = INPUT_SIDE as usize;
-    let mut input = Array4::<f32>::zeros((1, 3, side, side));
-    for (channel, (mean, deviation)) in MEAN_RGB.iter().zip(DEVIATION_RGB).enumerate() {
-        let mut plane = input.slice_mut(ndarray::s![0, channel, .., ..]);
-        for (value, pixel) in plane.iter_mut().zip(small.pixels()) {
-            *value = (f32::from(pixel.0[channel]) / 255.0 - mean) / deviation;
-        }
-    }
-    Ok(input)
+    let rgb = [0, 1, 2].map(|channel| {
+        let (mean, deviation) = (MEAN_RGB[channel], DEVIATION_RGB[channel]);
+        Normal { channel, scale: 1.0 / (255.0 * deviation), offset: -mean / deviation }
+    });
+    Ok(planes(&small, rgb))
 }
 
 /// Probabilities by softmax; `None` unless there are 1000 finite logits.

@@ -6,7 +6,7 @@
 use image::RgbImage;
 use ndarray::{Array4, ArrayView2, ArrayViewD, Ix3};
 
-use crate::frame::{Filter, FrameError, resize};
+use crate::frame::{Filter, FrameError, Normal, planes, resize};
 use crate::labels::{COCO, Category};
 
 /// Side of the network's input in pixels.
@@ -116,15 +116,11 @@ pub struct DecodeError {
 /// [`FrameError::Size`] for a picture without pixels.
 pub fn preprocess(image: &RgbImage) -> Result<Array4<f32>, FrameError> {
     let small = resize(image, INPUT_SIDE, INPUT_SIDE, Filter::Nearby)?;
-    let side = INPUT_SIDE as usize;
-    let mut input = Array4::<f32>::zeros((1, 3, side, side));
-    for (channel, (mean, deviation)) in MEAN_BGR.iter().zip(DEVIATION_BGR).enumerate() {
-        let mut plane = input.slice_mut(ndarray::s![0, channel, .., ..]);
-        for (value, pixel) in plane.iter_mut().zip(small.pixels()) {
-            *value = (f32::from(pixel.0[2 - channel]) - mean) / deviation;
-        }
-    }
-    Ok(input)
+    let bgr = [2, 1, 0].map(|channel| {
+        let (mean, deviation) = (MEAN_BGR[2 - channel], DEVIATION_BGR[2 - channel]);
+        Normal { channel, scale: 1.0 / deviation, offset: -mean / deviation }
+    });
+    Ok(planes(&small, bgr))
 }
 
 /// Objects from the network's outputs: for each level of [`LEVELS`] the scores `[1,N,80]` and distributions `[1,N,44]`.
@@ -170,6 +166,9 @@ fn collect(
 ) {
     let side = INPUT_SIDE as f32;
     for (cell, row) in scores.rows().into_iter().enumerate() {
+        if row.as_slice().is_some_and(|row| !reaches(row, threshold)) {
+            continue;
+        }
         let Some((class, score)) = row.iter().copied().enumerate().reduce(|a, b| if b.1 > a.1 { b } else { a }) else { continue };
         if !score.is_finite() || score < threshold {
             continue;
@@ -184,6 +183,16 @@ fn collect(
             candidates.push(DetectedObject { label, category, confidence: score.clamp(0.0, 1.0), bounding_box });
         }
     }
+}
+
+/// Whether any value is at least the threshold. Has no branches, as nearly all cells see nothing.
+fn reaches(values: &[f32], threshold: f32) -> bool {
+    let (blocks, rest) = values.as_chunks::<16>();
+    let mut any = [false; 16];
+    for block in blocks {
+        any.iter_mut().zip(block).for_each(|(any, v)| *any |= *v >= threshold);
+    }
+    any.contains(&true) || rest.iter().any(|v| *v >= threshold)
 }
 
 /// Mean bin number under the softmax of the values.

@@ -4,10 +4,8 @@ use image::RgbImage;
 
 use crate::color::hue_entropy;
 use crate::edges::{Gradient, canny, sobel};
-use crate::gray::GrayF;
+use crate::gray::{GrayF, sum};
 
-/// Pictures are looked at no wider than this, so that the numbers do not depend on the camera's resolution.
-const LOOK_WIDTH: usize = 320;
 /// Canny's thresholds in brightness levels per pixel.
 const CANNY_LOW: f32 = 6.0;
 const CANNY_HIGH: f32 = 14.0;
@@ -46,23 +44,20 @@ pub struct ImageFeatures {
 
 /// Computes all features of a picture.
 pub fn image_features(image: &RgbImage) -> ImageFeatures {
-    let gray = look(&GrayF::from_rgb(image));
-    let edges = canny(&gray, CANNY_LOW, CANNY_HIGH);
+    features_of_look(image, &GrayF::look(image))
+}
+
+/// [`image_features`] for a picture of which the [look](GrayF::look) is at hand.
+pub fn features_of_look(image: &RgbImage, look: &GrayF) -> ImageFeatures {
+    let edges = canny(look, CANNY_LOW, CANNY_HIGH);
     let edge_pixels = edges.iter().filter(|e| **e).count();
     ImageFeatures {
         edge_density: if edges.is_empty() { 0.0 } else { edge_pixels as f32 / edges.len() as f32 },
-        texture_complexity: pattern_entropy(&gray),
+        texture_complexity: pattern_entropy(look),
         color_diversity: hue_entropy(image),
-        symmetry: symmetry(&gray),
-        layout: layout(&sobel(&gray)),
+        symmetry: symmetry(look),
+        layout: layout(&sobel(look)),
     }
-}
-
-fn look(gray: &GrayF) -> GrayF {
-    if gray.width <= LOOK_WIDTH {
-        return gray.clone();
-    }
-    gray.shrink(LOOK_WIDTH, gray.height * LOOK_WIDTH / gray.width)
 }
 
 /// Shannon entropy of a histogram in bits.
@@ -82,32 +77,58 @@ pub fn entropy_bits(histogram: &[u32]) -> f32 {
 /// more than two levels, so that sensor noise on a wall is no texture.
 pub fn pattern_entropy(gray: &GrayF) -> f32 {
     const MARGIN: f32 = 2.0;
-    const AROUND: [(isize, isize); 8] = [(-1, -1), (0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0)];
-    let mut histogram = [0_u32; 256];
+    // Equal patterns come in runs; four histograms in turn need not wait for each other.
+    let mut histograms = [[0_u32; 256]; 4];
+    if gray.width < 3 {
+        return 0.0;
+    }
+    let inner = gray.width - 2;
+    let mut patterns = vec![0_u8; inner];
     for y in 1..gray.height.saturating_sub(1) {
-        for x in 1..gray.width.saturating_sub(1) {
-            let middle = gray.at(x, y) + MARGIN;
-            let mut pattern = 0_usize;
-            for (bit, (dx, dy)) in AROUND.iter().enumerate() {
-                let brighter = gray.at((x as isize + dx) as usize, (y as isize + dy) as usize) > middle;
-                pattern |= usize::from(brighter) << bit;
-            }
-            histogram[pattern] += 1;
+        let cut = |y: usize, x: usize| &gray.row(y)[x..][..inner];
+        let (up_left, up, up_right) = (cut(y - 1, 0), cut(y - 1, 1), cut(y - 1, 2));
+        let (left, here, right) = (cut(y, 0), cut(y, 1), cut(y, 2));
+        let (down_left, down, down_right) = (cut(y + 1, 0), cut(y + 1, 1), cut(y + 1, 2));
+        for x in 0..inner {
+            let level = here[x] + MARGIN;
+            let bit = |neighbours: &[f32], bit: u32| u32::from(neighbours[x] > level) << bit;
+            let (above, below) =
+                (bit(up_left, 0) | bit(up, 1) | bit(up_right, 2), bit(down_right, 4) | bit(down, 5) | bit(down_left, 6));
+            patterns[x] = (above | bit(right, 3) | below | bit(left, 7)) as u8;
         }
+        let (fours, rest) = patterns.as_chunks::<4>();
+        for four in fours {
+            histograms.iter_mut().zip(four).for_each(|(histogram, pattern)| histogram[usize::from(*pattern)] += 1);
+        }
+        rest.iter().for_each(|pattern| histograms[0][usize::from(*pattern)] += 1);
+    }
+    let mut histogram = [0_u32; 256];
+    for part in histograms {
+        histogram.iter_mut().zip(part).for_each(|(n, m)| *n += m);
     }
     entropy_bits(&histogram) / 8.0
 }
 
 /// Correlation of the picture with its mirror image, mapped to 0..1.
 pub fn symmetry(gray: &GrayF) -> f32 {
-    let mean = f64::from(gray.mean());
+    const LANES: usize = 8;
+    let mean = gray.mean();
     let (mut same, mut mirrored) = (0.0_f64, 0.0_f64);
-    for row in gray.data.chunks_exact(gray.width.max(1)) {
-        for (a, b) in row.iter().zip(row.iter().rev()) {
-            let (a, b) = (f64::from(*a) - mean, f64::from(*b) - mean);
-            same += a * a;
-            mirrored += a * b;
+    let (mut row, mut mirror) = (vec![0.0; gray.width], vec![0.0; gray.width]);
+    for source in gray.data.chunks_exact(gray.width.max(1)) {
+        row.iter_mut().zip(source).for_each(|(a, v)| *a = v - mean);
+        mirror.iter_mut().zip(row.iter().rev()).for_each(|(b, a)| *b = *a);
+        let (mut squares, mut products) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+        let ((a, a_rest), (b, b_rest)) = (row.as_chunks::<LANES>(), mirror.as_chunks::<LANES>());
+        for (a, b) in a.iter().zip(b) {
+            for lane in 0..LANES {
+                squares[lane] += a[lane] * a[lane];
+                products[lane] += a[lane] * b[lane];
+            }
         }
+        let rest = |x: &[f32]| a_rest.iter().zip(x).map(|(a, b)| a * b).sum::<f32>();
+        same += f64::from(sum(&squares) + rest(a_rest));
+        mirrored += f64::from(sum(&products) + rest(b_rest));
     }
     // Below a hundredth of a level the picture is flat, and flat is symmetric.
     if same <= 1e-4 * gray.data.len() as f64 { 1.0 } else { ((mirrored / same).clamp(-1.0, 1.0) / 2.0 + 0.5) as f32 }
@@ -116,16 +137,20 @@ pub fn symmetry(gray: &GrayF) -> f32 {
 /// Shares of the gradient's mass in the five regions.
 pub fn layout(gradient: &Gradient) -> Layout {
     let mut mass = [0.0_f64; 5];
-    let third = |n: usize, size: usize| (n * 3 / size.max(1)).min(2);
-    for (at, magnitude) in gradient.magnitude.iter().enumerate() {
-        let region = match (third(at / gradient.width, gradient.height), third(at % gradient.width, gradient.width)) {
-            (0, _) => 0,
-            (2, _) => 1,
-            (_, 0) => 2,
-            (_, 2) => 3,
-            _ => 4,
-        };
-        mass[region] += f64::from(*magnitude);
+    // The first pixel of the second and of the last third.
+    let thirds = |size: usize| (size.div_ceil(3), (2 * size).div_ceil(3));
+    let ((middle, lower), (center, right)) = (thirds(gradient.height), thirds(gradient.width));
+    for (y, row) in gradient.magnitude.chunks_exact(gradient.width.max(1)).enumerate() {
+        let mut add = |region: usize, part: &[f32]| mass[region] += f64::from(sum(part));
+        if y < middle {
+            add(0, row);
+        } else if y >= lower {
+            add(1, row);
+        } else {
+            add(2, &row[..center]);
+            add(3, &row[right..]);
+            add(4, &row[center..right]);
+        }
     }
     let total: f64 = mass.iter().sum();
     if total <= 1e-6 {

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use fast_image_resize as fir;
 use fir::images::{Image as FirImage, ImageRef};
 use image::{ImageReader, Limits, RgbImage};
+use ndarray::Array4;
 use sha2::{Digest, Sha256};
 
 /// No side of a picture may be longer, in pixels.
@@ -148,6 +149,34 @@ pub fn resize(image: &RgbImage, width: u32, height: u32, filter: Filter) -> Resu
         .resize(&source, &mut target, &fir::ResizeOptions::new().resize_alg(algorithm))
         .map_err(|e| FrameError::Decode(e.to_string()))?;
     RgbImage::from_raw(width, height, target.into_vec()).ok_or(()).map_err(size)
+}
+
+/// One plane of a network's input: a channel of the picture (0 red, 1 green, 2 blue) times `scale` plus `offset`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Normal {
+    /// Which channel.
+    pub channel: usize,
+    /// Per level of 0..255.
+    pub scale: f32,
+    /// Of level 0.
+    pub offset: f32,
+}
+
+/// A picture as a network's input `[1,3,height,width]`, plane by plane.
+pub(crate) fn planes(image: &RgbImage, planes: [Normal; 3]) -> Array4<f32> {
+    let (pixels, _) = image.as_raw().as_chunks::<3>();
+    let mut values = Vec::with_capacity(3 * pixels.len());
+    for Normal { channel, scale, offset } in planes {
+        // A constant channel lets the loop be vectorised.
+        let mut plane = |of: fn(&[u8; 3]) -> u8| values.extend(pixels.iter().map(|p| f32::from(of(p)) * scale + offset));
+        match channel {
+            0 => plane(|p| p[0]),
+            1 => plane(|p| p[1]),
+            _ => plane(|p| p[2]),
+        }
+    }
+    let shape = (1, 3, image.height() as usize, image.width() as usize);
+    Array4::from_shape_vec(shape, values).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -8,51 +8,63 @@ const HEIGHT: usize = 60;
 /// Largest camera shift looked for, in pixels of that size.
 const REACH: isize = 6;
 /// Difference that counts as full motion of a pixel, in brightness levels.
-const FULL: f32 = 64.0;
-/// Differences below this are sensor noise.
-const NOISE: f32 = 6.0;
+const FULL: u8 = 64;
+/// Differences up to this are sensor noise.
+const NOISE: u8 = 6;
+/// Neither side may be smaller, so that shifted pictures still share most of what they show.
+const SMALLEST: usize = 16;
 
-/// A picture made small for comparing with the next one.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MotionFrame(GrayF);
+/// A picture made small for comparing with the next one, its brightness in whole levels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MotionFrame {
+    width: usize,
+    height: usize,
+    levels: Vec<u8>,
+}
 
 impl MotionFrame {
     /// Shrinks a picture to 80 x 60.
     pub fn new(gray: &GrayF) -> Self {
-        Self(gray.shrink(WIDTH, HEIGHT))
+        let small = gray.shrink(WIDTH, HEIGHT);
+        // The conversion saturates; half a level is added to round.
+        Self { width: small.width, height: small.height, levels: small.data.iter().map(|v| (v + 0.5) as u8).collect() }
     }
 
     /// Motion since `before`, 0..1: the mean difference of the pixels after the best shift of up to 6 of 80 columns and 6 of
-    /// 60 rows. 0 if nothing moved or only the camera turned a little, 1 if everything changed. `None` if the sizes differ.
+    /// 60 rows. A pixel counts from 0 for a difference of 6 levels to 1 for 64. 0 if nothing moved or only the camera turned a
+    /// little, 1 if everything changed. `None` if the sizes differ.
     pub fn since(&self, before: &Self) -> Option<f32> {
-        let (now, before) = (&self.0, &before.0);
-        if (now.width, now.height) != (before.width, before.height) || now.width < 16 || now.height < 16 {
+        if (self.width, self.height) != (before.width, before.height) || self.width < SMALLEST || self.height < SMALLEST {
             return None;
         }
-        let at_rest = difference(now, before, 0, 0);
-        let mut least = at_rest;
+        let mut columns = vec![0_u16; self.width];
+        let mut least = f32::INFINITY;
         for dy in -REACH..=REACH {
             for dx in -REACH..=REACH {
-                least = least.min(difference(now, before, dx, dy));
+                least = least.min(difference(self, before, dx, dy, &mut columns));
             }
         }
         Some(least)
     }
 }
 
-/// Mean difference over the part that both pictures show, 0..1, when `before` is shifted.
-fn difference(now: &GrayF, before: &GrayF, dx: isize, dy: isize) -> f32 {
-    let range = |size: usize, d: isize| d.max(0) as usize..(size as isize + d.min(0)) as usize;
-    let mut sum = 0.0;
-    let (rows, columns) = (range(now.height, dy), range(now.width, dx));
-    for y in rows.clone() {
-        let other = (y as isize - dy) as usize * before.width;
-        for x in columns.clone() {
-            let d = (now.at(x, y) - before.data[other + (x as isize - dx) as usize]).abs();
-            sum += ((d - NOISE) / (FULL - NOISE)).clamp(0.0, 1.0);
+/// Mean difference over the part that both pictures show, 0..1, when `before` is shifted. `columns` is room to work in, as
+/// long as a row.
+fn difference(now: &MotionFrame, before: &MotionFrame, dx: isize, dy: isize, columns: &mut [u16]) -> f32 {
+    // How far into each picture the common part begins.
+    let (x_now, x_before) = (dx.max(0) as usize, (-dx).max(0) as usize);
+    let (y_now, y_before) = (dy.max(0) as usize, (-dy).max(0) as usize);
+    let (width, height) = (now.width - x_now.max(x_before), now.height - y_now.max(y_before));
+    // A column sums to 60 times 58 at most.
+    let columns = &mut columns[..width];
+    columns.fill(0);
+    for (a, b) in now.levels.chunks_exact(now.width).skip(y_now).zip(before.levels.chunks_exact(before.width).skip(y_before)) {
+        for ((sum, a), b) in columns.iter_mut().zip(&a[x_now..]).zip(&b[x_before..]) {
+            *sum += u16::from(a.abs_diff(*b).saturating_sub(NOISE).min(FULL - NOISE));
         }
     }
-    sum / (rows.len() * columns.len()) as f32
+    let sum: u32 = columns.iter().map(|sum| u32::from(*sum)).sum();
+    sum as f32 / (u32::from(FULL - NOISE) * (width * height) as u32) as f32
 }
 
 #[cfg(test)]
@@ -69,6 +81,45 @@ mod tests {
 
     fn motion(a: &GrayF, b: &GrayF) -> f32 {
         MotionFrame::new(b).since(&MotionFrame::new(a)).unwrap()
+    }
+
+    /// The definition, pixel by pixel and without rounding.
+    fn since_by_definition(now: &GrayF, before: &GrayF) -> f32 {
+        let mut least = f32::INFINITY;
+        for (dx, dy) in (-6..=6).flat_map(|dy| (-6..=6).map(move |dx| (dx, dy))) {
+            let (mut sum, mut count) = (0.0, 0.0);
+            for (x, y) in (0..60).flat_map(|y| (0..80).map(move |x| (x, y))) {
+                let (bx, by) = (x - dx, y - dy);
+                if (0..80).contains(&bx) && (0..60).contains(&by) {
+                    let d = (now.at(x as usize, y as usize) - before.at(bx as usize, by as usize)).abs();
+                    sum += ((d - 6.0) / 58.0).clamp(0.0, 1.0);
+                    count += 1.0;
+                }
+            }
+            least = least.min(sum / count);
+        }
+        least
+    }
+
+    #[test]
+    fn the_least_of_all_shifts_is_found() {
+        let noise = |n: usize| (n.wrapping_mul(2_654_435_761) >> 16 & 0xff) as f32;
+        // Blocks of random brightness, so that every shift is another picture; the second is shifted, and half changed.
+        for (dx, dy, changed) in [(0, 0, 0), (3, 0, 0), (6, 5, 10), (0, 4, 40), (9, 0, 80)] {
+            let world = |x: usize, y: usize| noise((x / 5) * 31 + (y / 5) * 1009);
+            let before = GrayF::from_fn(80, 60, |x, y| world(x + 10, y + 10));
+            let now =
+                GrayF::from_fn(80, 60, |x, y| if x < changed { noise(x + 80 * y) } else { world(x + 10 + dx, y + 10 - dy) });
+            for (now, before) in [(&now, &before), (&before, &now)] {
+                let found = MotionFrame::new(now).since(&MotionFrame::new(before)).unwrap();
+                let expected = since_by_definition(now, before);
+                assert!((found - expected).abs() < 1e-6, "{dx} {dy} {changed}: {found} {expected}");
+            }
+        }
+        // Brightness between whole levels is rounded, which moves the answer by less than a level of 58.
+        let (a, b) = (scene(0.0).shrink(80, 60), scene(40.0).shrink(80, 60));
+        let (found, expected) = (MotionFrame::new(&b).since(&MotionFrame::new(&a)).unwrap(), since_by_definition(&b, &a));
+        assert!((found - expected).abs() < 0.005, "{found} {expected}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use msgs::vision_msgs::msg::{
 
 use crate::analyse::{Analyser, AnalyserConfig, Analysis, Classification, Detections, Origin, STATISTICS};
 use crate::detect::{DetectedObject, DetectorSettings};
-use crate::features::{ImageFeatures, image_features};
+use crate::features::{ImageFeatures, features_of_look};
 use crate::frame::{FrameError, image_id, rgb_from_raw};
 use crate::gray::GrayF;
 use crate::motion::MotionFrame;
@@ -171,9 +171,10 @@ impl Vision {
         if features {
             self.features_pace.taken(now, self.features_rate.get());
             let opinion = analyser.classify(&image)?;
-            let numbers = image_features(&image);
-            let analysis = analyser.compose(&image, image_id(&image), seen.as_ref(), opinion.as_ref(), &numbers);
-            let frame = MotionFrame::new(&GrayF::from_rgb(&image));
+            let look = GrayF::look(&image);
+            let numbers = features_of_look(&image, &look);
+            let analysis = analyser.compose(&image, &look, image_id(&image), seen.as_ref(), opinion.as_ref(), &numbers);
+            let frame = MotionFrame::new(&look);
             let motion = self.previous.as_ref().and_then(|before| frame.since(before)).unwrap_or(0.0);
             self.previous = Some(frame);
             self.scene.publish(ctx, scene_msg(&message, &analysis, motion, report_time));
