@@ -166,11 +166,10 @@ impl ModelHandle {
     }
 }
 
-/// The result of a request.
-#[derive(Debug, Clone)]
+/// The result of a request. The tensors stay where ONNX Runtime has put them.
+#[derive(Debug)]
 pub struct Outputs {
-    /// Outputs by name, in the network's order.
-    pub tensors: Vec<(String, Tensor)>,
+    values: Vec<(String, DynValue)>,
     /// Wait in the queue, in milliseconds of wall time.
     pub queue_ms: f64,
     /// Time in the network, in milliseconds of wall time.
@@ -180,38 +179,26 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// The output of this name.
-    ///
-    /// # Errors
-    /// [`TensorError::Missing`].
-    pub fn tensor(&self, name: &str) -> Result<&Tensor, TensorError> {
-        self.tensors.iter().find(|(n, _)| n == name).map(|(_, t)| t).ok_or_else(|| self.missing(name))
-    }
-
-    /// The floating point output of this name.
+    /// A view of the floating point output of this name.
     ///
     /// # Errors
     /// [`TensorError::Missing`], [`TensorError::Type`].
     pub fn f32(&self, name: &str) -> Result<ArrayViewD<'_, f32>, TensorError> {
-        self.tensor(name)?.as_f32(name)
-    }
-
-    /// Takes the output of this name out, e.g. to feed it back.
-    ///
-    /// # Errors
-    /// [`TensorError::Missing`].
-    pub fn take(&mut self, name: &str) -> Result<Tensor, TensorError> {
-        match self.tensors.iter().position(|(n, _)| n == name) {
-            Some(at) => Ok(self.tensors.remove(at).1),
-            None => Err(self.missing(name)),
-        }
-    }
-
-    fn missing(&self, name: &str) -> TensorError {
-        TensorError::Missing {
+        let value = self.values.iter().find(|(n, _)| n == name).map(|(_, value)| value);
+        let value = value.ok_or_else(|| TensorError::Missing {
             name: name.to_owned(),
-            known: self.tensors.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>().join(", "),
-        }
+            known: self.values.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>().join(", "),
+        })?;
+        value.try_extract_array().map_err(|_| TensorError::Type {
+            name: name.to_owned(),
+            expected: "f32",
+            found: value.dtype().to_string(),
+        })
+    }
+
+    /// Copies of the outputs of types that [`Tensor`] has, by name, in the network's order.
+    pub fn tensors(&self) -> Vec<(String, Tensor)> {
+        self.values.iter().filter_map(|(name, value)| Some((name.clone(), from_value(value)?))).collect()
     }
 }
 
@@ -335,11 +322,8 @@ impl Broker {
         let mut session = model.session.lock();
         let results = session.run(values).map_err(failed)?;
         let run_ms = begin.elapsed().as_secs_f64() * 1e3;
-        let mut tensors = Vec::with_capacity(results.len());
-        for (name, value) in &results {
-            tensors.push((name.to_owned(), from_value(&value).map_err(failed)?));
-        }
-        Ok(Outputs { tensors, queue_ms: permit.waited.as_secs_f64() * 1e3, run_ms, device: model.device.to_owned() })
+        let values = results.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Ok(Outputs { values, queue_ms: permit.waited.as_secs_f64() * 1e3, run_ms, device: model.device.to_owned() })
     }
 
     /// What each loaded network did, by name.
@@ -433,19 +417,17 @@ fn to_value(tensor: Tensor) -> Result<DynValue, ort::Error> {
     }
 }
 
-fn from_value(value: &DynValue) -> Result<Tensor, ort::Error> {
-    let element = match value.dtype() {
-        ValueType::Tensor { ty, .. } => *ty,
-        other => return Err(ort::Error::new(format!("outputs of type {other} are not supported"))),
-    };
-    Ok(match element {
-        TensorElementType::Float32 => Tensor::F32(value.try_extract_array::<f32>()?.to_owned()),
-        TensorElementType::Int64 => Tensor::I64(value.try_extract_array::<i64>()?.to_owned()),
-        TensorElementType::Int32 => Tensor::I32(value.try_extract_array::<i32>()?.to_owned()),
-        TensorElementType::Uint8 => Tensor::U8(value.try_extract_array::<u8>()?.to_owned()),
-        TensorElementType::Bool => Tensor::Bool(value.try_extract_array::<bool>()?.to_owned()),
-        other => return Err(ort::Error::new(format!("outputs of element type {other} are not supported"))),
-    })
+fn from_value(value: &DynValue) -> Option<Tensor> {
+    let ValueType::Tensor { ty, .. } = value.dtype() else { return None };
+    // The element type is known, so none of these fails.
+    match *ty {
+        TensorElementType::Float32 => value.try_extract_array::<f32>().ok().map(|a| Tensor::F32(a.to_owned())),
+        TensorElementType::Int64 => value.try_extract_array::<i64>().ok().map(|a| Tensor::I64(a.to_owned())),
+        TensorElementType::Int32 => value.try_extract_array::<i32>().ok().map(|a| Tensor::I32(a.to_owned())),
+        TensorElementType::Uint8 => value.try_extract_array::<u8>().ok().map(|a| Tensor::U8(a.to_owned())),
+        TensorElementType::Bool => value.try_extract_array::<bool>().ok().map(|a| Tensor::Bool(a.to_owned())),
+        _ => None,
+    }
 }
 
 /// Resident memory of this process in bytes, 0 where the system does not say.

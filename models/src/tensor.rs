@@ -1,6 +1,6 @@
 //! Tensors that travel between callers and networks.
 
-use ndarray::{Array, ArrayD, ArrayViewD, Dimension};
+use ndarray::{Array, ArrayD, Dimension};
 
 /// An owned tensor of one of the element types that the catalogue's networks use, in row-major order.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +36,7 @@ pub enum TensorError {
         /// The element type asked for.
         expected: &'static str,
         /// The element type found.
-        found: &'static str,
+        found: String,
     },
 }
 
@@ -62,17 +62,6 @@ impl Tensor {
             Self::Bool(a) => a.shape(),
         }
     }
-
-    /// A view of floating point data.
-    ///
-    /// # Errors
-    /// [`TensorError::Type`], naming the tensor `name`.
-    pub fn as_f32(&self, name: &str) -> Result<ArrayViewD<'_, f32>, TensorError> {
-        match self {
-            Self::F32(a) => Ok(a.view()),
-            other => Err(TensorError::Type { name: name.to_owned(), expected: "f32", found: other.type_name() }),
-        }
-    }
 }
 
 macro_rules! from_array {
@@ -89,14 +78,3 @@ from_array!(I64, i64);
 from_array!(I32, i32);
 from_array!(U8, u8);
 from_array!(Bool, bool);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wrong_type_is_named() {
-        let text = Tensor::from(ndarray::arr1(&[1_i64])).as_f32("ids").unwrap_err().to_string();
-        assert_eq!(text, "tensor `ids` holds i64, not f32");
-    }
-}

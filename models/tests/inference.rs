@@ -22,7 +22,9 @@ fn a_network_is_loaded_once_and_counts_its_requests() {
     let a = broker.infer(&model, Priority::MISSION, vec![("image", stripes())]).unwrap();
     let b = broker.infer(&same, Priority::SAFETY, vec![("image", stripes())]).unwrap();
     assert_eq!(a.f32("logits").unwrap().shape(), [1, 1000]);
-    assert_eq!(a.tensors, b.tensors, "the same input gives the same output, bit for bit");
+    let missing = a.f32("nothing").unwrap_err().to_string();
+    assert_eq!(missing, "the model gave no output `nothing`; it gave: logits");
+    assert_eq!(a.tensors(), b.tensors(), "the same input gives the same output, bit for bit");
     let s = &broker.statistics()[0];
     assert_eq!((s.model.as_str(), s.requests, s.refused), (NET, 2, 0));
     assert!(s.memory_bytes >= 9_000_000 && s.p50_ms > 0.0 && s.p99_ms >= s.p50_ms);
@@ -34,7 +36,7 @@ fn the_number_of_threads_does_not_change_the_result() {
     let broker = Broker::new(Store::open().unwrap(), BrokerConfig::default());
     let run = |threads| {
         let model = broker.load_with_threads(NET, threads).unwrap();
-        broker.infer(&model, Priority::MISSION, vec![("image", stripes())]).unwrap().tensors
+        broker.infer(&model, Priority::MISSION, vec![("image", stripes())]).unwrap().tensors()
     };
     assert_eq!(run(1), run(2));
 }

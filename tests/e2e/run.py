@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -106,6 +107,9 @@ def recordings(run):
                 if connection.topic == "/scan":
                     assert len(message.ranges) == 360
     assert len(seen) == len(counts)
+    # Every message, with the types that the recording itself brings.
+    done = subprocess.run([sys.executable, ROOT / "tests/recording/check.py", path, "--expect", "/scan", "/planner/plan"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @check
@@ -226,6 +230,85 @@ def taken_port(run):
     finally:
         first.send_signal(signal.SIGINT)
         first.wait(30)
+
+
+def fenced(path):
+    """Lines of the shell blocks of a page, without comments."""
+    lines = []
+    for block in re.findall(r"```sh\n(.*?)```", path.read_text(), re.S):
+        lines += [line.split("#")[0].strip() for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def asked_of(command):
+    """Commands that go on until they are told to stop."""
+    return "topic echo" in command or "topic hz" in command
+
+
+@check
+def documented_commands(run):
+    """every command that the README shows for a running demo does what it says"""
+    commands = [line for line in fenced(ROOT / "README.md") if line.startswith("omnimind ")]
+    assert len(commands) >= 5, commands
+    demo = subprocess.Popen([run.binary, "demo", "--headless", "--rate", "1", "--duration", "120", "--out", run.out / "documented"], cwd=run.out,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while "/planner" not in run.omnimind("node", "list", timeout=60)[1]:
+            assert time.monotonic() < deadline and demo.poll() is None, "the demo never showed up"
+        for command in [*commands, "omnimind topic list", "omnimind topic echo --once /scan", "omnimind topic echo --once /battery_state",
+                        "omnimind param set /vision confidence_threshold 0.6", "omnimind param get /vision confidence_threshold"]:
+            child = subprocess.Popen([run.binary, *shlex.split(command)[1:]], cwd=run.out, stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            first = child.stdout.readline()
+            if asked_of(command) and "--once" not in command:
+                child.send_signal(signal.SIGINT)
+            stdout, stderr = child.communicate(timeout=60)
+            stdout = first + stdout
+            stopped = asked_of(command) and child.returncode in (130, -signal.SIGINT)
+            assert stdout.strip() and "panicked" not in stderr and (child.returncode == 0 or stopped), f"{command}: {child.returncode}: {stdout}{stderr}"
+        assert "0.6" in stdout, stdout
+    finally:
+        demo.send_signal(signal.SIGINT)
+        demo.wait(30)
+
+
+@check
+def other_sources(run):
+    """pictures, sound and a film drive the same nodes; a robot without hardware runs degraded and says what is missing"""
+    photos, sound = ROOT / "nodes/vision/tests/data", ROOT / "sim/assets/speech/apple_bedroom_1.wav"
+    film = run.out / "film.mp4"
+    subprocess.run(["ffmpeg", "-loglevel", "error", "-y", "-loop", "1", "-i", photos / "coffee.jpg", "-t", "3", "-r", "5", "-vf", "scale=640:480",
+                    "-pix_fmt", "yuv420p", film], check=True)
+    # A film is decoded at its own pace.
+    for argument, rate, wanted in ((f"images:={photos}", 0, "detections"), (f"video:={film}", 1, "detections"), (f"wav:={sound}", 0, "transcript")):
+        code, stdout, stderr = run.omnimind("launch", "recording.yaml", argument, f"rate:={rate}", "--headless", "--json", "--no-wire", "--duration", "12",
+                                            "--out", run.out / argument.split(":")[0])
+        result = json.loads(stdout.strip().splitlines()[-1])
+        found = result["detections"] if wanted == "detections" else result["transcript"]["text"]
+        assert found and "panicked" not in stderr, f"{argument}: {code}: {stderr[-2000:]}"
+    code, stdout, stderr = run.omnimind("launch", "robot.yaml", "record:=false", "--headless", "--json", "--no-wire", "--duration", "3", "--out", run.out / "robot")
+    states = {node["name"]: node["state"] for node in json.loads(stdout.strip().splitlines()[-1])["nodes"]}
+    assert "panicked" not in stderr and states["/planner"] in ("running", "stopped") and "v4l2" in stderr.lower(), stderr[-3000:]
+
+
+@check
+def full_disk(run):
+    """a disk that is full during set-up is said, and nothing broken is left behind"""
+    small = run.out / "small"
+    small.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True).returncode != 0:
+        print("      no small disk can be made here: not tried")
+        return
+    try:
+        environment = {"XDG_CACHE_HOME": str(small), "OMNIMIND_CACHE": "", "TMPDIR": str(small)}
+        environment = {name: value for name, value in environment.items() if value}
+        code, stdout, stderr = run.omnimind("models", "fetch", env=environment, timeout=600)
+        assert code not in (0, 101) and "panicked" not in stderr and "no room" in stderr, f"{code}: {stdout}{stderr}"
+        code, stdout, stderr = run.omnimind("models", "verify", env=environment)
+        assert code != 0 and "tampered" not in stdout, stdout
+    finally:
+        subprocess.run(["umount", small], check=True)
 
 
 @check

@@ -83,7 +83,7 @@ impl BrokerNetwork {
 impl Network for BrokerNetwork {
     fn run(&mut self, inputs: Vec<(&str, Tensor)>) -> Result<NetworkOutputs, NetworkError> {
         let out = self.broker.infer(&self.model, self.priority, inputs).map_err(|e| NetworkError::Run(e.to_string()))?;
-        let floats = out.tensors.into_iter().filter_map(|(name, tensor)| match tensor {
+        let floats = out.tensors().into_iter().filter_map(|(name, tensor)| match tensor {
             Tensor::F32(array) => Some((name, array)),
             _ => None,
         });

@@ -281,7 +281,7 @@ mod tests {
         let path = folder.path().join("a.mcap");
         record(&path, 0);
         let error = bench(&path, &["/chater"]).err().unwrap().to_string();
-        assert!(error.contains("did you mean /chatter?"), "{error}");
+        assert!(error.contains("did you mean `/chatter`?"), "{error}");
         let error = bench(&folder.path().join("none.mcap"), &["*"]).err().unwrap().to_string();
         assert!(error.contains("none.mcap"), "{error}");
         std::fs::write(&path, b"no").unwrap();

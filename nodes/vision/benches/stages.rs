@@ -21,7 +21,7 @@ use omnimind_vision::features::{features_of_look, pattern_entropy, symmetry};
 use omnimind_vision::frame::{Filter, resize};
 use omnimind_vision::gray::GrayF;
 use omnimind_vision::motion::MotionFrame;
-use omnimind_vision::{Analyser, AnalyserConfig, DetectorSettings, Vision, classify, decode, detect, image_id, rgb_from_raw};
+use omnimind_vision::{Analyser, AnalyserConfig, DetectorSettings, Vision, classify, decode, detect, frame_id, rgb_from_raw};
 
 const RUNS: usize = 200;
 const WIDTH: u32 = 640;
@@ -84,10 +84,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         stage("classifier's output", || (classify::probabilities(&logits.view()), classify::embedding(&logits.view()))),
         stage("look", || GrayF::look(&image)),
         stage("features", || features_of_look(&image, &look)),
-        stage("image id", || image_id(&image)),
+        stage("frame id", || frame_id(&image)),
     ];
     let numbers = features_of_look(&image, &look);
-    let id = image_id(&image);
+    let id = frame_id(&image);
     let objects = detect::postprocess(&levels, &settings)?;
     let seen = Detections { objects, origin: Origin::default() };
     let probabilities = classify::probabilities(&logits.view()).unwrap_or_default();

@@ -133,7 +133,7 @@ pub struct Classification {
 /// What a picture shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Analysis {
-    /// First 16 hexadecimal digits of the SHA-256 of the pixels.
+    /// Name of the picture: 16 hexadecimal digits that equal pixels share.
     pub image_id: String,
     /// Kind of place.
     pub scene: SceneType,

@@ -1,24 +1,19 @@
 //! Getting at pixels: compressed files and raw frames, with limits, never a panic.
 
-use std::io::Cursor;
-
 use fast_image_resize as fir;
 use fir::images::{Image as FirImage, ImageRef};
-use image::{ImageReader, Limits, RgbImage};
+use image::RgbImage;
 use ndarray::Array4;
+use pictures::MAX_SIDE;
 use sha2::{Digest, Sha256};
-
-/// No side of a picture may be longer, in pixels.
-pub const MAX_SIDE: u32 = 16_384;
-/// No picture may need more memory when decoded, in bytes.
-const MAX_DECODED_BYTES: u64 = 512 << 20;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Why there are no pixels.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum FrameError {
     /// Not JPEG, PNG or WebP, or damaged.
-    #[error("cannot decode the picture: {0}")]
-    Decode(String),
+    #[error(transparent)]
+    Decode(#[from] pictures::DecodeError),
     /// No pixels, or too many.
     #[error("a picture of {width} x {height} is not accepted")]
     Size {
@@ -53,18 +48,9 @@ pub enum FrameError {
 /// Decodes JPEG, PNG or WebP, told apart by content, up to 16384 pixels a side and 512 MiB.
 ///
 /// # Errors
-/// [`FrameError::Decode`], [`FrameError::Size`].
+/// [`FrameError::Decode`].
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, FrameError> {
-    let failed = |e: &dyn std::fmt::Display| FrameError::Decode(e.to_string());
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| failed(&e))?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_DECODED_BYTES);
-    reader.limits(limits);
-    let image = reader.decode().map_err(|e| failed(&e))?.into_rgb8();
-    check_size(image.width(), image.height())?;
-    Ok(image)
+    Ok(pictures::decode(bytes)?)
 }
 
 /// Pixels of a raw frame as in sensor_msgs/Image: `step` bytes per row, `encoding` by its ROS name.
@@ -119,6 +105,13 @@ pub fn image_id(image: &RgbImage) -> String {
     hasher.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
+/// A name for a camera frame, 16 hexadecimal digits: XXH3-64 of size and pixels. Equal frames share it, and it takes a tenth of the time of
+/// [`image_id`]; it does not withstand pictures that are made to share a name.
+pub fn frame_id(image: &RgbImage) -> String {
+    let size = u64::from(image.width()) << 32 | u64::from(image.height());
+    format!("{:016x}", xxh3_64_with_seed(image.as_raw(), size))
+}
+
 /// How [`resize`] computes a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filter {
@@ -147,7 +140,7 @@ pub fn resize(image: &RgbImage, width: u32, height: u32, filter: Filter) -> Resu
     };
     fir::Resizer::new()
         .resize(&source, &mut target, &fir::ResizeOptions::new().resize_alg(algorithm))
-        .map_err(|e| FrameError::Decode(e.to_string()))?;
+        .map_err(|_| FrameError::Size { width, height })?;
     RgbImage::from_raw(width, height, target.into_vec()).ok_or(()).map_err(size)
 }
 
@@ -182,7 +175,6 @@ pub(crate) fn planes(image: &RgbImage, planes: [Normal; 3]) -> Array4<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn encodings_agree() {
@@ -208,30 +200,15 @@ mod tests {
     }
 
     #[test]
-    fn a_lossless_picture_survives_a_round_trip() {
-        let image = RgbImage::from_fn(9, 7, |x, y| image::Rgb([x as u8 * 20, y as u8 * 30, 7]));
-        for format in [image::ImageFormat::Png, image::ImageFormat::WebP] {
-            let mut bytes = Cursor::new(Vec::new());
-            image.write_to(&mut bytes, format).unwrap();
-            assert_eq!(decode(bytes.get_ref()).unwrap(), image);
-        }
-    }
-
-    #[test]
-    fn a_picture_that_claims_to_be_huge_is_refused() {
-        let mut bytes = Cursor::new(Vec::new());
-        RgbImage::new(1, 1).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-        let mut bytes = bytes.into_inner();
-        // Width in the IHDR chunk (PNG specification, 11.2.2).
-        bytes[16..20].copy_from_slice(&60_000_u32.to_be_bytes());
-        assert!(matches!(decode(&bytes), Err(FrameError::Decode(_))));
-    }
-
-    #[test]
     fn the_name_of_a_picture_depends_on_its_pixels_and_shape() {
         let a = RgbImage::new(2, 3);
         assert_eq!(image_id(&a).len(), 16);
         assert_ne!(image_id(&a), image_id(&RgbImage::new(3, 2)));
+        assert_eq!(frame_id(&a).len(), 16);
+        assert_ne!(frame_id(&a), frame_id(&RgbImage::new(3, 2)));
+        let mut b = a.clone();
+        b.put_pixel(1, 2, image::Rgb([0, 0, 1]));
+        assert_ne!(frame_id(&a), frame_id(&b));
     }
 
     #[test]
@@ -241,13 +218,5 @@ mod tests {
             assert!(resize(&image, 7, 11, filter).unwrap().pixels().all(|p| p.0 == [9, 99, 199]));
         }
         assert!(resize(&image, 0, 11, Filter::Area).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn rubbish_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400), head in 0..4_usize) {
-            let heads: [&[u8]; 4] = [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\x40\0\0\0WEBPVP8 "];
-            let _ = decode(&[heads[head], &bytes].concat());
-        }
     }
 }

@@ -36,6 +36,6 @@ pub mod similarity;
 pub use analyse::{Analyser, AnalyserConfig, Analysis, VisionError};
 pub use annotate::annotate;
 pub use detect::{BoundingBox, DetectedObject, DetectorSettings};
-pub use frame::{FrameError, decode, image_id, rgb_from_raw};
+pub use frame::{FrameError, decode, frame_id, image_id, rgb_from_raw};
 pub use labels::Category;
 pub use node::Vision;

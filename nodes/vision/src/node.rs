@@ -16,7 +16,7 @@ use msgs::vision_msgs::msg::{
 use crate::analyse::{Analyser, AnalyserConfig, Analysis, Classification, Detections, Origin, STATISTICS};
 use crate::detect::{DetectedObject, DetectorSettings};
 use crate::features::{ImageFeatures, features_of_look};
-use crate::frame::{FrameError, image_id, rgb_from_raw};
+use crate::frame::{FrameError, frame_id, rgb_from_raw};
 use crate::gray::GrayF;
 use crate::motion::MotionFrame;
 
@@ -173,7 +173,7 @@ impl Vision {
             let opinion = analyser.classify(&image)?;
             let look = GrayF::look(&image);
             let numbers = features_of_look(&image, &look);
-            let analysis = analyser.compose(&image, &look, image_id(&image), seen.as_ref(), opinion.as_ref(), &numbers);
+            let analysis = analyser.compose(&image, &look, frame_id(&image), seen.as_ref(), opinion.as_ref(), &numbers);
             let frame = MotionFrame::new(&look);
             let motion = self.previous.as_ref().and_then(|before| frame.since(before)).unwrap_or(0.0);
             self.previous = Some(frame);
