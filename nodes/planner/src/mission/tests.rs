@@ -2,6 +2,7 @@
 
 use super::events::ActionEnd;
 use super::*;
+use crate::goals::Aim;
 use crate::world::tests::{cup, home};
 
 /// A body that does what it is told, at once, in a world with one cup.
