@@ -274,6 +274,64 @@ def documented_commands(run):
 
 
 @check
+def plain_zenoh_client(run):
+    """while the demo runs, a plain Zenoh client hears camera, scan and battery, publishes a goal and sees it taken up"""
+    import queue
+
+    import zenoh
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    sys.path.insert(0, str(ROOT / "tests/interop"))
+    from raw_zenoh import attachment
+
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for file in (ROOT / "msgs/interfaces/omnimind_msgs/msg").glob("*.msg"):
+        store.register(get_types_from_msg(file.read_text(), f"omnimind_msgs/msg/{file.stem}"))
+    hashes = dict(line.split() for line in (ROOT / "msgs/tests/independent_hashes.txt").read_text().splitlines() if not line.startswith("#"))
+    port = free_port()
+    router = {"ZENOH_CONFIG_OVERRIDE": f'connect/endpoints=["tcp/127.0.0.1:{port}"]'}
+    demo = subprocess.Popen([run.binary, "demo", "--headless", "--rate", "1", "--duration", "120", "--out", run.out / "plain"], cwd=run.out,
+                            env={**os.environ, **router}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        config = zenoh.Config()
+        config.insert_json5("mode", '"client"')
+        config.insert_json5("connect/endpoints", f'["tcp/127.0.0.1:{port}"]')
+        config.insert_json5("connect/timeout_ms", "60000")
+        config.insert_json5("scouting/multicast/enabled", "false")
+        with zenoh.open(config) as session:
+            def first(topic, message_type, wanted=lambda message: True):
+                """The first message on a topic that is as wanted."""
+                heard = queue.Queue()
+                subscriber = session.declare_subscriber(f"0/{topic}/**", heard.put)
+                until = time.monotonic() + 60
+                while True:
+                    message = store.deserialize_cdr(bytes(heard.get(timeout=max(0.1, until - time.monotonic())).payload), message_type)
+                    if wanted(message):
+                        subscriber.undeclare()
+                        return message
+
+            image = first("camera/image_raw", "sensor_msgs/msg/Image")
+            assert image.encoding == "rgb8" and len(image.data) == image.step * image.height > 0 and image.data.std() > 5, (image.width, image.height)
+            scan = first("scan", "sensor_msgs/msg/LaserScan")
+            assert len(scan.ranges) == 360 and 0.1 < min(scan.ranges) < 5, min(scan.ranges)
+            assert 0 < first("battery_state", "sensor_msgs/msg/BatteryState").percentage <= 1
+            types = store.types
+            stamp = types["builtin_interfaces/msg/Time"](sec=0, nanosec=0)
+            pose = types["geometry_msgs/msg/PoseStamped"](
+                header=types["std_msgs/msg/Header"](stamp=stamp, frame_id=""),
+                pose=types["geometry_msgs/msg/Pose"](position=types["geometry_msgs/msg/Point"](x=0.0, y=0.0, z=0.0),
+                                                     orientation=types["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0)))
+            goal = types["omnimind_msgs/msg/Goal"](goal_id="from-outside", kind=1, description="go to the study", object_label="", room="study",
+                                                   pose=pose, priority=0.9, deadline=types["builtin_interfaces/msg/Duration"](sec=0, nanosec=0))
+            name = "omnimind_msgs/msg/Goal"
+            session.put(f"0/planner/goal/omnimind_msgs::msg::dds_::Goal_/{hashes[name]}", bytes(store.serialize_cdr(goal, name)), attachment=attachment(1))
+            first("planner/goal_status", "omnimind_msgs/msg/GoalStatus", lambda status: status.goal.goal_id == "from-outside" and status.status == 1)
+    finally:
+        demo.send_signal(signal.SIGINT)
+        demo.wait(30)
+
+
+@check
 def other_sources(run):
     """pictures, sound and a film drive the same nodes; a robot without hardware runs degraded and says what is missing"""
     photos, sound = ROOT / "nodes/vision/tests/data", ROOT / "sim/assets/speech/apple_bedroom_1.wav"
@@ -309,6 +367,29 @@ def full_disk(run):
         assert code != 0 and "tampered" not in stdout, stdout
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+@check
+def worlds(run):
+    """the worlds are sound SDF: libsdformat, which Gazebo parses with too, reads them (through Drake)"""
+    program = """
+import sys, xml.etree.ElementTree as tree
+from pydrake.multibody.parsing import Parser
+from pydrake.multibody.plant import MultibodyPlant
+plant = MultibodyPlant(0.001)
+Parser(plant).AddModels(sys.argv[1])
+plant.Finalize()
+world = tree.parse(sys.argv[1]).getroot().find("world")
+assert plant.num_model_instances() == 2 + len(world.findall("model")) + len(world.findall("include")), plant.num_model_instances()
+robot = plant.GetModelInstanceByName("omni")
+for joint in ("wheel_left_joint", "wheel_right_joint", "lift_joint", "extend_joint", "finger_left_joint", "finger_right_joint"):
+    assert plant.HasJointNamed(joint, robot), joint
+print(sum(plant.get_body(body).default_mass() for body in plant.GetBodyIndices(robot)))
+"""
+    folder = ROOT / "sim/worlds"
+    done = subprocess.run([sys.executable, "-c", program, "home.sdf"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 3 < float(done.stdout.split()[-1]) < 30, done.stdout
 
 
 @check

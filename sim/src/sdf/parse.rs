@@ -143,14 +143,19 @@ fn places(e: Element<'_>, w: &mut World) -> Result<(), LoadError> {
         w.dock = Some(planar(d)?);
     }
     for s in e.all("omni:surface") {
-        s.only(&["name", "room", "label", "x", "y", "yaw", "height", "width"], &[])?;
+        s.only(&["model", "room", "label", "x", "y", "yaw", "height", "width"], &[])?;
+        // Not `name`: SDF wants the names of siblings to differ, and this one is the furniture's.
+        let name = s.required_attribute("model")?.to_owned();
+        if !e.all("model").any(|m| m.required_attribute("name").is_ok_and(|other| other == name)) {
+            return Err(reference(s, &name));
+        }
         let room = s.required_attribute("room")?.to_owned();
         if !w.rooms.iter().any(|r| r.name == room) {
             return Err(reference(s, &room));
         }
         let pose = planar(s)?;
         w.surfaces.push(Surface {
-            name: s.required_attribute("name")?.to_owned(),
+            name,
             room,
             label: s.required_attribute("label")?.to_owned(),
             edge: pose.position.truncate(),

@@ -154,8 +154,15 @@ fn names_that_belong_to_nothing_are_refused() {
     );
     refused(
         "surface",
-        &world("<omni:surface name='s' room='attic' label='s' x='0' y='0' yaw='0' height='1' width='1'/>"),
+        &world(
+            "<model name='s'><link name='l'/></model><omni:surface model='s' room='attic' label='s' x='0' y='0' yaw='0' height='1' width='1'/>",
+        ),
         &["attic"],
+    );
+    refused(
+        "furniture",
+        &world("<omni:surface model='sofa' room='attic' label='s' x='0' y='0' yaw='0' height='1' width='1'/>"),
+        &["sofa"],
     );
     refused("plugin", &world("<plugin filename='gz-sim-wind-system' name='w'/>"), &["gz-sim-wind-system"]);
 }
