@@ -173,8 +173,17 @@ pub(crate) fn run(shared: &Arc<Shared>, threads: usize) {
             queue.schedule(slot);
         }
     }
+    // Setting a node up again may take a while, and neither timers nor kept listeners wait for it.
+    let restarter = {
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || {
+            while !shared.stop.is_set() {
+                runner::restart_due(&shared);
+                std::thread::sleep(PATROL);
+            }
+        })
+    };
     while !shared.stop.is_set() {
-        runner::restart_due(shared);
         queue.patrol();
         let now = Time::wall();
         let mut nap = PATROL;
@@ -191,9 +200,9 @@ pub(crate) fn run(shared: &Arc<Shared>, threads: usize) {
         queue.stop.store(true, Ordering::Release);
     }
     queue.idle.notify_all();
-    for worker in workers {
-        // A worker never panics: handlers' panics are caught.
-        let _ = worker.join();
+    for thread in workers.into_iter().chain([restarter]) {
+        // None of them panics: nodes' panics are caught.
+        let _ = thread.join();
     }
     // What is on its way arrives, and nodes that still live hear the last words of those that are gone.
     let end = Instant::now() + GRACE;

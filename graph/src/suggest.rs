@@ -20,14 +20,16 @@ pub fn distance(a: &str, b: &str) -> usize {
     last[b.len()]
 }
 
-/// The known name nearest to `word`, if it is near enough to be what was meant (a third of its letters, at least two).
+/// The known name nearest to `word`, if it is near enough to be what was meant: a third of its letters may be wrong, at least two, never all.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
-    let limit = (word.chars().count() / 3).max(2);
+    let letters = word.chars().count();
+    let limit = (letters / 3).max(2).min(letters.saturating_sub(1));
     known
         .into_iter()
         .map(|name| (distance(&lower, &name.to_lowercase()), name))
         .filter(|(d, name)| {
+            let name = name.to_lowercase();
             *d <= limit || (lower.len() > 3 && (name.starts_with(&lower) || name.ends_with(&format!("_{lower}"))))
         })
         .min_by(|x, y| x.0.cmp(&y.0).then_with(|| x.1.cmp(y.1)))
@@ -69,6 +71,7 @@ mod tests {
         assert_eq!(nearest("camrea", known), Some("camera"));
         assert_eq!(nearest("capacity", known), Some("capacity_wh"));
         assert_eq!(nearest("zzzzzzz", known), None);
+        assert_eq!(nearest("x", ["ab", "y"]), None);
         assert_eq!(hint("Lidra", known), "; did you mean `lidar`?");
     }
 }

@@ -15,6 +15,9 @@ use crate::stats::EdgeStats;
 use crate::transport::RemotePublisher;
 use crate::{Qos, Time};
 
+/// From this size on (bytes) a message's neighbours get it before the wire does.
+const LARGE: usize = 32 << 10;
+
 /// A message on its way.
 #[derive(Clone)]
 pub(crate) struct Parcel {
@@ -113,12 +116,21 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
-    /// Sends `message` to every subscriber: a shared pointer to those in this process, serialised only if somebody outside listens.
+    /// Sends `message` to every subscriber: a shared pointer to those in this process, serialised only if somebody outside listens. Elsewhere
+    /// a large message may be overtaken by what a neighbour makes of it.
     ///
     /// Returns the wire's complaint, if it has one.
     pub fn publish(&self, core: &PublisherCore, message: Arc<dyn Erased>, stamp: Time, published: Instant) -> Option<String> {
         let sequence = core.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         let latch = core.qos.durability == Durability::TransientLocal;
+        let to_wire = || {
+            let remote = core.remote.as_ref().filter(|remote| latch || remote.matched())?;
+            remote.publish(&*message, stamp).err().map(|error| error.to_string())
+        };
+        // A small message goes to the wire first, so that no answer to it can overtake it there. With a large one the neighbours do not
+        // wait for the copy.
+        let large = message.size_hint() >= LARGE;
+        let complaint = if large { None } else { to_wire() };
         let parcel = Parcel {
             message: AnyMessage {
                 topic: Arc::clone(&self.name),
@@ -147,9 +159,7 @@ impl Topic {
                 tap.deliver(&parcel);
             }
         }
-        // Neighbours do not wait for the wire.
-        let remote = core.remote.as_ref().filter(|remote| latch || remote.matched())?;
-        remote.publish(&*message, stamp).err().map(|error| error.to_string())
+        complaint.or_else(|| if large { to_wire() } else { None })
     }
 
     /// A sample from another process for one subscriber; the topic's first subscriber also shows it to the taps.

@@ -13,12 +13,15 @@ import sys
 def mission(binary, seed, out):
     """The result of one seed's run, or None if it ended without one."""
     command = [binary, "demo", "--seed", str(seed), "--headless", "--json", "--rate", "0", "--no-wire", "--out", str(out), "record:=true"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800)
-    (out / "log.txt").write_text(done.stderr)
     try:
-        return json.loads(done.stdout.strip().splitlines()[-1])
-    except (IndexError, ValueError):
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800)
+        (out / "log.txt").write_text(done.stderr)
+        result = json.loads(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError, subprocess.TimeoutExpired):
         return None
+    # A run that says one thing and ends as another has no result.
+    good = result["mission"]["result"] == "achieved" and result["mission"]["docked"]
+    return result if done.returncode == (0 if good else 1) else None
 
 
 def main():
@@ -28,6 +31,7 @@ def main():
     options.add_argument("--first", type=int, default=101)
     options.add_argument("--count", type=int, default=20)
     options = options.parse_args()
+    assert options.count > 0
     achieved = crashed = 0
     worst = 0.0
     print("| seed | asked | result | docked | simulated s | distance m | energy Wh | collisions | worst m/s | word errors |")

@@ -16,8 +16,6 @@ pub struct WireConfig {
     pub listen: String,
     /// Hand large samples to peers on this host in shared memory.
     pub shared_memory: bool,
-    /// Size of the shared-memory pool in bytes; see [`WireConfig::pool_for`].
-    pub pool_bytes: usize,
     /// Samples from this size on go through shared memory, bytes.
     pub shared_memory_threshold: usize,
     /// Security enclave, as advertised.
@@ -38,8 +36,7 @@ impl Default for WireConfig {
             embed_router: true,
             listen: "tcp/127.0.0.1:0".into(),
             shared_memory: true,
-            pool_bytes: 32 << 20,
-            shared_memory_threshold: 3072,
+            shared_memory_threshold: 32 << 10,
             enclave: "/".into(),
             overrides: Vec::new(),
             session_file: None,
@@ -78,14 +75,6 @@ impl WireConfig {
             }
         }
         Ok(config)
-    }
-
-    /// A pool for topics whose largest messages have these sizes in bytes: eight of each may be on their way at once, and nothing is
-    /// smaller than 4 MiB.
-    pub fn pool_for(largest_messages: &[usize]) -> usize {
-        const IN_FLIGHT: usize = 8;
-        let wanted: usize = largest_messages.iter().map(|size| size.saturating_mul(IN_FLIGHT)).fold(0, usize::saturating_add);
-        wanted.max(4 << 20).next_multiple_of(4096)
     }
 
     /// Settings of the embedded router.
@@ -131,11 +120,8 @@ impl WireConfig {
         set(config, "transport/unicast/open_timeout", "4000")?;
         let shm = "transport/shared_memory";
         set(config, &format!("{shm}/enabled"), &self.shared_memory.to_string())?;
-        let large = format!("{shm}/transport_optimization");
-        set(config, &format!("{large}/pool_size"), &self.pool_bytes.to_string())?;
-        set(config, &format!("{large}/message_size_threshold"), &self.shared_memory_threshold.to_string())?;
-        // Not for queries and replies: eclipse-zenoh/zenoh#2628, a watchdog may take the buffer back while it is under way.
-        set(config, &format!("{large}/messages"), "[\"put\"]")
+        // Publishers place their samples themselves, see `pool.rs`: Zenoh's own pool may be used again while somebody looks at it.
+        set(config, &format!("{shm}/transport_optimization/messages"), "[]")
     }
 
     fn apply_overrides(&self, config: &mut Config) -> Result<(), OpenError> {
@@ -195,12 +181,6 @@ mod tests {
     fn a_wrong_override_is_an_error_that_names_it() {
         let config = WireConfig { overrides: vec![("no/such/thing".into(), "1".into())], ..WireConfig::default() };
         assert!(config.peer_config().expect_err("refused").to_string().contains("no/such/thing"));
-    }
-
-    #[test]
-    fn the_pool_holds_eight_of_each_declared_message() {
-        assert_eq!(WireConfig::pool_for(&[]), 4 << 20);
-        assert!(WireConfig::pool_for(&[6_220_800, 921_600]) >= 8 * (6_220_800 + 921_600));
     }
 
     #[test]

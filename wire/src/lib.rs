@@ -10,6 +10,7 @@ mod config;
 mod error;
 mod name;
 mod plain;
+mod pool;
 mod publisher;
 mod qos;
 mod service;

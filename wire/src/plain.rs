@@ -8,6 +8,16 @@ use zenoh::pubsub::{Publisher, Subscriber};
 use zenoh::shm::{BlockOn, GarbageCollect};
 use zenoh::{Session, Wait};
 
+/// Zenoh's own handling of large buffers, which OmniMind replaces: it moves them into a pool of the session.
+fn plain_config(config: &WireConfig) -> Result<zenoh::Config, OpenError> {
+    let mut plain = config.peer_config()?;
+    let shm = "transport/shared_memory/transport_optimization";
+    for (name, value) in [("messages", "[\"put\"]"), ("pool_size", "67108864"), ("message_size_threshold", "3072")] {
+        plain.insert_json5(&format!("{shm}/{name}"), value).map_err(|e| OpenError::Config(e.to_string()))?;
+    }
+    Ok(plain)
+}
+
 /// How often a wait looks again.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -30,7 +40,7 @@ impl PlainPublisher {
     /// # Errors
     /// [`OpenError`] if there is no router or the key is not allowed.
     pub fn open(config: &WireConfig, key: &str) -> Result<Self, OpenError> {
-        let session = open(config, config.peer_config()?)?;
+        let session = open(config, plain_config(config)?)?;
         let publisher = session.declare_publisher(key.to_owned()).wait().map_err(|e| OpenError::Session(e.to_string()))?;
         Ok(Self { publisher, session })
     }
@@ -79,7 +89,7 @@ impl PlainSubscription {
     /// # Errors
     /// [`OpenError`] if there is no router or the key is not allowed.
     pub fn open(config: &WireConfig, key: &str, sink: impl Fn(&[u8], bool) + Send + Sync + 'static) -> Result<Self, OpenError> {
-        let session = open(config, config.peer_config()?)?;
+        let session = open(config, plain_config(config)?)?;
         let subscriber = session.declare_subscriber(key.to_owned()).callback(move |sample| {
             let payload = sample.payload();
             sink(&payload.to_bytes(), payload.as_shm().is_some());

@@ -3,6 +3,7 @@
 use crate::attachment::{Attachment, Gid, gid_of};
 use crate::error::WireError;
 use crate::name::{EntityKind, TokenParts, endpoint_token, key_expression};
+use crate::pool::Pool;
 use crate::qos::cache_depth;
 use crate::session::Link;
 use graph::{Durability, History, Reliability};
@@ -36,6 +37,10 @@ pub(crate) struct WirePublisher {
     last_size: AtomicUsize,
     /// How much of that was byte sequences.
     last_shared: AtomicUsize,
+    /// Whether it found room in the pool.
+    last_placed: AtomicBool,
+    /// Not for transient-local topics: what is kept for late joiners would take the room of what is sent.
+    pool: Option<Pool>,
 }
 
 impl WirePublisher {
@@ -78,6 +83,8 @@ impl WirePublisher {
             matched,
             last_size: AtomicUsize::new(0),
             last_shared: AtomicUsize::new(0),
+            last_placed: AtomicBool::new(false),
+            pool: (parts.qos.durability == Durability::Volatile).then(Pool::default),
         })
     }
 
@@ -85,10 +92,13 @@ impl WirePublisher {
     pub fn put(&self, payload: Pieces, source_time_ns: i64) -> Result<(), WireError> {
         self.last_size.store(payload.len(), Ordering::Relaxed);
         self.last_shared.store(payload.shared_len(), Ordering::Relaxed);
-        let payload = match self.link.place(&payload) {
-            Some(buffer) => ZBytes::from(buffer),
-            None => in_pieces(payload),
-        };
+        let pool = self.pool.as_ref().filter(|_| self.link.would_share(payload.len()));
+        let placed = pool.and_then(|pool| pool.place(&payload));
+        self.last_placed.store(placed.is_some(), Ordering::Relaxed);
+        if pool.is_some() && placed.is_none() {
+            self.link.unplaced.fetch_add(1, Ordering::Relaxed);
+        }
+        let payload = placed.map_or_else(|| in_pieces(payload), ZBytes::from);
         let mut sequence = self.sequence.lock();
         *sequence += 1;
         let attachment = Attachment { sequence: *sequence, source_time_ns, gid: self.gid };
@@ -105,11 +115,9 @@ impl WirePublisher {
         if !self.matched() {
             return ("", 0);
         }
-        let config = &self.link.config;
-        let size = self.last_size.load(Ordering::Relaxed);
-        let in_bytes = 2 * self.last_shared.load(Ordering::Relaxed) > size;
-        let large = size >= config.shared_memory_threshold;
-        if config.shared_memory && large {
+        let in_bytes = 2 * self.last_shared.load(Ordering::Relaxed) > self.last_size.load(Ordering::Relaxed);
+        let placed = self.last_placed.load(Ordering::Relaxed);
+        if placed {
             let listeners = self.link.others(EntityKind::Subscription, &self.name);
             let sharing = self.link.shared_memory_sessions();
             if !listeners.is_empty() && listeners.is_subset(&sharing) {
@@ -117,8 +125,8 @@ impl WirePublisher {
                 return ("shared-memory", if in_bytes { 1 } else { 3 });
             }
         }
-        // Into the socket, out of it, into one piece; and the same.
-        ("network", if in_bytes { 3 } else { 5 })
+        // Into the socket, out of it, into one piece; what is not bytes as above; and into the pool, if another listener reads it there.
+        ("network", if in_bytes { 3 } else { 5 } + u32::from(placed))
     }
 }
 

@@ -5,7 +5,6 @@ use crate::config::WireConfig;
 use crate::error::{OpenError, WireError};
 use crate::name::{EntityKind, all_tokens, parse_token};
 use crate::view::GraphView;
-use msgs::cdr::Pieces;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -17,7 +16,6 @@ use std::time::{Duration, Instant};
 use zenoh::config::WhatAmI;
 use zenoh::pubsub::Subscriber;
 use zenoh::sample::{Sample, SampleKind};
-use zenoh::shm::{GarbageCollect, ZShmMut};
 use zenoh::{Session, Wait};
 
 /// How long the router's port may take to answer.
@@ -42,6 +40,8 @@ pub(crate) struct Link {
     pub received: AtomicU64,
     /// Those of them that lay in shared memory.
     pub received_shared: AtomicU64,
+    /// Large samples that found no room in shared memory and went through the socket.
+    pub unplaced: AtomicU64,
     own: Mutex<BTreeSet<Gid>>,
     /// Whether another process shares memory with this one, and when that was looked up.
     sharing: Mutex<Option<(Instant, bool)>>,
@@ -83,6 +83,7 @@ impl Link {
             lost_replies: AtomicU64::new(0),
             received: AtomicU64::new(0),
             received_shared: AtomicU64::new(0),
+            unplaced: AtomicU64::new(0),
             own: Mutex::default(),
             sharing: Mutex::default(),
             tokens,
@@ -136,28 +137,20 @@ impl Link {
         transports.filter(|t| t.is_shm()).map(|t| t.zid().to_string()).collect()
     }
 
-    /// `payload` in shared memory, if it is large and another process would take it from there.
-    pub fn place(&self, payload: &Pieces) -> Option<ZShmMut> {
-        if !self.config.shared_memory || payload.len() < self.config.shared_memory_threshold || !self.shares_memory() {
-            return None;
-        }
-        // Not `wait`: that takes the pool out of the session, which then never has one (zenoh-transport 1.10.2, `try_get_provider`).
-        let provider = self.session.get_shm_provider().into_option()?;
-        // A pool that is full is not waited for: the payload then goes through the socket.
-        let mut buffer = provider.alloc(payload.len()).with_policy::<GarbageCollect>().wait().ok()?;
-        payload.copy_to(&mut buffer);
-        Some(buffer)
+    /// Whether another process could take a sample of this size from shared memory.
+    pub fn would_share(&self, length: usize) -> bool {
+        self.config.shared_memory && length >= self.config.shared_memory_threshold && self.shares_memory()
     }
 
     /// Routers do not count: they only hand on.
     fn shares_memory(&self) -> bool {
-        let mut known = self.sharing.lock();
-        match *known {
+        let known = *self.sharing.lock();
+        match known {
             Some((at, sharing)) if at.elapsed() < LOOK_AGAIN => sharing,
             _ => {
                 let mut transports = self.session.info().transports().wait();
                 let sharing = transports.any(|t| t.is_shm() && t.whatami() != WhatAmI::Router);
-                *known = Some((Instant::now(), sharing));
+                *self.sharing.lock() = Some((Instant::now(), sharing));
                 sharing
             }
         }

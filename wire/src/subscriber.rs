@@ -57,10 +57,12 @@ impl AsRef<[u8]> for Whole {
     }
 }
 
-/// The payload; only one in several pieces is copied. What came in shared memory stays there, and keeps its place in the sender's pool
-/// taken, until the last view of it is dropped.
+/// The payload. What came in shared memory stays there, and keeps its room in the sender's pool taken, until the last view of it is
+/// dropped. A small one is copied rather than keeping the batch alive that it came in.
 fn shared(payload: &ZBytes) -> Bytes {
+    const SMALL: usize = 32 << 10;
     match payload.to_bytes() {
+        Cow::Borrowed(bytes) if bytes.len() < SMALL && payload.as_shm().is_none() => Bytes::copy_from_slice(bytes),
         Cow::Borrowed(_) => Bytes::from_owner(Whole(payload.clone())),
         Cow::Owned(bytes) => Bytes::from(bytes),
     }

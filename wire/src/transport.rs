@@ -39,8 +39,10 @@ pub struct Statistics {
     pub lost_replies: u64,
     /// Samples that came from other processes.
     pub received: u64,
-    /// Those of them that lay in shared memory. A pool that is full makes Zenoh send through the socket without a word.
+    /// Those of them that lay in shared memory.
     pub received_shared: u64,
+    /// Large samples sent through the socket because their topic's shared memory was full or could not be had.
+    pub unplaced: u64,
 }
 
 impl Wire {
@@ -72,6 +74,7 @@ impl Wire {
             lost_replies: self.link.lost_replies.load(Ordering::Relaxed),
             received: self.link.received.load(Ordering::Relaxed),
             received_shared: self.link.received_shared.load(Ordering::Relaxed),
+            unplaced: self.link.unplaced.load(Ordering::Relaxed),
         }
     }
 
@@ -219,7 +222,7 @@ impl Transport for Wire {
         let config = &self.link.config;
         let whose = if self.holds_router() { "started here" } else { "found running" };
         let memory = if config.shared_memory {
-            format!("shared memory from {} B on, pool {} MiB", config.shared_memory_threshold, config.pool_bytes >> 20)
+            format!("shared memory from {} B on", config.shared_memory_threshold)
         } else {
             "no shared memory".to_owned()
         };

@@ -90,6 +90,9 @@ impl ContactMonitor {
                 (true, false) => (pa, a, pb, -force),
                 (false, true) => (pb, b, pa, force),
                 (false, false) => {
+                    if self.carried.is_none() || apart(a, b) {
+                        continue;
+                    }
                     self.carried_contact(pa, pb, force, pair, a);
                     continue;
                 }

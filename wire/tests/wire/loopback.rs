@@ -197,9 +197,7 @@ fn large_samples_arrive_whole_and_through_shared_memory() {
 
 #[test]
 fn a_pool_that_is_full_of_samples_still_held_loses_nothing() {
-    let mut config = config();
-    config.pool_bytes = 4 << 20;
-    let (a, b) = (Wire::open(config.clone()).expect("opens"), Wire::open(config).expect("opens"));
+    let (a, b) = pair();
     let publisher = a.publisher(&topic::<Image>(EndpointKind::Publisher, "/image", 2, Qos::keep_all())).expect("declares");
     let (sink, samples) = sink();
     let _s = b.subscription(&topic::<Image>(EndpointKind::Subscription, "/image", 2, Qos::keep_all()), sink).expect("declares");
@@ -211,7 +209,13 @@ fn a_pool_that_is_full_of_samples_still_held_loses_nothing() {
         held.push(Image::from_shared(&samples.recv_timeout(LIMIT).expect("a sample").payload).expect("decodes"));
     }
     assert!(held.iter().zip(0..).all(|(received, n)| *received == image(n)), "a held sample was overwritten");
-    assert!(b.statistics().received_shared < 16, "the pool holds four");
+    let (sent, received) = (a.statistics(), b.statistics());
+    assert!(received.received_shared > 0 && sent.unplaced > 0, "the pool holds about ten: {sent:?} {received:?}");
+    assert_eq!(received.received, 16);
+    drop(held);
+    publisher.publish(&image(99), Time::ZERO).expect("sends");
+    assert_eq!(samples.recv_timeout(LIMIT).expect("a sample").payload.len(), image(99).to_cdr().len());
+    assert_eq!(a.statistics().unplaced, sent.unplaced, "there is room again");
 }
 
 #[test]

@@ -252,6 +252,10 @@ fn free_lateral(body: &Body, surface: &Surface, along_edge: Pose2, wanted: f64) 
         .map(|i| wanted + 0.02 * f64::from(i))
         .filter(|lateral| lateral.abs() <= limit + 1e-9)
         .filter(|lateral| others.iter().all(|other| (other - lateral).abs() >= body.config.put_spacing));
-    let cramped = |lateral: f64| !body.can_turn_at(surface.stand_pose() * Pose2::new(0.0, lateral, 0.0));
+    let cramped = |lateral: f64| {
+        let place = along_edge.transform(glam::DVec2::new(0.0, lateral));
+        let aside = surface.stand_pose().inverse_transform(place).y;
+        !body.can_turn_at(surface.stand_pose() * Pose2::new(0.0, aside, 0.0))
+    };
     free.min_by(|a, b| cramped(*a).cmp(&cramped(*b)).then((a - wanted).abs().total_cmp(&(b - wanted).abs())))
 }

@@ -231,6 +231,8 @@ impl Settle {
                 let error = self.yaw.map_or(0.0, |yaw| angle::difference(yaw, pose.yaw));
                 if error.abs() <= 0.4 * config.yaw_tolerance && body.is_still() {
                     self.state = SettleState::Rest { until_s: body.now() + 0.3 };
+                } else if error.abs() > config.yaw_tolerance && body.turns_into_something(pose.yaw + error) {
+                    return Step::Failed(format!("there is no room to turn {distance:.2} m from the goal"));
                 } else if error.abs() > 0.25 * config.yaw_tolerance {
                     body.drive = Drive { linear: 0.0, angular: crate::drive::turn_rate(error, config) };
                 }

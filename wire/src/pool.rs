@@ -1,0 +1,58 @@
+//! Shared memory of one publisher, sized by what it sends.
+//!
+//! Not the session's own pool: when that is full, Zenoh takes back what a listener has not confirmed for 0.1 s, though the listener may
+//! still look at it (zenoh-transport 1.10.2, `shm/interop.rs`: `with_unsafe_policy`). Here only what nobody holds is used again. And a
+//! listener that holds on to one topic's samples does not take the place of another's.
+
+use msgs::cdr::Pieces;
+use parking_lot::Mutex;
+use std::time::{Duration, Instant};
+use zenoh::Wait;
+use zenoh::shm::{GarbageCollect, PosixShmProviderBackend, ShmProvider, ShmProviderBuilder, ZShmMut};
+
+/// So many of the largest sample find room at once.
+const IN_FLIGHT: usize = 8;
+/// Sizes are rounded up to whole pages, and some room is left for samples that grow.
+const PAGE: usize = 4096;
+/// A pool that has been full for so long is left to its holders, who may be dead, and another is made.
+const FULL_FOR: Duration = Duration::from_secs(5);
+
+/// The pool; made when the first sample wants room.
+#[derive(Default)]
+pub(crate) struct Pool(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    provider: Option<ShmProvider<PosixShmProviderBackend>>,
+    /// Largest sample that the pool was made for, bytes.
+    largest: usize,
+    full_since: Option<Instant>,
+}
+
+impl Pool {
+    /// `payload` in shared memory; `None` when there is no room.
+    pub fn place(&self, payload: &Pieces) -> Option<ZShmMut> {
+        let mut buffer = self.0.lock().room(payload.len())?;
+        payload.copy_to(&mut buffer);
+        Some(buffer)
+    }
+}
+
+impl State {
+    fn room(&mut self, length: usize) -> Option<ZShmMut> {
+        let given_up = self.full_since.is_some_and(|since| since.elapsed() > FULL_FOR);
+        if self.provider.is_none() || length > self.largest || given_up {
+            let largest = self.largest.max(length.saturating_add(length / 4).next_multiple_of(PAGE));
+            // A system without room for it is asked again with the next sample.
+            self.provider =
+                ShmProviderBuilder::default_backend(largest.saturating_mul(IN_FLIGHT).saturating_add(PAGE)).wait().ok();
+            (self.largest, self.full_since) = (largest, None);
+        }
+        let buffer = self.provider.as_ref()?.alloc(length).with_policy::<GarbageCollect>().wait().ok();
+        match buffer {
+            Some(_) => self.full_since = None,
+            None => drop(self.full_since.get_or_insert_with(Instant::now)),
+        }
+        buffer
+    }
+}
