@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+#[allow(unsafe_code)]
 fn main() -> ExitCode {
+    // SAFETY: nothing else runs yet, so nobody reads the environment meanwhile.
+    unsafe { std::env::set_var(models::TELEMETRY_OFF, "1") };
     // As a link named after a node (`lib/omnimind/camera`), it is that node: so `ros2 run omnimind camera` works.
     let mut words: Vec<std::ffi::OsString> = std::env::args_os().collect();
     let name = words.first().map(std::path::PathBuf::from).and_then(|p| p.file_stem().map(|s| s.to_string_lossy().into_owned()));

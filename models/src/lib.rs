@@ -38,6 +38,7 @@ pub use cache::{Store, StoreError, sha256_hex};
 pub use catalogue::{Catalogue, CatalogueError, FileEntry, ModelEntry, PypiSource, Source};
 pub use fetch::{FetchError, Fetcher};
 pub use progress::{BarProgress, FetchProgress, NoProgress};
+pub use runtime::TELEMETRY_OFF;
 pub use schedule::{Class, Priority};
 pub use stats::ModelStatistics;
 pub use tensor::{Tensor, TensorError};

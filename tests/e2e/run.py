@@ -166,6 +166,15 @@ def interrupted(run):
         assert not left, f"processes left: {left}"
         for path in out.rglob("*.mcap"):
             read_mcap(path)
+    segments = set(pathlib.Path("/dev/shm").glob("*.zenoh"))
+    demo = subprocess.Popen([run.binary, "demo", "--headless", "--rate", "1", "--out", run.out / "on_the_wire"], cwd=run.out, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while "/planner" not in run.omnimind("node", "list", timeout=60)[1]:
+        assert time.monotonic() < deadline and demo.poll() is None, "the demo never showed up"
+    end(demo)
+    left = set(pathlib.Path("/dev/shm").glob("*.zenoh")) - segments
+    assert not left, f"shared memory left: {left}"
 
 
 @check
@@ -374,6 +383,19 @@ def full_disk(run):
         assert code != 0 and "tampered" not in stdout, stdout
     finally:
         subprocess.run(["umount", "-l", small], check=True)
+
+
+@check
+def no_telemetry(run):
+    """nothing is told to anybody: ONNX Runtime makes neither a device identifier nor a store of events"""
+    home = run.out / "no_telemetry"
+    home.mkdir(exist_ok=True)
+    cache = os.environ.get("OMNIMIND_CACHE") or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "omnimind"
+    environment = {"HOME": str(home), "XDG_CACHE_HOME": str(home), "OMNIMIND_CACHE": str(cache)}
+    code, stdout, stderr = run.omnimind("run", "vision", "--source", ROOT / "nodes/vision/tests/data", "--out", home / "annotated", "--no-wire", env=environment)
+    assert code == 0 and "nanodet" in stdout, stderr
+    left = [path for path in home.iterdir() if path.name != "annotated"]
+    assert not left, left
 
 
 @check

@@ -84,6 +84,9 @@ impl WireConfig {
         set(&mut config, "listen/endpoints", &format!("[{:?}]", self.router))?;
         set(&mut config, "connect/endpoints", "[]")?;
         self.common(&mut config)?;
+        // Neighbours on a host share memory with each other, not through the router. And two sessions of one process that hold each
+        // other's segments would leave them behind.
+        set(&mut config, "transport/shared_memory/enabled", "false")?;
         Ok(config)
     }
 
