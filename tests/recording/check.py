@@ -70,7 +70,10 @@ def main():
         if schema.name == "sensor_msgs/msg/Image":
             assert len(value.data) == value.step * value.height, f"{channel.topic}: image of {len(value.data)} bytes"
         if schema.name == "sensor_msgs/msg/CompressedImage":
-            assert bytes(value.data[:2]) == b"\xff\xd8", f"{channel.topic}: not a JPEG"
+            # compressed_depth_image_transport: format and two numbers in 12 bytes, then a PNG.
+            depth = "compressedDepth" in value.format
+            picture, magic = (bytes(value.data[12:20]), b"\x89PNG\r\n\x1a\n") if depth else (bytes(value.data[:2]), b"\xff\xd8")
+            assert picture == magic, f"{channel.topic}: not {value.format}"
         assert message.log_time >= last_time.get(channel.id, 0), f"{channel.topic}: time goes back"
         last_time[channel.id] = message.log_time
         counts[channel.topic] = counts.get(channel.topic, 0) + 1

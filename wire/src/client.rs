@@ -109,7 +109,11 @@ impl Client {
     /// [`WireError`] if the session is lost.
     pub fn graph(&self) -> Result<GraphView, WireError> {
         let domain = self.link.config.domain;
-        let replies = self.link.session.liveliness().get(all_tokens(domain)).timeout(GRAPH_TIMEOUT).wait()?;
+        // Not Zenoh's own channel: it holds 256 replies, and while it is full the session stands still, this very call included.
+        let (sender, replies) = mpsc::channel();
+        let keep = move |reply: zenoh::query::Reply| drop(sender.send(reply));
+        self.link.session.liveliness().get(all_tokens(domain)).callback(keep).timeout(GRAPH_TIMEOUT).wait()?;
+        // Ends when Zenoh lets go of the callback: all replies have come, or time is over.
         let samples: Vec<Sample> = replies.into_iter().filter_map(|reply| reply.into_result().ok()).collect();
         let mut view = GraphView::from_tokens(samples.iter().map(|sample| sample.key_expr().as_str()));
         view.nodes.retain(|node| node.session != self.link.zid);

@@ -83,3 +83,24 @@ fn a_wrong_name_is_refused() {
     assert!(client.subscribe("no slash", Qos::reliable(1), |_| ()).is_err());
     assert!(client.advertise("/a//b", Text::message_type(), Qos::reliable(1)).is_err());
 }
+
+#[test]
+fn a_graph_of_many_endpoints_is_listed_whole() {
+    // Zenoh's default channel holds 256 replies, and a session that waits for room in it stands still.
+    const MANY: u64 = 600;
+    let config = config();
+    let system = Wire::open(config.clone()).expect("opens");
+    let endpoint = |id| topic::<Text>(EndpointKind::Publisher, &format!("/topic_{id}"), id, Qos::sensor_data());
+    let _publishers: Vec<_> = (1..=MANY).map(|id| system.publisher(&endpoint(id)).expect("declares")).collect();
+    let (sender, done) = mpsc::channel();
+    let look = move || {
+        let look = || Client::connect(config.clone()).expect("connects").graph().expect("a view").endpoints.len();
+        while look() < MANY as usize {}
+        // Whether it stands still is a matter of the moment.
+        let seen = (0..100).map(|_| look()).min();
+        let _ = sender.send(seen);
+    };
+    // On a thread of its own: what stands still must fail the test and not hold it up.
+    std::thread::spawn(look);
+    assert_eq!(done.recv_timeout(2 * LIMIT), Ok(Some(MANY as usize)));
+}
