@@ -138,6 +138,31 @@ def rerun_recording(run):
 
 
 @check
+def live_view(run):
+    """`--rerun` shows the demo live: Rerun's own server receives it"""
+    tool, received = pathlib.Path(sys.executable).parent / "rerun", run.out / "live.rrd"
+    log = run.out / "live.txt"
+    with log.open("w") as stream:
+        # The tool starts the server as a process of its own.
+        server = subprocess.Popen([tool, "--save", received], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while "Saving" not in log.read_text():
+            assert time.monotonic() < deadline and server.poll() is None, log.read_text()
+            time.sleep(0.1)
+        run.omnimind("demo", "--rerun", "--headless", "--rate", 0, "--duration", 10, "--no-wire", "--out", run.out / "live")
+        deadline = time.monotonic() + 60
+        while received.stat().st_size < 100_000:
+            assert time.monotonic() < deadline, f"{received.stat().st_size} bytes came"
+            time.sleep(0.1)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+    stats = subprocess.run([tool, "rrd", "stats", received], capture_output=True, text=True).stdout
+    assert int(re.search(r"num_rows = (\d+)", stats).group(1)) > 100, stats
+
+
+@check
 def same_seed(run):
     """the same seed gives the same world, step by step"""
     hashes = []
@@ -271,7 +296,7 @@ def shown_commands():
 def documented_commands(run):
     """every command that the README shows for a running demo does what it says"""
     words = {"node list": "/planner", "topic list": "/scan", "topic echo": "percentage", "topic hz": "Hz", "param get": "0.", "graph": "/camera",
-             "goal": "accepted", "doctor": "ok"}
+             "goal": "accepted", "doctor": "ready"}
     commands = shown_commands()
     assert {"node", "topic", "param", "graph", "goal", "doctor"} <= {shlex.split(command)[1] for command in commands}, commands
     demo = subprocess.Popen([run.binary, "demo", "--headless", "--rate", "1", "--duration", "120", "--out", run.out / "documented"], cwd=run.out,
