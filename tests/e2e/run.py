@@ -95,6 +95,14 @@ def missions(run):
 
 
 @check
+def seeds(run):
+    """the script of docs/missions.md runs a seed and tells of it in a table"""
+    done = subprocess.run([sys.executable, ROOT / "tests/e2e/seeds.py", "--bin", run.binary, "--out", run.out / "seeds", "--first", "4", "--count", "1"],
+                          capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0 and "| 4 |" in done.stdout and "1 of 1 achieved" in done.stdout, done.stdout + done.stderr
+
+
+@check
 def recordings(run):
     """the recording is read by the packages mcap and rosbags, every sense and every conclusion is in it"""
     from rosbags.highlevel import AnyReader

@@ -1,6 +1,6 @@
 //! Microseconds of everything that the vision node does for one frame of 640 x 480 besides running its networks, in the order
 //! of the node, on one thread: for each stage the median of 200 runs, and the least, which is what the machine does when
-//! nothing else runs on it. `cargo bench -p omnimind-vision --bench stages`
+//! nothing else runs on it. `cargo bench --bench stages`
 //!
 //! The pictures are the photographs of the tests. The outputs of the networks are made up: as large as the real ones, with
 //! as many candidates as a busy picture gives.
