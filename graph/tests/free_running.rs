@@ -12,7 +12,7 @@ use graph::{
 use msgs::omnimind_msgs::action::{Act, ActFeedback, ActGoal, ActResult};
 use msgs::std_msgs::msg::{Int64, String as Text};
 use msgs::std_srvs::srv::{Trigger, TriggerRequest, TriggerResponse};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 const TICK: Duration = Duration::from_millis(5);
 
@@ -479,4 +479,99 @@ fn in_a_process_everybody_gets_the_very_message_that_was_published() {
         assert_eq!(edges.len(), 2);
         assert!(edges.iter().all(|edge| edge.copies == 0 && edge.messages == MESSAGES as u64 && edge.dropped == 0));
     }
+}
+
+/// Something that one thread waits for and another brings about; a wait ends after 20 s with what there is.
+struct Awaited {
+    count: Mutex<u32>,
+    changed: Condvar,
+}
+impl Awaited {
+    const fn new() -> Self {
+        Self { count: Mutex::new(0), changed: Condvar::new() }
+    }
+    fn happen(&self) {
+        *self.count.lock() += 1;
+        self.changed.notify_all();
+    }
+    fn so_far(&self) -> u32 {
+        *self.count.lock()
+    }
+    /// Whether it comes to have happened so many times.
+    fn reaches(&self, wanted: u32) -> bool {
+        let mut count = self.count.lock();
+        !self.changed.wait_while_for(&mut count, |count| *count < wanted, Duration::from_secs(20)).timed_out()
+    }
+}
+
+static LISTENED: Awaited = Awaited::new();
+
+/// Publishes, and ends its handler only when it was heard.
+struct Insistent {
+    out: Publisher<Text>,
+}
+impl Node for Insistent {
+    const NAME: &'static str = "insistent";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.timer(TICK, |node: &mut Self, ctx| {
+            node.out.publish(ctx, Text { data: "hear me".into() });
+            ctx.shutdown(format!("heard: {}", LISTENED.reaches(1)));
+            Ok(())
+        })?;
+        Ok(Self { out: s.publisher("words/insistent", Qos::reliable(10))? })
+    }
+}
+
+struct Hearer;
+impl Node for Hearer {
+    const NAME: &'static str = "hearer";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.subscribe("words/insistent", Qos::reliable(10), |_: &mut Self, _, _: Arc<Text>| {
+            LISTENED.happen();
+            Ok(())
+        })?;
+        Ok(Self)
+    }
+}
+
+#[test]
+fn a_listener_kept_for_a_thread_that_stays_busy_is_run_by_another() {
+    assert_eq!(run(vec![plain::<Hearer>(), plain::<Insistent>()]).reason, "heard: true");
+}
+
+static TICKED: Awaited = Awaited::new();
+static RETURNS: AtomicU32 = AtomicU32::new(0);
+
+struct Ticking;
+impl Node for Ticking {
+    const NAME: &'static str = "ticking";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.timer(TICK, |_: &mut Self, _| {
+            TICKED.happen();
+            Ok(())
+        })?;
+        Ok(Self)
+    }
+}
+
+/// Panics in its first life; the set-up of its second lasts until a neighbour's timer has come three times.
+struct SlowToReturn {
+    ticked: bool,
+}
+impl Node for SlowToReturn {
+    const NAME: &'static str = "slow_to_return";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        let second = RETURNS.fetch_add(1, Ordering::SeqCst) > 0;
+        s.timer(TICK, move |node: &mut Self, ctx| {
+            assert!(second, "the first life ends");
+            ctx.shutdown(format!("ticked: {}", node.ticked));
+            Ok(())
+        })?;
+        Ok(Self { ticked: second && TICKED.reaches(TICKED.so_far() + 3) })
+    }
+}
+
+#[test]
+fn setting_a_node_up_again_does_not_hold_up_the_timers_of_others() {
+    assert_eq!(run(vec![plain::<Ticking>(), restarting::<SlowToReturn>()]).reason, "ticked: true");
 }
