@@ -42,10 +42,10 @@ impl State {
     fn room(&mut self, length: usize) -> Option<ZShmMut> {
         let given_up = self.full_since.is_some_and(|since| since.elapsed() > FULL_FOR);
         if self.provider.is_none() || length > self.largest || given_up {
-            let largest = self.largest.max(length.saturating_add(length / 4).next_multiple_of(PAGE));
-            // A system without room for it is asked again with the next sample.
-            self.provider =
-                ShmProviderBuilder::default_backend(largest.saturating_mul(IN_FLIGHT).saturating_add(PAGE)).wait().ok();
+            let largest = self.largest.max(length.saturating_add(length / 4).checked_next_multiple_of(PAGE)?);
+            let size = largest.checked_mul(IN_FLIGHT)?.checked_add(PAGE)?;
+            // A system without room for it is asked again with the next sample; what there is stays.
+            self.provider = Some(ShmProviderBuilder::default_backend(size).wait().ok()?);
             (self.largest, self.full_since) = (largest, None);
         }
         let buffer = self.provider.as_ref()?.alloc(length).with_policy::<GarbageCollect>().wait().ok();
@@ -54,5 +54,40 @@ impl State {
             None => drop(self.full_since.get_or_insert_with(Instant::now)),
         }
         buffer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_whose_holders_never_let_go_is_left_to_them() {
+        let mut state = State::default();
+        let held: Vec<ZShmMut> = std::iter::from_fn(|| state.room(1 << 20)).collect();
+        assert!(held.len() >= IN_FLIGHT, "{}", held.len());
+        assert!(state.room(1 << 20).is_none(), "full");
+        // As if that had been so for a while.
+        state.full_since = Instant::now().checked_sub(FULL_FOR + Duration::from_secs(1));
+        assert!(state.full_since.is_some() && state.room(1 << 20).is_some(), "another pool");
+        drop(held);
+    }
+
+    #[test]
+    fn a_sample_that_outgrows_the_pool_gets_a_larger_one() {
+        let mut state = State::default();
+        assert!(state.room(1000).is_some());
+        assert!(state.room(50 << 20).is_some());
+        assert!(state.room(1000).is_some());
+    }
+
+    #[test]
+    fn what_no_system_can_give_is_refused_and_the_next_sample_is_not() {
+        let mut state = State::default();
+        assert!(state.room(1000).is_some());
+        for impossible in [usize::MAX / 4, usize::MAX / 16, usize::MAX] {
+            assert!(state.room(impossible).is_none());
+            assert!(state.room(1000).is_some());
+        }
     }
 }
