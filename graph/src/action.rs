@@ -167,7 +167,7 @@ impl<A: Action> GoalHandle<A> {
 
     /// Tells the client how it goes.
     pub fn feedback(&self, ctx: &mut Context, feedback: A::Feedback) {
-        self.ports.feedback.publish(ctx, A::feedback_message(self.id.to_msg(), feedback));
+        self.ports.feedback.publish_always(ctx, A::feedback_message(self.id.to_msg(), feedback));
     }
 
     /// Ends: reached.
@@ -197,7 +197,7 @@ impl<A: Action> GoalHandle<A> {
             let waiting = std::mem::take(&mut goal.waiting);
             (waiting, served.status())
         };
-        self.ports.status.publish(ctx, report);
+        self.ports.status.publish_always(ctx, report);
         for responder in waiting {
             responder.respond(ctx, A::get_result_response(status, result.clone()));
         }
@@ -290,7 +290,7 @@ impl<N: Node> Setup<N> {
             responder.respond(ctx, A::send_goal_response(accepted, accepted_at.to_msg()));
             if accepted {
                 let report = goals.served.lock().status();
-                goals.status.publish(ctx, report);
+                goals.status.publish_always(ctx, report);
             }
             result
         })?;

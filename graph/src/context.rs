@@ -60,40 +60,14 @@ impl Context {
         &self.slot.name
     }
 
-    /// Says something that users may want to know.
-    pub fn info(&mut self, message: impl Into<String>) {
-        self.log(Level::Ok, message.into());
-    }
-
-    /// Says that something works less well than it should.
-    pub fn warn(&mut self, message: impl Into<String>) {
-        self.log(Level::Warn, message.into());
-    }
-
-    /// Says that something does not work.
-    pub fn error(&mut self, message: impl Into<String>) {
-        self.log(Level::Error, message.into());
-    }
-
-    fn log(&mut self, level: Level, message: String) {
-        self.shared.write_log(&self.slot, level, &message);
-        let log = Log {
-            stamp: self.now.to_msg(),
-            level: level.log(),
-            name: self.slot.name.trim_start_matches('/').replace('/', "."),
-            msg: message,
-            ..Default::default()
-        };
-        self.emit(Output::Log(log));
-    }
-
-    /// Sets the status `what` of this node on /diagnostics; `Level::Ok` clears it.
+    /// Sets the status `what` of this node on /diagnostics; `Level::Ok` clears it. A change for the worse is logged, and so is a recovery.
+    #[track_caller]
     pub fn status(&mut self, level: Level, what: &str, message: impl Into<String>) {
         let message = message.into();
         let before = self.slot.statuses.lock().insert(what.to_owned(), (level, message.clone()));
-        let worse = before.map_or(Level::Ok, |(before, _)| before) < level;
-        if worse {
-            self.shared.write_log(&self.slot, level, &format!("{what}: {message}"));
+        let before = before.map_or(Level::Ok, |(before, _)| before);
+        if before < level || (level == Level::Ok && before != Level::Ok) {
+            self.log(level.into(), &format!("{what}: {message}"));
         }
     }
 

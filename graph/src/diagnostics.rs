@@ -1,11 +1,10 @@
 //! What nodes say about themselves: log lines and statuses.
 
-use std::fmt;
 use std::sync::Arc;
 
 use msgs::diagnostic_msgs::msg::DiagnosticStatus;
-use msgs::rcl_interfaces::msg::Log;
 
+use crate::logger::Severity;
 use crate::time::Time;
 
 /// How bad it is.
@@ -31,33 +30,13 @@ impl Level {
             Self::Stale => DiagnosticStatus::STALE,
         }
     }
-
-    /// rcl_interfaces/Log.level
-    pub fn log(self) -> u8 {
-        match self {
-            Self::Ok => Log::INFO,
-            Self::Warn => Log::WARN,
-            Self::Error | Self::Stale => Log::ERROR,
-        }
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ok => "info",
-            Self::Warn => "warn",
-            Self::Error => "error",
-            Self::Stale => "stale",
-        })
-    }
 }
 
 /// A log line.
 #[derive(Clone, Debug)]
 pub struct LogRecord {
     /// How bad it is.
-    pub level: Level,
+    pub level: Severity,
     /// The node's fully qualified name.
     pub node: Arc<str>,
     /// What it said.

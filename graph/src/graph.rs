@@ -10,6 +10,7 @@ use msgs::omnimind_msgs::msg::GraphStatistics;
 use crate::diagnostics::{LogSink, stderr_sink};
 use crate::error::SetupError;
 use crate::lockstep::LockStep;
+use crate::logger::Severity;
 use crate::monitor::Monitor;
 use crate::node::Node;
 use crate::param::ParamValue;
@@ -100,6 +101,10 @@ pub struct NodeSpec {
     pub remaps: BTreeMap<String, String>,
     /// What happens when it is gone.
     pub restart: RestartPolicy,
+    /// From which severity on its log lines are shown; none: the process's threshold, info.
+    pub log_level: Option<Severity>,
+    /// A managed node is configured and activated when the graph starts; the others are at work anyway.
+    pub autostart: bool,
 }
 
 /// Makes nodes of one kind.

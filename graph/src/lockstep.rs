@@ -221,7 +221,7 @@ impl LockStep {
                 let (_, slot) = &jobs[0];
                 let why =
                     format!("messages still travel after {MAX_ROUNDS} rounds of one step: is there a loop without a timer?");
-                self.shared.write_log(slot, crate::diagnostics::Level::Error, &why);
+                crate::logger::say(&self.shared, slot, crate::logger::Severity::Error, &why);
                 slot.statuses.lock().insert("lock-step".into(), (crate::diagnostics::Level::Error, why));
                 return;
             }

@@ -1,4 +1,4 @@
-//! The graph's own node: /clock, /rosout, /diagnostics and graph/statistics. Silence is a bug: what does not fit is said here.
+//! The graph's own node: /clock, /diagnostics and graph/statistics. Silence is a bug: what does not fit is said here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use msgs::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus};
 use msgs::omnimind_msgs::msg::{EdgeStatistics, GraphStatistics, NodeStatistics};
-use msgs::rcl_interfaces::msg::Log;
 use msgs::rosgraph_msgs::msg::Clock;
 use msgs::std_msgs::msg::Header;
 
@@ -25,14 +24,17 @@ pub struct Monitor {
     statistics: Publisher<GraphStatistics>,
     /// By node: what it had lost at the last report.
     dropped: BTreeMap<Arc<str>, u64>,
+    /// Reports so far, one a second.
+    reports: u32,
 }
+
+/// After this many reports a parameter that was given a value and was not looked at is worth a sentence.
+const UNREAD_AFTER: u32 = 5;
 
 impl Node for Monitor {
     const NAME: &'static str = "graph";
 
     fn setup(setup: &mut Setup<Self>) -> Result<Self, SetupError> {
-        let rosout = setup.publisher::<Log>("/rosout", Qos::latched(1000))?;
-        *setup.shared.rosout.write() = Some(Arc::clone(rosout.core()));
         let clock = if setup.shared.lock_step { Some(setup.publisher("/clock", Qos::sensor_data())?) } else { None };
         let diagnostics = setup.publisher("/diagnostics", Qos::reliable(10))?;
         let statistics = setup.publisher("graph/statistics", Qos::reliable(10))?;
@@ -40,7 +42,7 @@ impl Node for Monitor {
             setup.timer(Duration::from_millis(10), Self::tell_time)?;
         }
         setup.timer(Duration::from_secs(1), Self::report)?;
-        Ok(Self { clock, diagnostics, statistics, dropped: BTreeMap::new() })
+        Ok(Self { clock, diagnostics, statistics, dropped: BTreeMap::new(), reports: 0 })
     }
 }
 
@@ -54,6 +56,7 @@ impl Monitor {
 
     fn report(&mut self, ctx: &mut Context) -> HandlerResult {
         let shared = Arc::clone(&ctx.shared);
+        self.reports = self.reports.saturating_add(1);
         let mut status = Vec::new();
         for slot in shared.slots.read().iter() {
             let node = slot.name.trim_start_matches('/');
@@ -65,6 +68,12 @@ impl Monitor {
             if dropped > before {
                 let message = format!("full: {} dropped since the last report, {dropped} in all", dropped - before);
                 status.push(entry(node, "queue", Level::Warn, message));
+            }
+            if self.reports >= UNREAD_AFTER {
+                status.extend(slot.params().unread().into_iter().map(|(name, value)| {
+                    let message = format!("parameter `{name}` was set to {value} and never read");
+                    entry(node, &format!("parameter {name}"), Level::Warn, message)
+                }));
             }
         }
         status.extend(contradictions(&shared));

@@ -10,9 +10,11 @@ use msgs::{Message, MessageType, Service};
 use crate::context::{Context, Output};
 use crate::diagnostics::Level;
 use crate::error::{HandlerResult, NodeError, SetupError};
+use crate::lifecycle::Driver;
+use crate::logger::{self, Severity};
 use crate::message::AnyMessage;
 use crate::name::Resolver;
-use crate::param::{ParamBuilder, ParamStore, ParamType, ParamValue};
+use crate::param::{self, ParamStore, ParamValue};
 use crate::qos::Durability;
 use crate::service::{CallError, CallId, Client, ClientCore, ReplyTo, Responder, ServiceEntry, open_request};
 use crate::shared::{Arrival, Shared};
@@ -69,6 +71,15 @@ impl<M> Clone for Publisher<M> {
 impl<M: Message> Publisher<M> {
     /// Publishes `message`, an `M` or an `Arc<M>`. Subscribers in this process share it.
     pub fn publish(&self, ctx: &mut Context, message: impl Into<Arc<M>>) {
+        if self.core.slot.life.mutes() {
+            ctx.say_muted(&self.core.topic.name);
+            return;
+        }
+        self.publish_always(ctx, message);
+    }
+
+    /// As [`Publisher::publish`], for what the library itself says: also while a managed node is not active.
+    pub(crate) fn publish_always(&self, ctx: &mut Context, message: impl Into<Arc<M>>) {
         let stamp = ctx.now();
         ctx.emit(Output::Publish { core: Arc::clone(&self.core), message: message.into(), stamp, published: Instant::now() });
     }
@@ -130,8 +141,10 @@ pub struct Setup<N> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) slot: Arc<Slot>,
     resolver: Resolver,
-    overrides: BTreeMap<String, ParamValue>,
-    params: Arc<ParamStore>,
+    pub(crate) overrides: BTreeMap<String, ParamValue>,
+    pub(crate) params: Arc<ParamStore>,
+    pub(crate) param_listeners: Vec<param::Listener<N>>,
+    pub(crate) life: Option<Arc<Driver<N>>>,
     handlers: Vec<Handler<N>>,
 }
 
@@ -142,7 +155,9 @@ impl<N: Node> Setup<N> {
             slot: Arc::clone(slot),
             resolver: Resolver::new(slot.identity.namespace.clone(), slot.identity.name.clone(), slot.spec.remaps.clone()),
             overrides: slot.spec.parameters.clone(),
-            params: Arc::default(),
+            params: slot.new_params(),
+            param_listeners: Vec::new(),
+            life: None,
             handlers: Vec::new(),
         }
     }
@@ -152,14 +167,9 @@ impl<N: Node> Setup<N> {
         &self.slot.name
     }
 
-    /// Declares a parameter; end with [`ParamBuilder::declare`].
-    pub fn param<T: ParamType>(&mut self, name: &str, default: T) -> ParamBuilder<'_, T> {
-        ParamBuilder::new(&self.params, &mut self.overrides, &self.slot.name, name.to_owned(), default)
-    }
-
     /// Says at set-up that something works less well than it should.
     pub fn warn(&mut self, message: impl AsRef<str>) {
-        self.shared.write_log(&self.slot, Level::Warn, message.as_ref());
+        logger::say(&self.shared, &self.slot, Severity::Warn, message.as_ref());
     }
 
     /// An error for the node's own reasons.
@@ -333,9 +343,18 @@ impl<N: Node> Setup<N> {
     pub fn service<S: Service>(
         &mut self,
         name: &str,
+        handler: impl FnMut(&mut N, &mut Context, S::Request) -> Result<S::Response, NodeError> + Send + 'static,
+    ) -> Result<(), SetupError> {
+        self.service_with_qos::<S>(name, Qos::reliable(10), handler)
+    }
+
+    pub(crate) fn service_with_qos<S: Service>(
+        &mut self,
+        name: &str,
+        qos: Qos,
         mut handler: impl FnMut(&mut N, &mut Context, S::Request) -> Result<S::Response, NodeError> + Send + 'static,
     ) -> Result<(), SetupError> {
-        self.service_deferred::<S>(name, move |node, ctx, request, responder| {
+        self.serve::<S>(name, qos, move |node, ctx, request, responder| {
             let response = handler(node, ctx, request)?;
             responder.respond(ctx, response);
             Ok(())
@@ -349,6 +368,15 @@ impl<N: Node> Setup<N> {
     pub fn service_deferred<S: Service>(
         &mut self,
         name: &str,
+        handler: impl FnMut(&mut N, &mut Context, S::Request, Responder<S>) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        self.serve::<S>(name, Qos::reliable(10), handler)
+    }
+
+    fn serve<S: Service>(
+        &mut self,
+        name: &str,
+        qos: Qos,
         mut handler: impl FnMut(&mut N, &mut Context, S::Request, Responder<S>) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
         let name = self.resolver.resolve(name)?;
@@ -374,7 +402,7 @@ impl<N: Node> Setup<N> {
             let slot = Arc::clone(&self.slot);
             let types = (service_type.name, service_type.dds_name, service_type.hash);
             let token = wire.service(
-                &self.endpoint(EndpointKind::Service, &name, types, Qos::reliable(10)),
+                &self.endpoint(EndpointKind::Service, &name, types, qos),
                 Arc::new(move |request| {
                     let event = Event::Request {
                         body: crate::service::Body::Cdr(request.payload),
@@ -458,14 +486,11 @@ impl<N: Node> Setup<N> {
     pub fn now(&self) -> Time {
         self.shared.now()
     }
-
-    pub(crate) fn params(&self) -> Arc<ParamStore> {
-        Arc::clone(&self.params)
-    }
 }
 
 struct Typed<N> {
     node: N,
+    life: Option<Arc<Driver<N>>>,
     handlers: Vec<Handler<N>>,
 }
 
@@ -477,10 +502,16 @@ impl<N: Node> Runtime for Typed<N> {
         }
     }
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
-        self.node.start(ctx)
+        param::announce(ctx);
+        self.node.start(ctx)?;
+        if let Some(life) = &self.life {
+            life.start(&mut self.node, ctx);
+        }
+        Ok(())
     }
     fn stop(&mut self, ctx: &mut Context) -> HandlerResult {
-        self.node.stop(ctx)
+        let shut_down = self.life.as_ref().map_or(Ok(()), |life| life.stop(&mut self.node, ctx));
+        self.node.stop(ctx).and(shut_down)
     }
 }
 
@@ -491,18 +522,14 @@ pub(crate) fn build<N: Node>(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<B
         slot.tokens.lock().push(token);
     }
     let mut setup = Setup::<N>::new(shared, slot);
+    logger::open(&mut setup)?;
     let node = N::setup(&mut setup)?;
-    if let Some(name) = setup.overrides.keys().next() {
-        return Err(SetupError::UnknownParameter {
-            node: slot.name.to_string(),
-            name: name.clone(),
-            hint: crate::suggest::hint(name, setup.params.names().iter().map(String::as_str)),
-        });
-    }
-    crate::param_services::declare(&mut setup)?;
+    crate::sim_time::declare_use_sim_time(&mut setup)?;
+    param::declare(&mut setup)?;
+    logger::declare_services(&mut setup)?;
     for complaint in setup.resolver.complaints() {
         setup.warn(&complaint);
         slot.statuses.lock().insert("remap".into(), (Level::Warn, complaint));
     }
-    Ok(Box::new(Typed { node, handlers: setup.handlers }))
+    Ok(Box::new(Typed { node, life: setup.life, handlers: setup.handlers }))
 }

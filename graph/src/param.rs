@@ -1,263 +1,44 @@
 //! Parameters: declared once with type, unit and range, changeable while the node runs.
+//!
+//! They behave as rclcpp's (`rclcpp/node_interfaces/node_parameters.cpp`), with two liberties: a whole number is taken where a number is wanted,
+//! and the sentence of a refusal names range and unit.
+
+mod services;
+mod store;
+mod value;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use msgs::rcl_interfaces::msg as rcl;
-use parking_lot::RwLock;
+use crate::context::Context;
+use crate::error::{HandlerResult, SetupError};
+use crate::node::{Node, Setup};
 
-use crate::error::SetupError;
-use crate::suggest::nearest;
+pub(crate) use services::{Listener, announce, declare};
+pub(crate) use store::ParamStore;
+pub use store::{ParamChanges, ParamError};
+pub use value::{ParamType, ParamValue};
 
-/// A parameter's value.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ParamValue {
-    /// true or false
-    Bool(bool),
-    /// A whole number.
-    Integer(i64),
-    /// A number.
-    Double(f64),
-    /// Words.
-    String(String),
-    /// Whole numbers.
-    IntegerArray(Vec<i64>),
-    /// Numbers.
-    DoubleArray(Vec<f64>),
-    /// Words.
-    StringArray(Vec<String>),
-}
-
-impl ParamValue {
-    /// The type's name as ROS 2 users say it.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Bool(_) => "bool",
-            Self::Integer(_) => "integer",
-            Self::Double(_) => "double",
-            Self::String(_) => "string",
-            Self::IntegerArray(_) => "integer_array",
-            Self::DoubleArray(_) => "double_array",
-            Self::StringArray(_) => "string_array",
-        }
-    }
-
-    /// The value as rcl_interfaces writes it.
-    pub fn to_msg(&self) -> rcl::ParameterValue {
-        let mut msg = rcl::ParameterValue { type_: self.type_code(), ..Default::default() };
-        match self.clone() {
-            Self::Bool(v) => msg.bool_value = v,
-            Self::Integer(v) => msg.integer_value = v,
-            Self::Double(v) => msg.double_value = v,
-            Self::String(v) => msg.string_value = v,
-            Self::IntegerArray(v) => msg.integer_array_value = v,
-            Self::DoubleArray(v) => msg.double_array_value = v,
-            Self::StringArray(v) => msg.string_array_value = v,
-        }
-        msg
-    }
-
-    /// The value that rcl_interfaces wrote; `None` for "not set" and for types that OmniMind does not use.
-    pub fn from_msg(msg: &rcl::ParameterValue) -> Option<Self> {
-        Some(match msg.type_ {
-            rcl::ParameterType::PARAMETER_BOOL => Self::Bool(msg.bool_value),
-            rcl::ParameterType::PARAMETER_INTEGER => Self::Integer(msg.integer_value),
-            rcl::ParameterType::PARAMETER_DOUBLE => Self::Double(msg.double_value),
-            rcl::ParameterType::PARAMETER_STRING => Self::String(msg.string_value.clone()),
-            rcl::ParameterType::PARAMETER_INTEGER_ARRAY => Self::IntegerArray(msg.integer_array_value.clone()),
-            rcl::ParameterType::PARAMETER_DOUBLE_ARRAY => Self::DoubleArray(msg.double_array_value.clone()),
-            rcl::ParameterType::PARAMETER_STRING_ARRAY => Self::StringArray(msg.string_array_value.clone()),
-            _ => return None,
-        })
-    }
-
-    fn type_code(&self) -> u8 {
-        match self {
-            Self::Bool(_) => rcl::ParameterType::PARAMETER_BOOL,
-            Self::Integer(_) => rcl::ParameterType::PARAMETER_INTEGER,
-            Self::Double(_) => rcl::ParameterType::PARAMETER_DOUBLE,
-            Self::String(_) => rcl::ParameterType::PARAMETER_STRING,
-            Self::IntegerArray(_) => rcl::ParameterType::PARAMETER_INTEGER_ARRAY,
-            Self::DoubleArray(_) => rcl::ParameterType::PARAMETER_DOUBLE_ARRAY,
-            Self::StringArray(_) => rcl::ParameterType::PARAMETER_STRING_ARRAY,
-        }
-    }
-
-    /// `self` as the type of `like`, where a person would expect it: a whole number where a number is wanted, an empty list of any type.
-    fn coerced(self, like: &ParamValue) -> ParamValue {
-        match (self, like) {
-            (Self::Integer(v), Self::Double(_)) => Self::Double(v as f64),
-            (Self::IntegerArray(v), Self::DoubleArray(_)) => Self::DoubleArray(v.into_iter().map(|x| x as f64).collect()),
-            (Self::IntegerArray(v), Self::StringArray(_)) if v.is_empty() => Self::StringArray(Vec::new()),
-            (Self::StringArray(v), Self::DoubleArray(_)) if v.is_empty() => Self::DoubleArray(Vec::new()),
-            (Self::StringArray(v), Self::IntegerArray(_)) if v.is_empty() => Self::IntegerArray(Vec::new()),
-            (value, _) => value,
-        }
-    }
-}
-
-/// A Rust type that a parameter can have.
-pub trait ParamType: Clone + Send + Sync + 'static {
-    /// Into the general form.
-    fn into_value(self) -> ParamValue;
-    /// From the general form, if it is this type.
-    fn from_value(value: &ParamValue) -> Option<Self>;
-}
-
-macro_rules! param_type {
-    ($($rust:ty => $variant:ident),*) => {$(
-        impl ParamType for $rust {
-            fn into_value(self) -> ParamValue { ParamValue::$variant(self) }
-            fn from_value(value: &ParamValue) -> Option<Self> {
-                if let ParamValue::$variant(v) = value { Some(v.clone()) } else { None }
-            }
-        }
-        impl From<$rust> for ParamValue {
-            fn from(value: $rust) -> Self { value.into_value() }
-        }
-    )*};
-}
-param_type!(bool => Bool, i64 => Integer, f64 => Double, String => String, Vec<i64> => IntegerArray, Vec<f64> => DoubleArray, Vec<String> => StringArray);
-
-impl From<&str> for ParamValue {
-    fn from(value: &str) -> Self {
-        Self::String(value.to_owned())
-    }
-}
+use store::{Cell, Declaration};
 
 /// A declared parameter; reading it gives the present value.
 pub struct Param<T> {
-    value: Arc<RwLock<ParamValue>>,
+    cell: Arc<Cell>,
     default: T,
+}
+
+impl<T: Clone> Clone for Param<T> {
+    fn clone(&self) -> Self {
+        Self { cell: Arc::clone(&self.cell), default: self.default.clone() }
+    }
 }
 
 impl<T: ParamType> Param<T> {
     /// The present value.
     pub fn get(&self) -> T {
         // The store only ever keeps values of the declared type.
-        T::from_value(&self.value.read()).unwrap_or_else(|| self.default.clone())
-    }
-}
-
-/// What is known about a declared parameter.
-#[derive(Clone, Debug)]
-pub(crate) struct Declaration {
-    pub description: String,
-    pub unit: &'static str,
-    pub range: Option<(f64, f64)>,
-    pub choices: Vec<String>,
-    pub read_only: bool,
-    value: Arc<RwLock<ParamValue>>,
-}
-
-impl Declaration {
-    fn check(&self, value: &ParamValue) -> Result<(), String> {
-        let wanted = self.value.read().kind();
-        if value.kind() != wanted {
-            return Err(format!("it is of type {wanted}, not {}", value.kind()));
-        }
-        let numbers: Vec<f64> = match value {
-            ParamValue::Double(v) => vec![*v],
-            ParamValue::Integer(v) => vec![*v as f64],
-            ParamValue::DoubleArray(v) => v.clone(),
-            ParamValue::IntegerArray(v) => v.iter().map(|v| *v as f64).collect(),
-            _ => Vec::new(),
-        };
-        if numbers.iter().any(|v| !v.is_finite()) {
-            return Err("it must be a finite number".into());
-        }
-        if let Some((low, high)) = self.range
-            && let Some(v) = numbers.iter().find(|v| **v < low || **v > high)
-        {
-            let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
-            return Err(format!("{v} is outside {low} to {high}{unit}"));
-        }
-        let words: &[String] = match value {
-            ParamValue::String(v) => std::slice::from_ref(v),
-            ParamValue::StringArray(v) => v,
-            _ => &[],
-        };
-        if !self.choices.is_empty()
-            && let Some(v) = words.iter().find(|v| !self.choices.contains(v))
-        {
-            return Err(format!("`{v}` is not one of {}", self.choices.join(", ")));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn descriptor(&self, name: &str) -> rcl::ParameterDescriptor {
-        let value = self.value.read();
-        let mut description = self.description.clone();
-        if !self.unit.is_empty() {
-            description = format!("{description} [{}]", self.unit);
-        }
-        let mut msg = rcl::ParameterDescriptor {
-            name: name.to_owned(),
-            type_: value.type_code(),
-            description,
-            additional_constraints: if self.choices.is_empty() {
-                String::new()
-            } else {
-                format!("one of: {}", self.choices.join(", "))
-            },
-            read_only: self.read_only,
-            ..Default::default()
-        };
-        if let Some((low, high)) = self.range {
-            match *value {
-                ParamValue::Integer(_) => {
-                    msg.integer_range.push(rcl::IntegerRange { from_value: low as i64, to_value: high as i64, step: 0 });
-                }
-                _ => msg.floating_point_range.push(rcl::FloatingPointRange { from_value: low, to_value: high, step: 0.0 }),
-            }
-        }
-        msg
-    }
-}
-
-/// The parameters of one node.
-#[derive(Default)]
-pub(crate) struct ParamStore {
-    declared: RwLock<BTreeMap<String, Declaration>>,
-}
-
-impl ParamStore {
-    pub fn names(&self) -> Vec<String> {
-        self.declared.read().keys().cloned().collect()
-    }
-
-    pub fn get(&self, name: &str) -> Option<ParamValue> {
-        self.declared.read().get(name).map(|d| d.value.read().clone())
-    }
-
-    pub fn describe(&self, name: &str) -> Option<rcl::ParameterDescriptor> {
-        self.declared.read().get(name).map(|d| d.descriptor(name))
-    }
-
-    /// Checks every change, then makes all or none.
-    pub fn set(&self, changes: &[(String, ParamValue)]) -> Result<(), String> {
-        let declared = self.declared.read();
-        let mut checked = Vec::with_capacity(changes.len());
-        for (name, value) in changes {
-            let Some(declaration) = declared.get(name) else {
-                let hint = nearest(name, declared.keys().map(String::as_str));
-                return Err(match hint {
-                    Some(near) => format!("no parameter `{name}`; did you mean `{near}`?"),
-                    None => format!("no parameter `{name}`"),
-                });
-            };
-            if declaration.read_only {
-                return Err(format!("parameter `{name}` can only be set at start"));
-            }
-            let value = value.clone().coerced(&declaration.value.read());
-            declaration.check(&value).map_err(|reason| format!("parameter `{name}`: {reason}"))?;
-            checked.push((declaration, value));
-        }
-        for (declaration, value) in checked {
-            *declaration.value.write() = value;
-        }
-        Ok(())
+        self.cell.read().unwrap_or_else(|| self.default.clone())
     }
 }
 
@@ -280,14 +61,7 @@ impl<'a, T: ParamType> ParamBuilder<'a, T> {
         name: String,
         default: T,
     ) -> Self {
-        let declaration = Declaration {
-            description: String::new(),
-            unit: "",
-            range: None,
-            choices: Vec::new(),
-            read_only: false,
-            value: Arc::new(RwLock::new(default.clone().into_value())),
-        };
+        let declaration = Declaration::new(default.clone().into_value(), T::DYNAMIC);
         Self { store, overrides, node, name, default, declaration, _type: PhantomData }
     }
 
@@ -297,9 +71,15 @@ impl<'a, T: ParamType> ParamBuilder<'a, T> {
         self
     }
 
-    /// The least and the greatest value.
+    /// The least and the greatest value, of a number or of each number of a list.
     pub fn range(mut self, low: impl Into<f64>, high: impl Into<f64>) -> Self {
         self.declaration.range = Some((low.into(), high.into()));
+        self
+    }
+
+    /// Within the range only its ends and the multiples of `step` above the least value are allowed.
+    pub fn step(mut self, step: impl Into<f64>) -> Self {
+        self.declaration.step = step.into();
         self
     }
 
@@ -315,6 +95,18 @@ impl<'a, T: ParamType> ParamBuilder<'a, T> {
         self
     }
 
+    /// What else is asked of the value, in words; [`ParamBuilder::check`] asks it.
+    pub fn constraints(mut self, text: impl Into<String>) -> Self {
+        self.declaration.constraints = text.into();
+        self
+    }
+
+    /// Refuses values with a reason; asked at set-up and before each change, and not to have an effect of its own.
+    pub fn check(mut self, check: impl Fn(&T) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        self.declaration.check = Some(Box::new(move |value| T::from_value(value).map_or(Ok(()), |value| check(&value))));
+        self
+    }
+
     /// It can only be set at start.
     pub fn read_only(mut self) -> Self {
         self.declaration.read_only = true;
@@ -327,22 +119,77 @@ impl<'a, T: ParamType> ParamBuilder<'a, T> {
     /// [`SetupError::InvalidParameter`] when that value is of another type or out of range, or when the node declared the name before.
     pub fn declare(self) -> Result<Param<T>, SetupError> {
         let Self { store, overrides, node, name, default, declaration, .. } = self;
-        if store.declared.read().contains_key(&name) {
-            let reason = "the node declares it twice".to_owned();
-            return Err(SetupError::InvalidParameter { node: node.to_owned(), name, reason });
+        let invalid =
+            |reason: &str| SetupError::InvalidParameter { node: node.to_owned(), name: name.clone(), reason: reason.to_owned() };
+        if name.is_empty() {
+            return Err(invalid("a parameter needs a name"));
+        }
+        if store.has(&name) {
+            return Err(invalid("the node declares it twice"));
         }
         if let Some(value) = overrides.remove(&name) {
-            let value = value.coerced(&declaration.value.read());
-            declaration.check(&value).map_err(|reason| SetupError::InvalidParameter {
-                node: node.to_owned(),
-                name: name.clone(),
-                reason,
-            })?;
-            *declaration.value.write() = value;
+            let value = declaration.fit(value).map_err(|reason| invalid(&reason))?;
+            declaration.cell.give(value);
         }
-        let param = Param { value: Arc::clone(&declaration.value), default };
-        store.declared.write().insert(name, declaration);
+        let param = Param { cell: Arc::clone(&declaration.cell), default };
+        store.declare(name, declaration);
         Ok(param)
+    }
+}
+
+impl<N: Node> Setup<N> {
+    /// Declares a parameter; end with [`ParamBuilder::declare`]. One whose default is a [`ParamValue`] has no fixed type.
+    pub fn param<T: ParamType>(&mut self, name: &str, default: T) -> ParamBuilder<'_, T> {
+        ParamBuilder::new(&self.params, &mut self.overrides, &self.slot.name, name.to_owned(), default)
+    }
+
+    /// Refuses changes that do not go together, with a reason; asked once at the end of the set-up and before each change, after the checks of the
+    /// single parameters, and not to have an effect of its own.
+    pub fn check_params(&mut self, check: impl Fn(&ParamChanges<'_>) -> Result<(), String> + Send + Sync + 'static) {
+        self.params.add_check(Box::new(check));
+    }
+
+    /// Calls `handler` after parameters were changed by service, with names and new values; one that is gone is [`ParamValue::NotSet`].
+    pub fn on_params(
+        &mut self,
+        handler: impl FnMut(&mut N, &mut Context, &[(String, ParamValue)]) -> HandlerResult + Send + 'static,
+    ) {
+        self.param_listeners.push(Box::new(handler));
+    }
+
+    /// Takes parameters that are not declared, with values of any type (rclcpp: `allow_undeclared_parameters` and
+    /// `automatically_declare_parameters_from_overrides`).
+    pub fn accept_undeclared_params(&mut self) {
+        self.params.open.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl Context {
+    /// The present value of a parameter of this node, also of one that was not declared in its set-up.
+    pub fn param(&self, name: &str) -> Option<ParamValue> {
+        self.slot.params().read(name)
+    }
+
+    /// Changes parameters of this node, all or none, as a service call would; [`Setup::on_params`] is not told.
+    ///
+    /// # Errors
+    /// [`ParamError`]; then nothing is changed.
+    pub fn set_params(&mut self, changes: &[(String, ParamValue)]) -> Result<(), ParamError> {
+        let store = self.slot.params();
+        let changed = store.set(changes)?;
+        services::tell(&store, self, changed);
+        Ok(())
+    }
+
+    /// Forgets a parameter of this node.
+    ///
+    /// # Errors
+    /// [`ParamError`]: as in rclcpp, one that is read-only or has a fixed type stays.
+    pub fn undeclare_param(&mut self, name: &str) -> Result<(), ParamError> {
+        let store = self.slot.params();
+        let changed = store.undeclare(name)?;
+        services::tell(&store, self, changed);
+        Ok(())
     }
 }
 
@@ -379,8 +226,14 @@ mod tests {
         let mut none = BTreeMap::new();
         ParamBuilder::new(&store, &mut none, "n", "ids".into(), vec![1]).range(0, 10).declare().unwrap();
         ParamBuilder::new(&store, &mut none, "n", "words".into(), vec!["a".to_owned()]).one_of(&["a", "b"]).declare().unwrap();
-        assert!(store.set(&[("ids".to_owned(), vec![2, 11].into())]).unwrap_err().contains("11 is outside 0 to 10"));
-        assert!(store.set(&[("words".to_owned(), vec!["b".to_owned(), "c".to_owned()].into())]).unwrap_err().contains("`c`"));
+        assert!(store.set(&[("ids".to_owned(), vec![2, 11].into())]).unwrap_err().to_string().contains("11 is outside 0 to 10"));
+        assert!(
+            store
+                .set(&[("words".to_owned(), vec!["b".to_owned(), "c".to_owned()].into())])
+                .unwrap_err()
+                .to_string()
+                .contains("`c`")
+        );
     }
 
     #[test]
@@ -395,7 +248,7 @@ mod tests {
         let store = ParamStore::default();
         let param = declare(&mut BTreeMap::new(), &store).unwrap();
         let changes = [("capacity_wh".to_owned(), ParamValue::Double(30.0)), ("capacity".to_owned(), ParamValue::Double(1.0))];
-        assert!(store.set(&changes).unwrap_err().contains("capacity_wh"));
+        assert!(store.set(&changes).unwrap_err().to_string().contains("capacity_wh"));
         assert_eq!(param.get(), 26.0);
         store.set(&changes[..1]).unwrap();
         assert_eq!(param.get(), 30.0);

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use msgs::rcl_interfaces::msg::Log;
+
 use crate::context::{Context, Output};
 use crate::diagnostics::Level;
 use crate::error::panic_message;
 use crate::graph::RestartWhen;
+use crate::logger::{self, Severity};
 use crate::shared::Shared;
 use crate::slot::{NodeState, Runtime, Slot};
 
@@ -68,7 +71,9 @@ fn settle_outcome(
         Err(panic) => (panic_message(&*panic), true),
     };
     slot.bury(runtime);
-    leave(shared, slot, &reason, failure);
+    if let Some(log) = leave(shared, slot, &reason, failure) {
+        ctx.emit(Output::Log(log));
+    }
     true
 }
 
@@ -104,8 +109,8 @@ pub(crate) fn stop(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Vec<Output> {
     ctx.outputs
 }
 
-/// A node is gone: takes back what it declared and decides whether it comes back, and when.
-fn leave(shared: &Arc<Shared>, slot: &Arc<Slot>, reason: &str, failure: bool) {
+/// A node is gone: takes back what it declared and decides whether it comes back, and when. Returns what is to be said about it on /rosout.
+fn leave(shared: &Arc<Shared>, slot: &Arc<Slot>, reason: &str, failure: bool) -> Option<Log> {
     shared.unregister(slot);
     slot.reset();
     let policy = &slot.spec.restart;
@@ -137,7 +142,7 @@ fn leave(shared: &Arc<Shared>, slot: &Arc<Slot>, reason: &str, failure: bool) {
         statuses.clear();
         statuses.insert("supervision".into(), (level, message.clone()));
     }
-    shared.write_log(slot, level, &message);
+    logger::record(shared, slot, (level.into(), shared.now()), &message, None)
 }
 
 /// Starts again the nodes whose time has come.
@@ -169,11 +174,15 @@ pub(crate) fn restart_due(shared: &Arc<Shared>) {
                     continue;
                 }
                 slot.statuses.lock().insert("supervision".into(), (Level::Ok, "running again".into()));
-                shared.write_log(&slot, Level::Ok, "running again");
+                logger::say(shared, &slot, Severity::Info, "running again");
                 // What came while it was set up has waited for its `start`.
                 shared.wake(&slot);
             }
-            Err(error) => leave(shared, &slot, &error.to_string(), true),
+            Err(error) => {
+                if let Some(log) = leave(shared, &slot, &error.to_string(), true) {
+                    shared.perform(&slot, Output::Log(log));
+                }
+            }
         }
     }
 }
@@ -196,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn log_lines_are_kept_for_late_listeners_after_a_restart_of_the_graphs_own_node() {
+    fn log_lines_are_kept_for_late_listeners_per_node_also_when_the_graphs_own_node_restarts() {
         let mut graph = Graph::new(GraphConfig { threads: 1, log: silent_sink(), ..GraphConfig::default() }).unwrap();
         graph.add(NodeFactory::of::<Talker>(), NodeSpec::default()).unwrap();
         let shared = Arc::clone(graph.shared());
@@ -211,7 +220,15 @@ mod tests {
         assert_eq!(monitor.state(), NodeState::Running);
         let topic = Arc::clone(&shared.topics.read()["/rosout"]);
         let ends = topic.ends.read();
-        assert_eq!(ends.publishers.len(), 1);
-        assert!(!ends.publishers[0].latched.lock().is_empty());
+        assert_eq!(ends.publishers.len(), 2);
+        let kept = |node: &str| {
+            let publisher = ends.publishers.iter().find(|publisher| &*publisher.slot.name == node).unwrap();
+            publisher.latched.lock().iter().filter_map(|parcel| parcel.message.downcast::<Log>()).collect::<Vec<_>>()
+        };
+        let talked = kept("/talker");
+        assert_eq!(talked.len(), 20);
+        assert_eq!((talked[0].name.as_str(), talked[0].msg.as_str()), ("talker", "still here"));
+        assert!(talked[0].file.ends_with("runner.rs") && talked[0].line > 0, "a line says where it was written");
+        assert!(kept("/graph").iter().any(|log| log.msg == "running again"));
     }
 }

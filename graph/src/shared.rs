@@ -1,7 +1,7 @@
 //! What all nodes of a process share: topics, services, the clock, the wire.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use msgs::MessageType;
 use parking_lot::{Mutex, RwLock};
 
 use crate::context::Output;
-use crate::diagnostics::{Level, LogRecord, LogSink};
+use crate::diagnostics::{Level, LogSink};
 use crate::error::SetupError;
 use crate::free::RunQueue;
 use crate::message::Erased;
@@ -78,8 +78,8 @@ pub(crate) struct Shared {
     pub unanswered: Mutex<Vec<(Arc<Slot>, CallId, Item)>>,
     /// Free-running: the nodes that have work.
     pub queue: OnceLock<Arc<RunQueue>>,
-    /// Where log lines go; the monitor sets it up.
-    pub rosout: RwLock<Option<Arc<PublisherCore>>>,
+    /// The severity from which on log lines are shown, of nodes that have no threshold of their own.
+    pub log_threshold: AtomicU8,
     taps: RwLock<Vec<Arc<Tap>>>,
     now: AtomicI64,
     next_id: AtomicU64,
@@ -100,7 +100,7 @@ impl Shared {
             outside: Mutex::default(),
             unanswered: Mutex::default(),
             queue: OnceLock::new(),
-            rosout: RwLock::default(),
+            log_threshold: AtomicU8::new(crate::logger::DEFAULT.code()),
             taps: RwLock::default(),
             now: AtomicI64::new(0),
             next_id: AtomicU64::new(1),
@@ -211,7 +211,7 @@ impl Shared {
         }
         self.taps.write().retain(|tap| !Arc::ptr_eq(&tap.slot, slot));
         self.services.write().retain(|_, entry| !Arc::ptr_eq(&entry.slot, slot));
-        self.rosout.write().take_if(|core| Arc::ptr_eq(&core.slot, slot));
+        slot.fall_silent();
     }
 
     /// Carries out what a handler asked for.
@@ -247,20 +247,11 @@ impl Shared {
                 }
             }
             Output::Reply { reply, response } => reply.finish(Ok(Body::Typed(response))),
-            Output::Log(log) => {
-                let rosout = self.rosout.read().clone();
-                if let Some(core) = rosout {
-                    core.topic.publish(&core, Arc::new(log), self.now(), Instant::now());
-                }
-            }
+            Output::Log(log) => crate::logger::publish(self, from, log),
         }
     }
 
     fn note(&self, core: &PublisherCore, complaint: String) {
         core.slot.statuses.lock().insert(format!("publish {}", core.topic.name), (Level::Warn, complaint));
-    }
-
-    pub fn write_log(&self, slot: &Slot, level: Level, message: &str) {
-        (self.log)(&LogRecord { level, node: Arc::clone(&slot.name), message: message.to_owned(), time: self.now() });
     }
 }

@@ -12,7 +12,10 @@ use crate::context::Context;
 use crate::diagnostics::Level;
 use crate::error::{HandlerResult, SetupError};
 use crate::graph::{NodeFactory, NodeSpec};
+use crate::lifecycle::Life;
+use crate::logger::Logger;
 use crate::message::AnyMessage;
+use crate::param::ParamStore;
 use crate::service::{Body, CallError, CallId, ReplyTo};
 use crate::shared::Shared;
 use crate::stats::{EdgeStats, NodeStats};
@@ -106,6 +109,9 @@ pub(crate) struct Slot {
     pub tokens: Mutex<Vec<Box<dyn Token>>>,
     pub stats: NodeStats,
     pub statuses: Mutex<BTreeMap<String, (Level, String)>>,
+    pub logger: Logger,
+    pub life: Life,
+    params: Mutex<Arc<ParamStore>>,
     pub supervision: Mutex<Supervision>,
     /// Free-running: already in the run queue.
     pub queued: AtomicBool,
@@ -119,6 +125,9 @@ pub(crate) struct Slot {
 impl Slot {
     pub fn new(identity: NodeIdentity, name: Arc<str>, spec: NodeSpec, factory: NodeFactory, shared: &Arc<Shared>) -> Self {
         Self {
+            logger: Logger::new(&identity, spec.log_level),
+            life: Life::default(),
+            params: Mutex::default(),
             name,
             identity,
             spec,
@@ -151,10 +160,29 @@ impl Slot {
     pub fn reset(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.timers.lock().clear();
+        self.life.reset();
         // Dropped without the locks: an unanswered request tells its caller, which may be this very slot.
         let inbox = std::mem::take(&mut *self.inbox.lock());
         let tokens = std::mem::take(&mut *self.tokens.lock());
         drop((inbox, tokens));
+    }
+
+    /// The parameters of the present life.
+    pub fn params(&self) -> Arc<ParamStore> {
+        Arc::clone(&self.params.lock())
+    }
+
+    /// Parameters for a new life: none yet.
+    pub fn new_params(&self) -> Arc<ParamStore> {
+        let params = Arc::default();
+        *self.params.lock() = Arc::clone(&params);
+        params
+    }
+
+    /// Lets go of the publishers that the library keeps for the node.
+    pub fn fall_silent(&self) {
+        self.logger.close();
+        *self.params().events.write() = None;
     }
 
     /// Reserves the next port, whose queue holds `depth` items.

@@ -121,6 +121,10 @@ pub struct NodeSpec {
     pub process: Option<String>,
     /// When to start it again.
     pub restart: Restart,
+    /// From which severity on its log lines are shown; `None` is the graph's threshold.
+    pub log_level: Option<graph::Severity>,
+    /// A managed node is configured and activated at the start.
+    pub autostart: bool,
     /// Where it stands in its file.
     pub at: At,
 }

@@ -150,6 +150,8 @@ fn parameters_of<N: Node>() -> Result<Vec<Parameter>, DescribeError> {
     let both = descriptors.into_iter().zip(values);
     let mut all: Vec<Parameter> =
         both.filter_map(|(descriptor, value)| Some(Parameter { descriptor, default: ParamValue::from_msg(&value)? })).collect();
+    // What every node has, whatever its type is.
+    all.retain(|parameter| parameter.descriptor.name != "use_sim_time");
     all.sort_by(|a, b| a.descriptor.name.cmp(&b.descriptor.name));
     Ok(all)
 }
@@ -159,20 +161,23 @@ fn yaml(value: &ParamValue) -> String {
     let text = |v: &String| serde_json::Value::from(v.as_str()).to_string();
     let list = |items: Vec<String>| format!("[{}]", items.join(", "));
     match value {
+        ParamValue::NotSet => "null".into(),
         ParamValue::Bool(v) => v.to_string(),
         ParamValue::Integer(v) => v.to_string(),
         ParamValue::Double(v) => format!("{v:?}"),
         ParamValue::String(v) => text(v),
+        ParamValue::ByteArray(v) => list(v.iter().map(ToString::to_string).collect()),
+        ParamValue::BoolArray(v) => list(v.iter().map(ToString::to_string).collect()),
         ParamValue::IntegerArray(v) => list(v.iter().map(ToString::to_string).collect()),
         ParamValue::DoubleArray(v) => list(v.iter().map(|x| format!("{x:?}")).collect()),
         ParamValue::StringArray(v) => list(v.iter().map(text).collect()),
     }
 }
 
-/// A launch value as a parameter value; `None` for lists of truth values, which no node has.
+/// A launch value as a parameter value.
 #[must_use]
-pub fn param_value(value: &Value) -> Option<ParamValue> {
-    Some(match value.clone() {
+pub fn param_value(value: &Value) -> ParamValue {
+    match value.clone() {
         Value::Bool(v) => ParamValue::Bool(v),
         Value::Int(v) => ParamValue::Integer(v),
         Value::Float(v) => ParamValue::Double(v),
@@ -180,6 +185,6 @@ pub fn param_value(value: &Value) -> Option<ParamValue> {
         Value::Ints(v) => ParamValue::IntegerArray(v),
         Value::Floats(v) => ParamValue::DoubleArray(v),
         Value::Texts(v) => ParamValue::StringArray(v),
-        Value::Bools(_) => return None,
-    })
+        Value::Bools(v) => ParamValue::BoolArray(v),
+    }
 }

@@ -61,14 +61,6 @@ pub enum RunError {
         /// Why.
         source: SetupError,
     },
-    /// A value of a type that no parameter has.
-    #[error("{at}: parameter `{name}` cannot be a list of truth values")]
-    Value {
-        /// Where.
-        at: At,
-        /// The parameter.
-        name: String,
-    },
     /// Lock-step needs every node in one process.
     #[error("{at}: the graph runs in lock-step, so node `{node}` cannot be in a process of its own")]
     LockStepProcess {
@@ -191,12 +183,13 @@ fn add(graph: &mut Graph, node: &NodeSpec) -> Result<(), RunError> {
             max: node.restart.max,
             backoff: Duration::from_millis(node.restart.backoff_ms),
         },
+        log_level: node.log_level,
+        autostart: node.autostart,
         ..GraphNode::default()
     };
     let line = |name: &str| node.parameter_lines.get(name).unwrap_or(&node.at).clone();
     for (name, value) in &node.parameters {
-        let value = registry::param_value(value).ok_or_else(|| RunError::Value { at: line(name), name: name.clone() })?;
-        spec.parameters.insert(name.clone(), value);
+        spec.parameters.insert(name.clone(), registry::param_value(value));
     }
     loop {
         match graph.add(factory, spec.clone()) {
@@ -241,7 +234,7 @@ fn log_sink(display: Display) -> LogSink {
         Display::Quiet => {
             let all = graph::stderr_sink();
             Arc::new(move |record| {
-                if record.level != graph::Level::Ok {
+                if record.level >= graph::Severity::Warn {
                     all(record);
                 }
             })

@@ -3,7 +3,7 @@
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use graph::{Level, StopFlag};
+use graph::{Severity, StopFlag};
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -239,9 +239,10 @@ fn draw_log(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
         let node = format!("{:<14} ", record.node.trim_start_matches('/'));
         let line = Line::from(vec![time.dim(), node.cyan(), record.message.clone().into()]);
         match record.level {
-            Level::Ok => line,
-            Level::Warn => line.yellow(),
-            Level::Error | Level::Stale => line.red(),
+            Severity::Debug => line.dim(),
+            Severity::Info => line,
+            Severity::Warn => line.yellow(),
+            Severity::Error | Severity::Fatal => line.red(),
         }
     });
     let all: Vec<Line<'_>> = troubles.take(kept).chain(lines).collect();

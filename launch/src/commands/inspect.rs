@@ -162,7 +162,6 @@ pub fn param(command: &ParamCommand) -> Result<ExitCode> {
         }
         ParamCommand::Set { node, name, value } => {
             let parsed = registry::param_value(&Value::from_text(value));
-            let Some(parsed) = parsed else { bail!("`{value}` is not a parameter value") };
             remote.set_parameter(&full(node), name, parsed.to_msg())?;
             println!("set");
         }
@@ -172,14 +171,8 @@ pub fn param(command: &ParamCommand) -> Result<ExitCode> {
 
 fn value_text(value: &msgs::rcl_interfaces::msg::ParameterValue) -> String {
     match ParamValue::from_msg(value) {
-        None => "not set".into(),
-        Some(ParamValue::Bool(v)) => v.to_string(),
-        Some(ParamValue::Integer(v)) => v.to_string(),
-        Some(ParamValue::Double(v)) => format!("{v:?}"),
-        Some(ParamValue::String(v)) => v,
-        Some(ParamValue::IntegerArray(v)) => format!("{v:?}"),
-        Some(ParamValue::DoubleArray(v)) => format!("{v:?}"),
-        Some(ParamValue::StringArray(v)) => format!("{v:?}"),
+        None | Some(ParamValue::NotSet) => "not set".into(),
+        Some(value) => value.to_string(),
     }
 }
 

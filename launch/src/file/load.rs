@@ -58,7 +58,21 @@ struct FileResult {
 }
 
 const TOP: [&str; 4] = ["arguments", "graph", "include", "nodes"];
-const NODE: [&str; 9] = ["type", "name", "namespace", "parameters", "parameter_files", "remap", "process", "restart", "when"];
+const NODE: [&str; 11] = [
+    "type",
+    "name",
+    "namespace",
+    "parameters",
+    "parameter_files",
+    "remap",
+    "process",
+    "restart",
+    "log_level",
+    "autostart",
+    "when",
+];
+/// As [`graph::Severity`] reads them.
+const SEVERITIES: [&str; 5] = ["debug", "info", "warn", "error", "fatal"];
 
 impl Loader<'_> {
     fn file(
@@ -161,6 +175,8 @@ impl Loader<'_> {
             remap: Vec::new(),
             process: reader.text("process")?,
             restart: restart_section(path, &reader)?,
+            log_level: reader.word("log_level", &SEVERITIES)?.and_then(|word| word.parse().ok()),
+            autostart: autostart(&reader)?,
             at: type_at,
         };
         self.parameters(path, &reader, &mut spec)?;
@@ -262,6 +278,14 @@ fn restart_section(path: &Path, node: &Reader<'_>) -> Result<Restart, LaunchErro
     restart.max = whole("max", 1000)?.unwrap_or(restart.max);
     restart.backoff_ms = whole("backoff_ms", 60_000)?.map_or(restart.backoff_ms, u64::from);
     Ok(restart)
+}
+
+fn autostart(node: &Reader<'_>) -> Result<bool, LaunchError> {
+    match node.get("autostart") {
+        None => Ok(false),
+        Some(Yaml { kind: Kind::Bool(v), .. }) => Ok(*v),
+        Some(other) => Err(node.wrong("autostart", "true or false", other)),
+    }
 }
 
 fn check_name(reader: &Reader<'_>, key: &str, name: &str, slashes: bool) -> Result<(), LaunchError> {

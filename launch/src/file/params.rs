@@ -46,7 +46,7 @@ fn matches(pattern: &[String], name: &[&str]) -> bool {
 /// Bad YAML, a node without `ros__parameters`, values that are no parameter values.
 pub fn parse(file: &Path, text: &str) -> Result<Vec<Section>, LaunchError> {
     let at = |line| At { file: file.to_path_buf(), line };
-    let tree = Yaml::parse(text).map_err(|e| LaunchError::Yaml { at: at(e.line), message: e.message })?;
+    let tree = Yaml::parse_parameters(text).map_err(|e| LaunchError::Yaml { at: at(e.line), message: e.message })?;
     let mut sections = Vec::new();
     match &tree.kind {
         Kind::Null => {}
@@ -128,6 +128,38 @@ mod tests {
         assert!(sections[1].matches("/robot/battery") && !sections[1].matches("/battery"));
         assert!(sections[2].matches("/camera") && !sections[2].matches("/robot/camera"));
         assert_eq!(sections[1].values[1].0, "filter.window");
+    }
+
+    #[test]
+    fn plain_words_are_read_as_rcl_reads_them() {
+        let text =
+            "n:\n  ros__parameters: {a: on, b: No, c: 'on', d: !!str 5, e: [yes, off], f: nobody, g: 1e3, h: .inf, i: 0x10}\n";
+        let values: Vec<Value> = parse(Path::new("p.yaml"), text).unwrap().remove(0).values.into_iter().map(|v| v.1).collect();
+        let text = |text: &str| Value::Text(text.into());
+        let expected = [
+            Value::Bool(true),
+            Value::Bool(false),
+            text("on"),
+            text("5"),
+            Value::Bools(vec![true, false]),
+            text("nobody"),
+            Value::Float(1000.0),
+            Value::Float(f64::INFINITY),
+            Value::Int(16),
+        ];
+        assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn wildcards_stand_for_namespaces_and_names() {
+        let text =
+            "/**/arm: {ros__parameters: {a: 1}}\n/*/base: {ros__parameters: {a: 1}}\nleft:\n  '*': {ros__parameters: {a: 1}}\n";
+        let sections = parse(Path::new("p.yaml"), text).unwrap();
+        let matched = |name: &str| sections.iter().map(|s| s.matches(name)).collect::<Vec<_>>();
+        assert_eq!(matched("/arm"), [true, false, false]);
+        assert_eq!(matched("/left/arm"), [true, false, true]);
+        assert_eq!(matched("/right/base"), [false, true, false]);
+        assert_eq!(matched("/a/b/base"), [false, false, false]);
     }
 
     #[test]

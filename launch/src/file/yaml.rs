@@ -59,7 +59,19 @@ impl Yaml {
     /// Bad syntax, a key that occurs twice, a key that is not a scalar, an unknown alias, nesting deeper than 64, or more
     /// than one document; each with its line.
     pub fn parse(text: &str) -> Result<Self, YamlError> {
-        let mut builder = Builder { events: Parser::new_from_str(text), anchors: BTreeMap::new(), copied: 0 };
+        Self::parse_with(text, resolve_plain)
+    }
+
+    /// As [`Yaml::parse`], with plain scalars read by the rules of ROS 2's parameter files.
+    ///
+    /// # Errors
+    /// As [`Yaml::parse`].
+    pub fn parse_parameters(text: &str) -> Result<Self, YamlError> {
+        Self::parse_with(text, resolve_parameter)
+    }
+
+    fn parse_with(text: &str, resolve: fn(&str) -> Kind) -> Result<Self, YamlError> {
+        let mut builder = Builder { events: Parser::new_from_str(text), anchors: BTreeMap::new(), copied: 0, resolve };
         builder.document()
     }
 
@@ -117,6 +129,15 @@ pub fn resolve_plain(text: &str) -> Kind {
     Kind::Text(text.to_owned())
 }
 
+/// As [`resolve_plain`], with YAML 1.1's words for truth values, as rcl_yaml_param_parser takes them (`parse.c`, `get_value`).
+fn resolve_parameter(text: &str) -> Kind {
+    match text {
+        "Y" | "y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Kind::Bool(true),
+        "N" | "n" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Kind::Bool(false),
+        _ => resolve_plain(text),
+    }
+}
+
 const MAX_DEPTH: usize = 64;
 /// Aliases of aliases grow exponentially; no launch file needs as many.
 const MAX_COPIED: usize = 10_000;
@@ -125,6 +146,7 @@ struct Builder<'a> {
     events: Parser<'a, saphyr_parser::StrInput<'a>>,
     anchors: BTreeMap<usize, Yaml>,
     copied: usize,
+    resolve: fn(&str) -> Kind,
 }
 
 type Next<'a> = (Event<'a>, usize);
@@ -161,8 +183,10 @@ impl<'a> Builder<'a> {
             return Err(YamlError { line, message: format!("nested deeper than {MAX_DEPTH} levels") });
         }
         let (kind, anchor) = match event {
-            Event::Scalar(text, style, anchor, _) => {
-                let kind = if style == ScalarStyle::Plain { resolve_plain(&text) } else { Kind::Text(text.into_owned()) };
+            Event::Scalar(text, style, anchor, tag) => {
+                let words =
+                    style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
+                let kind = if words { Kind::Text(text.into_owned()) } else { (self.resolve)(&text) };
                 (kind, anchor)
             }
             Event::SequenceStart(anchor, _) => (self.list(depth)?, anchor),
