@@ -527,6 +527,9 @@ pub(crate) fn build<N: Node>(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<B
     crate::sim_time::declare_use_sim_time(&mut setup)?;
     param::declare(&mut setup)?;
     logger::declare_services(&mut setup)?;
+    if slot.spec.autostart && setup.life.is_none() {
+        setup.warn("autostart is for nodes with a managed life cycle; this one is at work anyway");
+    }
     for complaint in setup.resolver.complaints() {
         setup.warn(&complaint);
         slot.statuses.lock().insert("remap".into(), (Level::Warn, complaint));

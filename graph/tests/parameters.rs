@@ -141,6 +141,7 @@ fn all_nine_types_are_set_read_and_told() {
     assert_eq!(set_all(&mut bench, vec![unknown]).reason, "parameter `fixed`: there is no type 42");
 }
 
+/// The verdicts on single numbers are also those of rclpy 9.1.2, asked the same.
 #[test]
 fn ranges_have_steps_and_their_ends_are_always_values() {
     let mut bench = bench();
@@ -164,7 +165,7 @@ fn ranges_have_steps_and_their_ends_are_always_values() {
     assert_eq!(describe(&mut bench, "nothing"), ParameterDescriptor { name: "nothing".into(), ..Default::default() });
 }
 
-/// What rclcpp's `NodeParameters::list_parameters` answers.
+/// What rclcpp's `NodeParameters::list_parameters` answers; rclpy 9.1.2, asked the same, answered the same.
 #[test]
 fn lists_follow_prefixes_and_depth() {
     let mut bench = bench();

@@ -234,3 +234,19 @@ fn restarts_back_off_and_end() {
     assert_eq!([1, 2, 3, 4].map(|n| restart.wait_ms(n, true)), [Some(100), Some(200), Some(400), None]);
     assert_eq!(restart.wait_ms(1, false), None);
 }
+
+#[test]
+fn a_nodes_log_level_and_autostart_are_read_and_checked() {
+    let read = |rest: &str| {
+        let text = format!("nodes:\n  - {{type: battery{rest}}}\n");
+        load_text(Path::new("top.yaml"), &text, &catalogue(), &Options::default())
+    };
+    let node = read(", log_level: warn, autostart: true").unwrap().nodes.remove(0);
+    assert_eq!((node.log_level, node.autostart), (Some(graph::Severity::Warn), true));
+    let node = read("").unwrap().nodes.remove(0);
+    assert_eq!((node.log_level, node.autostart), (None, false));
+    let message = read(", log_level: wrn").unwrap_err().to_string();
+    assert!(message.contains("top.yaml:2") && message.contains("did you mean `warn`?"), "{message}");
+    let message = read(", autostart: maybe").unwrap_err().to_string();
+    assert!(message.contains("top.yaml:2") && message.contains("true or false"), "{message}");
+}

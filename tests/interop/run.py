@@ -13,6 +13,7 @@ import traceback
 os.environ.setdefault("CYDR_CACHE_DIR", f"{tempfile.gettempdir()}/omnimind-interop-cydr")
 
 import command_line
+import node_facilities
 import pyzeros_peer
 import raw_zenoh
 
@@ -33,7 +34,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "w+") as log:
         node = subprocess.Popen([binary, "run", "battery"], env=environment, stdout=log, stderr=log, cwd=folder)
         try:
-            for module in (raw_zenoh, pyzeros_peer, command_line):
+            for module in (raw_zenoh, node_facilities, pyzeros_peer, command_line):
                 for check in module.checks(endpoint, binary, environment):
                     try:
                         check()
