@@ -61,7 +61,7 @@ pub use context::Context;
 pub use diagnostics::{Level, LogRecord, LogSink, silent_sink, stderr_sink};
 pub use error::{HandlerResult, NodeError, SetupError};
 pub use graph::{Graph, GraphConfig, Mode, NodeFactory, NodeSpec, RestartPolicy, RestartWhen, RunReport};
-pub use lifecycle::{LifeState, Managed, TransitionError, TransitionResult};
+pub use lifecycle::{LifeChange, LifeState, Managed, TransitionError, TransitionResult};
 pub use logger::{Severity, UnknownSeverity};
 pub use message::{AnyMessage, Erased};
 pub use node::{Injector, Node, Publisher, Setup};

@@ -2,7 +2,7 @@
 
 mod machine;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -116,6 +116,8 @@ pub(crate) struct Life {
     state: AtomicU8,
     /// Topics on which it tried to publish while it was not active.
     told: Mutex<BTreeSet<Arc<str>>>,
+    /// What the node itself asked for.
+    asked: Mutex<VecDeque<LifeChange>>,
 }
 
 impl Life {
@@ -131,6 +133,7 @@ impl Life {
     pub fn reset(&self) {
         self.enter(LifeState::Unknown);
         self.told.lock().clear();
+        self.asked.lock().clear();
     }
 
     /// Whether what the node publishes goes nowhere.
@@ -159,6 +162,40 @@ impl Context {
             let state = self.slot.life.state().label();
             self.log(Severity::Warn, &format!("a message on `{topic}` was not published: the node is {state}, not active"));
         }
+    }
+}
+
+/// A transition that a node can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LifeChange {
+    /// Unconfigured to inactive.
+    Configure,
+    /// Inactive to active.
+    Activate,
+    /// Active to inactive.
+    Deactivate,
+    /// Inactive to unconfigured.
+    Cleanup,
+    /// To finalized.
+    Shutdown,
+}
+
+impl LifeChange {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Configure => "configure",
+            Self::Activate => "activate",
+            Self::Deactivate => "deactivate",
+            Self::Cleanup => "cleanup",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl Context {
+    /// Asks for a transition of this node (rclcpp: `trigger_transition`). It is made right after the handler; what stands against it is logged.
+    pub fn change_life(&mut self, change: LifeChange) {
+        self.slot.life.asked.lock().push_back(change);
     }
 }
 
@@ -239,9 +276,22 @@ impl<N: Node> Driver<N> {
     /// Brings the node up, if its specification says so.
     pub fn start(&self, node: &mut N, ctx: &mut Context) {
         if ctx.slot.spec.autostart {
-            let up = ["configure", "activate"].into_iter().try_for_each(|label| self.change(node, ctx, 0, label));
+            let changes = [LifeChange::Configure, LifeChange::Activate];
+            let up = changes.into_iter().try_for_each(|change| self.change(node, ctx, 0, change.label()));
             if let Err(why) = up {
                 ctx.log(Severity::Error, &format!("autostart: {why}"));
+            }
+        }
+        self.follow(node, ctx);
+    }
+
+    /// Makes the transitions that the node itself asked for; after one that failed the others make no sense.
+    pub fn follow(&self, node: &mut N, ctx: &mut Context) {
+        loop {
+            let Some(change) = ctx.slot.life.asked.lock().pop_front() else { return };
+            if let Err(why) = self.change(node, ctx, 0, change.label()) {
+                ctx.log(Severity::Error, &format!("change of life: {why}"));
+                ctx.slot.life.asked.lock().clear();
             }
         }
     }
@@ -251,7 +301,7 @@ impl<N: Node> Driver<N> {
         if ctx.slot.life.state() == LifeState::Finalized {
             return Ok(());
         }
-        self.change(node, ctx, 0, "shutdown").map_err(NodeError::new)
+        self.change(node, ctx, 0, LifeChange::Shutdown.label()).map_err(NodeError::new)
     }
 }
 

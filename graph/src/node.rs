@@ -496,10 +496,14 @@ struct Typed<N> {
 
 impl<N: Node> Runtime for Typed<N> {
     fn dispatch(&mut self, port: usize, event: Event, ctx: &mut Context) -> HandlerResult {
-        match self.handlers.get_mut(port) {
+        let result = match self.handlers.get_mut(port) {
             Some(handler) => handler(&mut self.node, ctx, event),
             None => Ok(()),
+        };
+        if let Some(life) = &self.life {
+            life.follow(&mut self.node, ctx);
         }
+        result
     }
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
         param::announce(ctx);

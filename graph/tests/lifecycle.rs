@@ -1,11 +1,12 @@
 //! Managed nodes, against the state machine of rcl_lifecycle (`lifecycle_graph.txt`, written by `lifecycle_graph.py` from the original).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use graph::testing::Bench;
 use graph::{
-    Context, HandlerResult, Level, LifeState, Managed, Node, NodeSpec, Publisher, Qos, RestartPolicy, RestartWhen, Setup,
-    SetupError, TransitionError, TransitionResult,
+    Context, HandlerResult, Level, LifeChange, LifeState, Managed, Node, NodeSpec, Publisher, Qos, RestartPolicy, RestartWhen,
+    Setup, SetupError, TransitionError, TransitionResult,
 };
 use msgs::lifecycle_msgs::msg::{State, Transition, TransitionDescription, TransitionEvent};
 use msgs::lifecycle_msgs::srv::{
@@ -32,6 +33,18 @@ impl Node for Actor {
         for step in ["configure", "activate", "deactivate", "cleanup", "shutdown", "error"] {
             plan.push((step, s.param(step, "ok".to_owned()).one_of(&["ok", "refuse", "break", "panic"]).declare()?));
         }
+        s.subscribe("ask", Qos::reliable(10), |_: &mut Self, ctx, asked: Arc<Text>| {
+            for word in asked.data.split(' ') {
+                ctx.change_life(match word {
+                    "configure" => LifeChange::Configure,
+                    "activate" => LifeChange::Activate,
+                    "deactivate" => LifeChange::Deactivate,
+                    "cleanup" => LifeChange::Cleanup,
+                    _ => LifeChange::Shutdown,
+                });
+            }
+            Ok(())
+        })?;
         s.timer(STEP, |node: &mut Self, ctx| {
             let data = ctx.life_state().map_or("none", LifeState::label).to_owned();
             node.out.publish(ctx, Text { data });
@@ -266,6 +279,33 @@ fn autostart_brings_a_node_up_and_says_where_it_stopped() {
     assert_eq!(state(&mut bench), "inactive");
     let said = bench.take::<Log>("/rosout");
     assert!(said.iter().any(|log| log.msg == "autostart: activate refused: not today; the node is inactive"));
+}
+
+#[test]
+fn a_node_can_ask_for_transitions_of_its_own_until_one_is_not_possible() {
+    let mut bench = bench(&[]);
+    bench.publish("ask", Text { data: "configure activate".into() });
+    bench.run_for(STEP);
+    assert_eq!(path(&mut bench), ["configuring", "inactive", "activating", "active"]);
+    bench.publish("ask", Text { data: "cleanup deactivate".into() });
+    bench.run_for(STEP);
+    assert!(path(&mut bench).is_empty(), "an active node is not cleaned up, and what was to follow does not");
+    let said = bench.take::<Log>("/rosout");
+    assert!(said.iter().any(|log| log.msg.starts_with("change of life: `cleanup` is not possible from active")));
+}
+
+#[test]
+fn autostart_of_a_node_that_is_not_managed_is_said_to_be_in_vain() {
+    struct Plain;
+    impl Node for Plain {
+        const NAME: &'static str = "plain";
+        fn setup(_: &mut Setup<Self>) -> Result<Self, SetupError> {
+            Ok(Self)
+        }
+    }
+    let mut bench = Bench::new();
+    bench.add_spec::<Plain>(NodeSpec { autostart: true, ..NodeSpec::default() }).unwrap();
+    assert!(bench.logs().iter().any(|log| log.message.starts_with("autostart is for nodes with a managed life cycle")));
 }
 
 #[test]
