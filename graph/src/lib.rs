@@ -62,7 +62,7 @@ pub use graph::{Graph, GraphConfig, Mode, NodeFactory, NodeSpec, RestartPolicy, 
 pub use message::{AnyMessage, Erased};
 pub use node::{Injector, Node, Publisher, Setup};
 pub use param::{Param, ParamBuilder, ParamType, ParamValue};
-pub use qos::{Durability, History, Qos, Reliability};
+pub use qos::{Durability, History, Liveliness, Policy, Qos, Reliability};
 pub use service::{CallError, CallId, Client, Responder};
 pub use shared::StopFlag;
 pub use slot::NodeState;

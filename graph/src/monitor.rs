@@ -31,7 +31,7 @@ impl Node for Monitor {
     const NAME: &'static str = "graph";
 
     fn setup(setup: &mut Setup<Self>) -> Result<Self, SetupError> {
-        let rosout = setup.publisher::<Log>("/rosout", Qos::latched(1000))?;
+        let rosout = setup.publisher::<Log>("/rosout", Qos::rosout())?;
         *setup.shared.rosout.write() = Some(Arc::clone(rosout.core()));
         let clock = if setup.shared.lock_step { Some(setup.publisher("/clock", Qos::sensor_data())?) } else { None };
         let diagnostics = setup.publisher("/diagnostics", Qos::reliable(10))?;

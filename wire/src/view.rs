@@ -2,7 +2,7 @@
 
 use crate::attachment::{Gid, gid_of};
 use crate::name::{Entity, EntityKind, parse_token};
-use graph::{Durability, Qos, Reliability};
+use graph::Qos;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A node somewhere.
@@ -150,15 +150,8 @@ fn mismatch(source: &EndpointInfo, sink: &EndpointInfo) -> Option<String> {
         return Some(format!("{a} and {b} were built with different definitions of {}", source.type_name));
     }
     if source.kind == EntityKind::Publisher {
-        let best_effort = source.qos.reliability == Reliability::BestEffort && sink.qos.reliability == Reliability::Reliable;
-        let volatile = source.qos.durability == Durability::Volatile && sink.qos.durability == Durability::TransientLocal;
-        // rmw_zenoh delivers all the same; a DDS bridge or another middleware would not.
-        if best_effort {
-            return Some(format!("{b} asks for reliable, {a} offers best effort: samples may be lost"));
-        }
-        if volatile {
-            return Some(format!("{b} asks for transient local, {a} offers volatile: nothing from before it joined will come"));
-        }
+        // rmw_zenoh delivers all the same; other middlewares, and OmniMind, do not.
+        return source.qos.incompatibility(&sink.qos).map(|why| format!("{a} to {b}: {why}"));
     }
     None
 }
@@ -191,7 +184,12 @@ mod tests {
     fn mismatches_are_explained() {
         let view = GraphView::from_tokens(TOKENS);
         let found = view.mismatches();
-        assert_eq!(found, ["/chatter: /listener asks for reliable, /robot/talker offers best effort: samples may be lost"]);
+        assert_eq!(
+            found,
+            [
+                "/chatter: /robot/talker to /listener: the publisher offers best effort, the subscriber requests reliable (reliability)"
+            ]
+        );
         let other_hash = TOKENS[2].replace("RIHS01_1", "RIHS01_9");
         let found = GraphView::from_tokens([TOKENS[1], other_hash.as_str()]).mismatches();
         assert!(found[0].contains("different definitions of std_msgs/msg/String"), "{found:?}");
