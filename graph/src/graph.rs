@@ -153,6 +153,10 @@ impl Graph {
             Mode::FreeRunning => (false, "free-running"),
         };
         let shared = Arc::new(Shared::new(lock_step, mode.into(), config.transport.clone(), Arc::clone(&config.log)));
+        if let Some(wire) = &shared.transport {
+            let graph = Arc::downgrade(&shared);
+            wire.follow(Box::new(move |change| graph.upgrade().map(|shared| shared.remote_news(change)).is_some()));
+        }
         let mut graph = Self { shared, config };
         graph.add(NodeFactory::of::<Monitor>(), NodeSpec::default())?;
         Ok(graph)

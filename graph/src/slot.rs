@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::context::Context;
 use crate::diagnostics::Level;
 use crate::error::{HandlerResult, SetupError};
+use crate::events::{EventPort, QosEvent};
 use crate::graph::{NodeFactory, NodeSpec};
 use crate::message::AnyMessage;
 use crate::service::{Body, CallError, CallId, ReplyTo};
@@ -23,9 +24,18 @@ use crate::transport::{NodeIdentity, Token};
 pub(crate) enum Event {
     Message(AnyMessage),
     Timer,
-    Request { body: Body, reply: ReplyTo },
-    Response { call: CallId, result: Result<Body, CallError> },
+    Request {
+        body: Body,
+        reply: ReplyTo,
+    },
+    Response {
+        call: CallId,
+        result: Result<Body, CallError>,
+    },
     Inject(Box<dyn Any + Send>),
+    Qos(Box<QosEvent>),
+    /// Whether a service that is waited for is there.
+    Served(bool),
 }
 
 /// An event in an inbox.
@@ -107,6 +117,7 @@ pub(crate) struct Slot {
     pub stats: NodeStats,
     pub statuses: Mutex<BTreeMap<String, (Level, String)>>,
     pub supervision: Mutex<Supervision>,
+    pub events: EventPort,
     /// Free-running: already in the run queue.
     pub queued: AtomicBool,
     /// Deterministic identities of calls and goals.
@@ -134,6 +145,7 @@ impl Slot {
                 failures: 0,
                 last_error: String::new(),
             }),
+            events: EventPort::default(),
             queued: AtomicBool::new(false),
             counter: AtomicU64::new(0),
             inbox: Mutex::default(),
@@ -193,6 +205,9 @@ impl Slot {
             // A timer that comes twice is one that was skipped, not a loss.
             if !matches!(lost.event, Event::Timer) {
                 self.stats.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            if let (Event::Message(message), Some(_)) = (&lost.event, &lost.edge) {
+                self.lost(&message.topic, 1);
             }
             // `lost` ends here, without the lock: an unanswered request tells its caller, which may be this very slot.
         }

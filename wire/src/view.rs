@@ -63,26 +63,41 @@ impl GraphView {
         let mut view = Self::default();
         for token in tokens {
             if let Some(entity) = parse_token(token) {
-                view.add(token, entity);
+                view.add(gid_of(token), entity);
             }
         }
-        view.nodes.sort();
-        view.endpoints.sort_by(|a, b| (&a.name, a.kind, &a.node, a.gid).cmp(&(&b.name, b.kind, &b.node, b.gid)));
+        view.sort();
         view
     }
 
-    fn add(&mut self, token: &str, entity: Entity) {
-        let node = format!("{}/{}", entity.namespace.trim_end_matches('/'), entity.node);
+    /// As [`GraphView::from_tokens`], of tokens that have been read, with the identity of each.
+    pub(crate) fn from_entities(entities: impl IntoIterator<Item = (Gid, Entity)>) -> Self {
+        let mut view = Self::default();
+        for (gid, entity) in entities {
+            view.add(gid, entity);
+        }
+        view.sort();
+        view
+    }
+
+    fn sort(&mut self) {
+        let view = self;
+        view.nodes.sort();
+        view.endpoints.sort_by(|a, b| (&a.name, a.kind, &a.node, a.gid).cmp(&(&b.name, b.kind, &b.node, b.gid)));
+    }
+
+    fn add(&mut self, gid: Gid, entity: Entity) {
+        let node = entity.node_name();
         match entity.qos {
             None => self.nodes.push(NodeInfo { name: node, session: entity.session }),
             Some(qos) => self.endpoints.push(EndpointInfo {
                 kind: entity.kind,
                 node,
+                type_name: entity.type_name(),
                 name: entity.name,
-                type_name: msgs::registry::ros_name(&entity.dds_name).unwrap_or(entity.dds_name),
                 type_hash: entity.type_hash,
                 qos,
-                gid: gid_of(token),
+                gid,
                 session: entity.session,
             }),
         }
