@@ -459,14 +459,23 @@ impl End {
         format!("{publisher} to {subscriber}: {why}")
     }
 
+    /// Ends at the other side that do not fit, a sentence each; of two ends in this process the subscription says it.
+    pub fn misfits(&self) -> Vec<String> {
+        self.misfits_in(&self.state.lock()).collect()
+    }
+
+    fn misfits_in<'a>(&'a self, state: &'a State) -> impl Iterator<Item = String> + 'a {
+        let speaks = |id: &PeerId| self.side == Side::Subscription || matches!(id, PeerId::Remote(_));
+        let misfits = state.peers.iter().filter(move |(id, peer)| peer.fit != Fit::Matched && speaks(id));
+        misfits.map(|(_, peer)| self.misfit(&peer.node, &peer.qos, &peer.fit))
+    }
+
     /// What is wrong with this end, in sentences; counts are since the last call and in all.
     pub fn sentences(&self) -> Vec<(Level, String)> {
         let mut state = self.state.lock();
         let mut said = Vec::new();
-        for (id, peer) in &state.peers {
-            if peer.fit != Fit::Matched && (self.side == Side::Subscription || matches!(id, PeerId::Remote(_))) {
-                said.push((Level::Error, self.misfit(&peer.node, &peer.qos, &peer.fit)));
-            }
+        said.extend(self.misfits_in(&state).map(|why| (Level::Error, why)));
+        for peer in state.peers.values() {
             if peer.alive == Some(false) {
                 said.push((Level::Warn, format!("{} hears that {} is not alive any more", self.slot.name, peer.node)));
             }

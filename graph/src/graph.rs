@@ -233,6 +233,17 @@ impl Graph {
         crate::monitor::statistics(&self.shared)
     }
 
+    /// Publishers and subscriptions of one topic that do not fit each other, a sentence each: nothing travels between them.
+    pub fn misfits(&self) -> Vec<String> {
+        let topics: Vec<_> = self.shared.topics.read().values().cloned().collect();
+        let misfits = |topic: &Arc<crate::topic::Topic>| {
+            let ends = topic.ends.read();
+            let ends = ends.publishers.iter().map(|p| &p.end).chain(ends.subscribers.iter().map(|s| &s.end));
+            ends.flat_map(|end| end.misfits()).map(|why| format!("{}: {why}", topic.name)).collect::<Vec<_>>()
+        };
+        topics.iter().flat_map(misfits).collect()
+    }
+
     pub(crate) fn driver(&self) -> LockStep {
         let (step, rate) = match self.config.mode {
             Mode::LockStep { step, rate } => (step, rate),

@@ -247,6 +247,14 @@ impl Qos {
         }
     }
 
+    /// How many samples are kept for late joiners: keep-all has a bound here all the same, a cache without one would be a leak.
+    pub const fn cache_depth(&self) -> usize {
+        match self.history {
+            History::KeepLast(_) => self.depth(),
+            History::KeepAll => 1000,
+        }
+    }
+
     /// The first policy over which a publisher that offers `self` cannot serve a subscriber that requests `requested`.
     ///
     /// ROS 2 design, "Quality of Service policies": the offer must be at least as strong as the request. History, depth and lifespan

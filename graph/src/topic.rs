@@ -165,7 +165,7 @@ impl Topic {
             let ends = self.ends.read();
             if latch {
                 let mut latched = core.latched.lock();
-                while latched.len() >= core.qos.depth() {
+                while latched.len() >= core.qos.cache_depth() {
                     latched.pop_front();
                 }
                 latched.push_back(parcel.clone());

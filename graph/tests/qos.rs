@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use graph::testing::Bench;
 use graph::{
-    Context, HandlerResult, Node, Policy, Publisher, Qos, QosEvent, QosEventKind, RawPublisher, Setup, SetupError, Side,
+    Context, HandlerResult, History, Node, Policy, Publisher, Qos, QosEvent, QosEventKind, RawPublisher, Setup, SetupError, Side,
 };
 use msgs::diagnostic_msgs::msg::DiagnosticArray;
 use msgs::std_msgs::msg::{Int64, String as Text};
@@ -34,6 +34,7 @@ const SHORT_LIVED: u8 = 3;
 const MANUAL: u8 = 4;
 const LATCHED: u8 = 5;
 const SHALLOW: u8 = 6;
+const EVERYTHING: u8 = 7;
 
 fn qos(which: u8) -> Qos {
     match which {
@@ -43,6 +44,7 @@ fn qos(which: u8) -> Qos {
         MANUAL => Qos::reliable(10).manual_liveliness(30 * MS),
         LATCHED => Qos::latched(10),
         SHALLOW => Qos::reliable(2),
+        EVERYTHING => Qos { history: History::KeepAll, ..Qos::latched(1) },
         _ => Qos::reliable(10),
     }
 }
@@ -170,6 +172,18 @@ fn late_joiners_get_as_much_as_both_depths_allow() {
     bench.add::<Listener<LATCHED>>(&[]).unwrap();
     bench.run_for(20 * MS);
     assert_eq!(heard(&mut bench), (5..=14).collect::<Vec<i64>>());
+}
+
+#[test]
+fn what_is_kept_of_everything_has_a_bound() {
+    let mut bench = Bench::new();
+    bench.add::<Talker<EVERYTHING>>(&[]).unwrap();
+    for _ in 0..11 {
+        say(&mut bench, 100);
+    }
+    bench.add::<Listener<EVERYTHING>>(&[]).unwrap();
+    bench.run_for(20 * MS);
+    assert_eq!(heard(&mut bench), (101..=1100).collect::<Vec<i64>>());
 }
 
 #[test]

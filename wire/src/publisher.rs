@@ -4,7 +4,6 @@ use crate::attachment::{Attachment, Gid, gid_of};
 use crate::error::WireError;
 use crate::name::{EntityKind, TokenParts, alive_key, endpoint_token, key_expression};
 use crate::pool::Pool;
-use crate::qos::cache_depth;
 use crate::session::Link;
 use graph::{Durability, History, Reliability};
 use msgs::cdr::Pieces;
@@ -58,7 +57,7 @@ impl WirePublisher {
         let builder = link.session.declare_publisher(key).congestion_control(congestion).reliability(reliability);
         let mut builder = builder.allowed_destination(to).advanced();
         if parts.qos.durability == Durability::TransientLocal {
-            builder = builder.cache(CacheConfig::default().max_samples(cache_depth(parts.qos))).publisher_detection();
+            builder = builder.cache(CacheConfig::default().max_samples(parts.qos.cache_depth())).publisher_detection();
             if reliable {
                 builder = builder.sample_miss_detection(MissDetectionConfig::default().sporadic_heartbeat(HEARTBEAT));
             }

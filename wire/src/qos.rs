@@ -92,16 +92,6 @@ fn parse_number(text: &str, default: u64) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// How many samples a transient-local cache holds.
-pub(crate) fn cache_depth(qos: &Qos) -> usize {
-    match qos.history {
-        History::KeepLast(0) => DEFAULT_DEPTH,
-        History::KeepLast(depth) => depth,
-        // A bound all the same: a cache without one would be a leak.
-        History::KeepAll => 1000,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
