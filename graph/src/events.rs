@@ -514,3 +514,61 @@ fn alive(state: &mut State, id: PeerId, now: Time) -> Option<QosEventKind> {
     let was = peer.alive.replace(true);
     Some(state.liveliness(1, if was == Some(false) { -1 } else { 0 }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Graph, GraphConfig, silent_sink};
+    use std::time::Duration;
+
+    fn at(ms: i64) -> Time {
+        Time::from_nanos(ms * 1_000_000)
+    }
+
+    #[test]
+    fn every_period_without_a_sample_counts_and_a_clock_that_is_set_back_misses_none() {
+        let graph = Graph::new(GraphConfig { log: silent_sink(), ..GraphConfig::default() }).unwrap();
+        let shared = graph.shared();
+        let slot = Arc::clone(&shared.slots.read()[0]);
+        let qos = Qos::reliable(1).deadline(Duration::from_millis(10));
+        let end = End::new(shared, &slot, &Arc::from("/x"), Side::Publisher, qos);
+        let missed = || end.state.lock().totals.deadline_missed;
+        end.published(at(100));
+        end.check(at(110));
+        assert_eq!(missed(), 0);
+        end.check(at(145));
+        assert_eq!(missed(), 4, "at 110, 120, 130 and 140");
+        end.check(at(150));
+        assert_eq!(missed(), 4);
+        end.check(at(151));
+        assert_eq!(missed(), 5);
+        end.published(at(500));
+        end.check(at(50));
+        assert_eq!(missed(), 5);
+        let said = end.sentences();
+        assert_eq!(said.len(), 1);
+        assert!(said[0].1.ends_with("published nothing for its deadline of 10ms: 5 since the last report, 5 in all"), "{said:?}");
+        assert!(end.sentences().is_empty(), "once");
+    }
+
+    #[test]
+    fn gaps_are_counted_from_the_first_sample_that_came_and_strangers_pass() {
+        let graph = Graph::new(GraphConfig { log: silent_sink(), ..GraphConfig::default() }).unwrap();
+        let shared = graph.shared();
+        let slot = Arc::clone(&shared.slots.read()[0]);
+        let end = End::new(shared, &slot, &Arc::from("/x"), Side::Subscription, Qos::reliable(1));
+        let (known, unknown, weak) = (PeerId::Remote([1; 16]), PeerId::Remote([2; 16]), PeerId::Remote([3; 16]));
+        end.peer_joined(shared, known, &Arc::from("/a"), Qos::reliable(1), None);
+        end.peer_joined(shared, weak, &Arc::from("/b"), Qos::sensor_data(), None);
+        assert_eq!(end.matched(), 1);
+        for sequence in [7, 8, 11, 9, 12] {
+            assert!(end.arrived(known, at(1), Some(sequence)));
+        }
+        assert!(end.arrived(unknown, at(1), Some(1)) && end.arrived(unknown, at(1), Some(100)));
+        assert!(!end.arrived(weak, at(1), Some(1)));
+        let totals = end.state.lock().totals;
+        assert_eq!((totals.lost, totals.refused), (2, 1));
+        end.peer_left(known);
+        assert_eq!(end.matched(), 0);
+    }
+}

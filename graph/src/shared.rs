@@ -233,7 +233,12 @@ impl Shared {
     /// The topic `name`, made if need be; `Err` if it carries another type.
     pub fn topic(&self, name: &str, message_type: &'static MessageType, node: &str) -> Result<Arc<Topic>, SetupError> {
         let mut topics = self.topics.write();
-        if let Some(topic) = topics.get(name) {
+        // One that only an ear uses, or nobody any more, gives way.
+        let in_use = |topic: &Topic| {
+            let ends = topic.ends.read();
+            !ends.publishers.is_empty() || !ends.subscribers.is_empty()
+        };
+        if let Some(topic) = topics.get(name).filter(|topic| topic.message_type.hash == message_type.hash || in_use(topic)) {
             if topic.message_type.hash != message_type.hash {
                 return Err(SetupError::TypeMismatch {
                     name: name.to_owned(),
@@ -247,6 +252,7 @@ impl Shared {
         let topic = Arc::new(Topic { name: Arc::from(name), message_type, ends: RwLock::default() });
         topic.ends.write().taps = self.taps.read().iter().filter(|tap| (tap.filter)(name, message_type)).cloned().collect();
         topics.insert(name.to_owned(), Arc::clone(&topic));
+        self.ears_changed();
         Ok(topic)
     }
 
@@ -356,4 +362,21 @@ fn stays(slot: &Arc<Slot>, owner: &Arc<Slot>, end: &End, gone: &mut Vec<PeerId>)
         gone.push(PeerId::Local(end.id));
     }
     stays
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use msgs::Message;
+    use msgs::std_msgs::msg::{Int64, String as Text};
+
+    #[test]
+    fn a_topic_that_nobody_uses_gives_way_to_another_type() {
+        let shared = Shared::new(true, String::new(), None, crate::silent_sink());
+        let first = shared.topic("/x", <Int64 as Message>::message_type(), "a").unwrap();
+        assert!(Arc::ptr_eq(&first, &shared.topic("/x", <Int64 as Message>::message_type(), "b").unwrap()));
+        let second = shared.topic("/x", <Text as Message>::message_type(), "c").unwrap();
+        assert_eq!(second.message_type.name, "std_msgs/msg/String");
+        assert!(!Arc::ptr_eq(&first, &second));
+    }
 }
