@@ -186,6 +186,7 @@ pub(crate) fn run(shared: &Arc<Shared>, threads: usize) {
     while !shared.stop.is_set() {
         queue.patrol();
         let now = Time::wall();
+        shared.tend(now);
         let mut nap = PATROL;
         for slot in &slots {
             slot.fire_timers_once(now);

@@ -158,6 +158,10 @@ impl Graph {
             Mode::FreeRunning => (false, "free-running"),
         };
         let shared = Arc::new(Shared::new(lock_step, mode.into(), config.transport.clone(), Arc::clone(&config.log)));
+        if let Some(wire) = &shared.transport {
+            let graph = Arc::downgrade(&shared);
+            wire.follow(Box::new(move |change| graph.upgrade().map(|shared| shared.remote_news(change)).is_some()));
+        }
         let mut graph = Self { shared, config };
         graph.add(NodeFactory::of::<Monitor>(), NodeSpec::default())?;
         Ok(graph)
@@ -232,6 +236,17 @@ impl Graph {
     /// What has been counted so far.
     pub fn statistics(&self) -> GraphStatistics {
         crate::monitor::statistics(&self.shared)
+    }
+
+    /// Publishers and subscriptions of one topic that do not fit each other, a sentence each: nothing travels between them.
+    pub fn misfits(&self) -> Vec<String> {
+        let topics: Vec<_> = self.shared.topics.read().values().cloned().collect();
+        let misfits = |topic: &Arc<crate::topic::Topic>| {
+            let ends = topic.ends.read();
+            let ends = ends.publishers.iter().map(|p| &p.end).chain(ends.subscribers.iter().map(|s| &s.end));
+            ends.flat_map(|end| end.misfits()).map(|why| format!("{}: {why}", topic.name)).collect::<Vec<_>>()
+        };
+        topics.iter().flat_map(misfits).collect()
     }
 
     pub(crate) fn driver(&self) -> LockStep {

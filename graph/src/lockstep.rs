@@ -156,6 +156,7 @@ impl LockStep {
         self.start_new();
         runner::restart_due(&shared);
         shared.admit();
+        shared.tend(now);
         let slots: Vec<Arc<Slot>> = shared.slots.read().clone();
         for slot in &slots {
             slot.fire_timers(now);

@@ -87,11 +87,6 @@ impl From<Level> for Severity {
     }
 }
 
-/// rcl_qos_profile_rosout_default, but for its lifespan of 10 s, for which [`Qos`] has no word.
-fn rosout_qos() -> Qos {
-    Qos::latched(1000)
-}
-
 /// The threshold of loggers that have none of their own.
 pub(crate) const DEFAULT: Severity = Severity::Info;
 /// A threshold that is not set.
@@ -214,7 +209,7 @@ impl Context {
 
 /// Declares the publisher on /rosout; before everything else, so that the set-up can speak.
 pub(crate) fn open<N: Node>(setup: &mut Setup<N>) -> Result<(), SetupError> {
-    let rosout = setup.publisher::<Log>("/rosout", rosout_qos())?;
+    let rosout = setup.publisher::<Log>("/rosout", Qos::rosout())?;
     *setup.slot.logger.rosout.write() = Some(Arc::clone(rosout.core()));
     Ok(())
 }

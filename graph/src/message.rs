@@ -7,7 +7,8 @@ use std::sync::Arc;
 use msgs::cdr::Pieces;
 use msgs::{Message, MessageType};
 
-use crate::Time;
+use crate::raw::RawMessage;
+use crate::{Qos, Time};
 
 /// A message whose type is known only at run time.
 pub trait Erased: Send + Sync + 'static {
@@ -54,18 +55,33 @@ pub struct AnyMessage {
     pub sequence: u64,
     /// The publishing node's fully qualified name; empty if it is in another process.
     pub publisher: Arc<str>,
+    /// What its publisher offers; what the subscription requests if the publisher has not announced itself.
+    pub qos: Qos,
+    /// When it is over, by the graph's clock.
+    pub(crate) expires: Option<Time>,
     pub(crate) payload: Arc<dyn Erased>,
 }
 
 impl AnyMessage {
-    /// The message itself, if it is an `M`; shared, not copied.
+    /// The message itself, if it is an `M`; shared, not copied. One that travelled as bytes is decoded.
     pub fn downcast<M: Message>(&self) -> Option<Arc<M>> {
-        Arc::clone(&self.payload).into_any().downcast::<M>().ok()
+        match Arc::clone(&self.payload).into_any().downcast::<M>() {
+            Ok(message) => Some(message),
+            Err(any) => {
+                let raw = any.downcast::<RawMessage>().ok()?;
+                (raw.message_type.hash == M::message_type().hash).then(|| M::from_shared(&raw.bytes).ok().map(Arc::new)).flatten()
+            }
+        }
     }
 
     /// Serialised, with the encapsulation header.
     pub fn to_cdr(&self) -> Vec<u8> {
         self.payload.to_cdr()
+    }
+
+    /// Whether its publisher's lifespan has passed.
+    pub(crate) fn is_over(&self, now: Time) -> bool {
+        self.expires.is_some_and(|expires| now > expires)
     }
 
     /// About how many bytes it takes serialised.

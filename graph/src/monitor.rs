@@ -16,6 +16,7 @@ use crate::error::{HandlerResult, SetupError};
 use crate::node::{Node, Publisher, Setup};
 use crate::qos::Qos;
 use crate::shared::Shared;
+use crate::transport::EndpointKind;
 
 /// Publishes what the graph knows about itself.
 pub struct Monitor {
@@ -97,23 +98,34 @@ fn entry(node: &str, what: &str, level: Level, message: String) -> DiagnosticSta
     }
 }
 
-/// What does not fit together: incompatible quality of service, subscriptions that nobody in this process feeds.
+/// What does not fit together: incompatible quality of service, subscriptions that nobody feeds, names that two nodes have.
 fn contradictions(shared: &Shared) -> Vec<DiagnosticStatus> {
     let mut found = Vec::new();
-    for topic in shared.topics.read().values() {
+    let topics: Vec<_> = shared.topics.read().values().cloned().collect();
+    for topic in topics {
+        // Not under the topic's lock: who joins a topic takes the two the other way round.
+        let elsewhere = shared.remote.lock().of(EndpointKind::Publisher, &topic.name).count();
         let ends = topic.ends.read();
-        for publisher in &ends.publishers {
-            for subscriber in &ends.subscribers {
-                if let Some(why) = publisher.qos.incompatibility(&subscriber.qos) {
-                    let message = format!("{} to {}: {why}", publisher.slot.name, subscriber.slot.name);
-                    found.push(entry("graph", &format!("topic {}", topic.name), Level::Error, message));
-                }
-            }
+        let name = format!("topic {}", topic.name);
+        for end in ends.publishers.iter().map(|publisher| &publisher.end).chain(ends.subscribers.iter().map(|s| &s.end)) {
+            found.extend(end.sentences().into_iter().map(|(level, message)| entry("graph", &name, level, message)));
         }
-        if ends.publishers.is_empty() && !ends.subscribers.is_empty() {
+        if ends.publishers.is_empty() && !ends.subscribers.is_empty() && elsewhere == 0 {
             let who: Vec<&str> = ends.subscribers.iter().map(|subscriber| &*subscriber.slot.name).collect();
-            let message = format!("{} listens, nobody in this process publishes", who.join(", "));
-            found.push(entry("graph", &format!("topic {}", topic.name), Level::Ok, message));
+            let message = format!("{} listens, nobody publishes", who.join(", "));
+            found.push(entry("graph", &name, Level::Ok, message));
+        }
+    }
+    let complaints = shared.transport.as_ref().map(|wire| wire.complaints()).unwrap_or_default();
+    found.extend(complaints.into_iter().map(|why| entry("graph", "wire", Level::Warn, why)));
+    found.extend(shared.ears.lock().deaf().map(|why| entry("graph", "taps", Level::Warn, why.clone())));
+    let elsewhere: Vec<_> = shared.remote.lock().nodes().map(|(name, count)| (Arc::clone(name), count)).collect();
+    let slots = shared.slots.read();
+    for (name, elsewhere) in &elsewhere {
+        let here = slots.iter().filter(|slot| slot.name == *name).count();
+        if here + elsewhere > 1 {
+            let message = format!("{} nodes of this name: ROS 2 tools cannot tell them apart", here + elsewhere);
+            found.push(entry("graph", &format!("node {name}"), Level::Warn, message));
         }
     }
     found

@@ -10,12 +10,12 @@ use msgs::{Message, MessageType, Service};
 use crate::context::{Context, Output};
 use crate::diagnostics::Level;
 use crate::error::{HandlerResult, NodeError, SetupError};
+use crate::events::{End, QosEvent, Side};
 use crate::lifecycle::Driver;
 use crate::logger::{self, Severity};
 use crate::message::AnyMessage;
 use crate::name::Resolver;
 use crate::param::{self, ParamStore, ParamValue};
-use crate::qos::Durability;
 use crate::service::{CallError, CallId, Client, ClientCore, ReplyTo, Responder, ServiceEntry, open_request};
 use crate::shared::{Arrival, Shared};
 use crate::slot::{Event, Item, Runtime, Slot, TimerEntry};
@@ -84,6 +84,17 @@ impl<M: Message> Publisher<M> {
         ctx.emit(Output::Publish { core: Arc::clone(&self.core), message: message.into(), stamp, published: Instant::now() });
     }
 
+    /// Says that the publisher is alive, for those who requested manual liveliness; publishing says so too.
+    pub fn assert_liveliness(&self, ctx: &mut Context) {
+        let at = ctx.now();
+        ctx.emit(Output::Assert { core: Arc::clone(&self.core), at });
+    }
+
+    /// How many subscriptions hear it, here and in other processes.
+    pub fn count_subscribers(&self) -> usize {
+        self.core.end.matched()
+    }
+
     pub(crate) fn core(&self) -> &Arc<PublisherCore> {
         &self.core
     }
@@ -140,12 +151,13 @@ impl<N: Node> Injector<N> {
 pub struct Setup<N> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) slot: Arc<Slot>,
-    resolver: Resolver,
+    pub(crate) resolver: Resolver,
     pub(crate) overrides: BTreeMap<String, ParamValue>,
     pub(crate) params: Arc<ParamStore>,
     pub(crate) param_listeners: Vec<param::Listener<N>>,
     pub(crate) life: Option<Arc<Driver<N>>>,
     handlers: Vec<Handler<N>>,
+    hears_events: bool,
 }
 
 impl<N: Node> Setup<N> {
@@ -159,6 +171,7 @@ impl<N: Node> Setup<N> {
             param_listeners: Vec::new(),
             life: None,
             handlers: Vec::new(),
+            hears_events: false,
         }
     }
 
@@ -177,12 +190,12 @@ impl<N: Node> Setup<N> {
         SetupError::Node { node: self.slot.name.to_string(), reason: reason.to_string() }
     }
 
-    fn port(&mut self, depth: usize, handler: Handler<N>) -> usize {
+    pub(crate) fn port(&mut self, depth: usize, handler: Handler<N>) -> usize {
         self.handlers.push(handler);
         self.slot.open_port(depth)
     }
 
-    fn endpoint(
+    pub(crate) fn endpoint(
         &self,
         kind: EndpointKind,
         name: &str,
@@ -206,8 +219,17 @@ impl<N: Node> Setup<N> {
     /// # Errors
     /// A forbidden name, a topic that carries another type, or a wire that refuses it.
     pub fn publisher<M: Message>(&mut self, topic: &str, qos: Qos) -> Result<Publisher<M>, SetupError> {
+        let core = self.publisher_of(topic, M::message_type(), qos)?;
+        Ok(Publisher { core, _message: PhantomData })
+    }
+
+    pub(crate) fn publisher_of(
+        &mut self,
+        topic: &str,
+        kind: &'static MessageType,
+        qos: Qos,
+    ) -> Result<Arc<PublisherCore>, SetupError> {
         let name = self.resolver.resolve(topic)?;
-        let kind = M::message_type();
         let topic = self.shared.topic(&name, kind, &self.slot.name)?;
         let remote = match &self.shared.transport {
             Some(wire) => Some(wire.publisher(&self.endpoint(
@@ -219,15 +241,16 @@ impl<N: Node> Setup<N> {
             None => None,
         };
         let core = Arc::new(PublisherCore {
-            topic: Arc::clone(&topic),
+            end: End::new(&self.shared, &self.slot, &topic.name, Side::Publisher, qos),
+            topic,
             slot: Arc::clone(&self.slot),
             qos,
             sequence: 0.into(),
             latched: Default::default(),
             remote,
         });
-        topic.ends.write().publishers.push(Arc::clone(&core));
-        Ok(Publisher { core, _message: PhantomData })
+        self.shared.join_publisher(&core);
+        Ok(core)
     }
 
     /// Declares a subscription.
@@ -253,37 +276,17 @@ impl<N: Node> Setup<N> {
                 _ => Ok(()),
             }),
         );
-        let subscriber = Arc::new(SubscriberCore::new(Arc::clone(&self.slot), port, qos));
-        {
-            let mut ends = topic.ends.write();
-            if qos.durability == Durability::TransientLocal {
-                for publisher in &ends.publishers {
-                    let latched = publisher.latched.lock();
-                    for parcel in latched.iter().skip(latched.len().saturating_sub(qos.depth())) {
-                        subscriber.deliver(parcel);
-                    }
-                }
-            }
-            ends.subscribers.push(Arc::clone(&subscriber));
-        }
+        let end = End::new(&self.shared, &self.slot, &topic.name, Side::Subscription, qos);
+        let subscriber = Arc::new(SubscriberCore::new(Arc::clone(&self.slot), port, qos, end));
+        self.shared.join_subscriber(&topic, &subscriber);
         if let Some(wire) = &self.shared.transport {
             let endpoint = self.endpoint(EndpointKind::Subscription, &name, (kind.name, kind.dds_name, kind.hash), qos);
             let shared = Arc::clone(&self.shared);
             let token = wire.subscription(
                 &endpoint,
                 Arc::new(move |sample| match M::from_shared(&sample.payload) {
-                    Ok(message) => shared.receive(Arrival {
-                        topic: Arc::clone(&topic),
-                        subscriber: Arc::clone(&subscriber),
-                        message: Arc::new(message),
-                        stamp: sample.source_time,
-                        sequence: sample.sequence.max(0) as u64,
-                    }),
-                    Err(error) => {
-                        let what = format!("receive {}", topic.name);
-                        let why = format!("a sample from another process is no {}: {error}", M::message_type().name);
-                        subscriber.slot.statuses.lock().insert(what, (Level::Warn, why));
-                    }
+                    Ok(message) => shared.receive(Arrival::new(&topic, &subscriber, Arc::new(message), &sample)),
+                    Err(error) => subscriber.refuse(&topic, kind, &error.to_string()),
                 }),
             )?;
             self.slot.tokens.lock().push(token);
@@ -315,6 +318,29 @@ impl<N: Node> Setup<N> {
             generation: self.slot.generation(),
             filter: Box::new(filter),
         }));
+        Ok(())
+    }
+
+    /// Declares what happens on events of the node's publishers and subscriptions: who joins and leaves, deadlines, liveliness, losses,
+    /// ends that do not fit. One handler hears of all of them; declare it before the ports, or it misses what they meet at once.
+    ///
+    /// # Errors
+    /// If the node has declared one already.
+    pub fn on_qos_event(
+        &mut self,
+        mut handler: impl FnMut(&mut N, &mut Context, &QosEvent) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        if std::mem::replace(&mut self.hears_events, true) {
+            return Err(self.failed("a node has one handler for quality-of-service events"));
+        }
+        let port = self.port(
+            1000,
+            Box::new(move |node, ctx, event| match event {
+                Event::Qos(event) => handler(node, ctx, &event),
+                _ => Ok(()),
+            }),
+        );
+        self.slot.events.open(port, self.slot.generation());
         Ok(())
     }
 
@@ -397,6 +423,7 @@ impl<N: Node> Setup<N> {
             }
             services.insert(name.clone(), ServiceEntry { slot: Arc::clone(&self.slot), port, generation, service_type });
         }
+        self.shared.service_changed(&name);
         if let Some(wire) = &self.shared.transport {
             let shared = Arc::clone(&self.shared);
             let slot = Arc::clone(&self.slot);

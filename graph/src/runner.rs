@@ -13,7 +13,7 @@ use crate::error::panic_message;
 use crate::graph::RestartWhen;
 use crate::logger::{self, Severity};
 use crate::shared::Shared;
-use crate::slot::{NodeState, Runtime, Slot};
+use crate::slot::{Event, NodeState, Runtime, Slot};
 
 /// The longest pause before a restart.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
@@ -33,6 +33,12 @@ pub(crate) fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, limit: usize, mut enou
             continue;
         }
         ctx.tick();
+        if let Event::Message(message) = &item.event
+            && message.is_over(ctx.now())
+        {
+            shared.expired(slot, message, item.port);
+            continue;
+        }
         let started = Instant::now();
         if let (Some(published), Some(edge)) = (item.published, &item.edge) {
             edge.latency.lock().record(started.saturating_duration_since(published));

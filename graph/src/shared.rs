@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use msgs::MessageType;
 use parking_lot::{Mutex, RwLock};
@@ -11,13 +11,17 @@ use parking_lot::{Mutex, RwLock};
 use crate::context::Output;
 use crate::diagnostics::{Level, LogSink};
 use crate::error::SetupError;
+use crate::events::{End, PeerId};
 use crate::free::RunQueue;
-use crate::message::Erased;
+use crate::message::{AnyMessage, Erased};
+use crate::qos::Qos;
+use crate::raw::Ears;
+use crate::remote::{RemoteChange, RemoteIndex, ServiceWatch};
 use crate::service::{Body, CallError, CallId, ReplyTo, ServiceEntry};
 use crate::slot::{Event, Item, Slot};
 use crate::time::Time;
 use crate::topic::{PublisherCore, SubscriberCore, Tap, Topic};
-use crate::transport::Transport;
+use crate::transport::{RemoteSample, Transport};
 
 /// Ends a graph from anywhere: a signal handler, a node, a test.
 #[derive(Clone, Default)]
@@ -41,18 +45,41 @@ impl StopFlag {
     }
 }
 
-/// A sample that another process sent, on its way to one subscriber.
+/// A sample that another process sent, on its way to one subscriber, or to the taps only.
 pub(crate) struct Arrival {
     pub topic: Arc<Topic>,
-    pub subscriber: Arc<SubscriberCore>,
+    pub subscriber: Option<Arc<SubscriberCore>>,
     pub message: Arc<dyn Erased>,
     pub stamp: Time,
     pub sequence: u64,
+    /// Who sent it; none for a test's own.
+    pub gid: Option<[u8; 16]>,
+    /// How long ago it was sent, if that is known.
+    pub age: Option<Duration>,
+    /// What its publisher offers, unless it has announced something else.
+    pub offered: Qos,
 }
 
 impl Arrival {
-    fn deliver(self) {
-        self.topic.receive(&self.subscriber, self.message, self.stamp, self.sequence);
+    pub fn new(topic: &Arc<Topic>, subscriber: &Arc<SubscriberCore>, message: Arc<dyn Erased>, sample: &RemoteSample) -> Self {
+        Self { subscriber: Some(Arc::clone(subscriber)), ..Self::overheard(topic, message, sample, subscriber.qos) }
+    }
+
+    pub fn overheard(topic: &Arc<Topic>, message: Arc<dyn Erased>, sample: &RemoteSample, offered: Qos) -> Self {
+        Self {
+            topic: Arc::clone(topic),
+            subscriber: None,
+            message,
+            stamp: sample.source_time,
+            sequence: sample.sequence.max(0) as u64,
+            gid: Some(sample.gid),
+            age: sample.age,
+            offered,
+        }
+    }
+
+    fn deliver(self, now: Time) {
+        self.topic.receive(&self, now);
     }
 }
 
@@ -60,6 +87,7 @@ impl Arrival {
 pub(crate) enum Outside {
     Item(Arc<Slot>, Item),
     Sample(Arrival),
+    Remote(RemoteChange),
 }
 
 pub(crate) struct Shared {
@@ -80,7 +108,15 @@ pub(crate) struct Shared {
     pub queue: OnceLock<Arc<RunQueue>>,
     /// The severity from which on log lines are shown, of nodes that have no threshold of their own.
     pub log_threshold: AtomicU8,
-    taps: RwLock<Vec<Arc<Tap>>>,
+    /// Who is in other processes.
+    pub remote: Mutex<RemoteIndex>,
+    pub service_watches: Mutex<Vec<ServiceWatch>>,
+    /// Ends with deadlines or leases.
+    pub timed: Mutex<Vec<Weak<End>>>,
+    pub ears: Mutex<Ears>,
+    /// Whether ears may have to be opened or closed.
+    pub ears_stale: AtomicBool,
+    pub taps: RwLock<Vec<Arc<Tap>>>,
     now: AtomicI64,
     next_id: AtomicU64,
 }
@@ -101,6 +137,11 @@ impl Shared {
             unanswered: Mutex::default(),
             queue: OnceLock::new(),
             log_threshold: AtomicU8::new(crate::logger::DEFAULT.code()),
+            remote: Mutex::default(),
+            service_watches: Mutex::default(),
+            timed: Mutex::default(),
+            ears: Mutex::default(),
+            ears_stale: AtomicBool::new(false),
             taps: RwLock::default(),
             now: AtomicI64::new(0),
             next_id: AtomicU64::new(1),
@@ -149,7 +190,24 @@ impl Shared {
         if self.lock_step {
             self.outside.lock().push(Outside::Sample(arrival));
         } else {
-            arrival.deliver();
+            arrival.deliver(self.now());
+        }
+    }
+
+    /// Hands over a sample of a test as if another process had sent it.
+    pub fn receive_now(&self, arrival: Arrival) {
+        arrival.deliver(self.now());
+    }
+
+    /// A sample waited longer in the inbox than its publisher allows.
+    pub fn expired(&self, slot: &Arc<Slot>, message: &AnyMessage, port: usize) {
+        let topic = self.topics.read().get(&*message.topic).cloned();
+        if let Some(topic) = topic {
+            let ends = topic.ends.read();
+            ends.subscribers
+                .iter()
+                .filter(|end| Arc::ptr_eq(&end.slot, slot) && end.port == port)
+                .for_each(|end| end.end.expired());
         }
     }
 
@@ -166,7 +224,8 @@ impl Shared {
         for outside in arrived {
             match outside {
                 Outside::Item(slot, item) => slot.push(item),
-                Outside::Sample(arrival) => arrival.deliver(),
+                Outside::Sample(arrival) => arrival.deliver(self.now()),
+                Outside::Remote(change) => self.remote_changed(change),
             }
         }
     }
@@ -174,7 +233,12 @@ impl Shared {
     /// The topic `name`, made if need be; `Err` if it carries another type.
     pub fn topic(&self, name: &str, message_type: &'static MessageType, node: &str) -> Result<Arc<Topic>, SetupError> {
         let mut topics = self.topics.write();
-        if let Some(topic) = topics.get(name) {
+        // One that only an ear uses, or nobody any more, gives way.
+        let in_use = |topic: &Topic| {
+            let ends = topic.ends.read();
+            !ends.publishers.is_empty() || !ends.subscribers.is_empty()
+        };
+        if let Some(topic) = topics.get(name).filter(|topic| topic.message_type.hash == message_type.hash || in_use(topic)) {
             if topic.message_type.hash != message_type.hash {
                 return Err(SetupError::TypeMismatch {
                     name: name.to_owned(),
@@ -188,6 +252,7 @@ impl Shared {
         let topic = Arc::new(Topic { name: Arc::from(name), message_type, ends: RwLock::default() });
         topic.ends.write().taps = self.taps.read().iter().filter(|tap| (tap.filter)(name, message_type)).cloned().collect();
         topics.insert(name.to_owned(), Arc::clone(&topic));
+        self.ears_changed();
         Ok(topic)
     }
 
@@ -199,18 +264,34 @@ impl Shared {
             }
         }
         self.taps.write().push(tap);
+        self.ears_changed();
     }
 
     /// Takes back all that a node declared.
     pub fn unregister(&self, slot: &Arc<Slot>) {
         for topic in self.topics.read().values() {
             let mut ends = topic.ends.write();
-            ends.publishers.retain(|publisher| !Arc::ptr_eq(&publisher.slot, slot));
-            ends.subscribers.retain(|subscriber| !Arc::ptr_eq(&subscriber.slot, slot));
+            let mut gone = Vec::new();
+            ends.publishers.retain(|publisher| stays(slot, &publisher.slot, &publisher.end, &mut gone));
+            ends.subscribers.retain(|subscriber| stays(slot, &subscriber.slot, &subscriber.end, &mut gone));
             ends.taps.retain(|tap| !Arc::ptr_eq(&tap.slot, slot));
+            for id in gone {
+                let (publishers, subscribers) = (ends.publishers.iter().map(|p| &p.end), ends.subscribers.iter().map(|s| &s.end));
+                publishers.chain(subscribers).for_each(|end| end.peer_left(id));
+            }
         }
+        self.service_watches.lock().retain(|watch| !Arc::ptr_eq(&watch.slot, slot));
         self.taps.write().retain(|tap| !Arc::ptr_eq(&tap.slot, slot));
-        self.services.write().retain(|_, entry| !Arc::ptr_eq(&entry.slot, slot));
+        let mut served = Vec::new();
+        self.services.write().retain(|name, entry| {
+            let gone = Arc::ptr_eq(&entry.slot, slot);
+            if gone {
+                served.push(name.clone());
+            }
+            !gone
+        });
+        served.iter().for_each(|name| self.service_changed(name));
+        self.ears_changed();
         slot.fall_silent();
     }
 
@@ -246,6 +327,15 @@ impl Shared {
                     _ => reply.finish(Err(CallError::Unavailable(client.name.to_string()))),
                 }
             }
+            Output::Assert { core, at } => {
+                core.end.asserted(at);
+                for subscriber in &core.topic.ends.read().subscribers {
+                    subscriber.end.peer_asserted(PeerId::Local(core.end.id), at);
+                }
+                if let Some(complaint) = core.remote.as_ref().and_then(|remote| remote.assert_liveliness().err()) {
+                    self.note(&core, complaint.to_string());
+                }
+            }
             Output::Reply { reply, response } => reply.finish(Ok(Body::Typed(response))),
             Output::Log(log) => crate::logger::publish(self, from, log),
         }
@@ -253,5 +343,36 @@ impl Shared {
 
     fn note(&self, core: &PublisherCore, complaint: String) {
         core.slot.statuses.lock().insert(format!("publish {}", core.topic.name), (Level::Warn, complaint));
+    }
+
+    /// Shows a line to the user. Not on /rosout: the caller may hold the lock of that very topic.
+    pub fn write_log(&self, slot: &Slot, level: Level, message: &str) {
+        drop(crate::logger::record(self, slot, (level.into(), self.now()), message, None));
+    }
+}
+
+/// Whether `end` of `owner` stays when `slot` leaves; if not, it is noted among the gone.
+fn stays(slot: &Arc<Slot>, owner: &Arc<Slot>, end: &End, gone: &mut Vec<PeerId>) -> bool {
+    let stays = !Arc::ptr_eq(owner, slot);
+    if !stays {
+        gone.push(PeerId::Local(end.id));
+    }
+    stays
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use msgs::Message;
+    use msgs::std_msgs::msg::{Int64, String as Text};
+
+    #[test]
+    fn a_topic_that_nobody_uses_gives_way_to_another_type() {
+        let shared = Shared::new(true, String::new(), None, crate::silent_sink());
+        let first = shared.topic("/x", <Int64 as Message>::message_type(), "a").unwrap();
+        assert!(Arc::ptr_eq(&first, &shared.topic("/x", <Int64 as Message>::message_type(), "b").unwrap()));
+        let second = shared.topic("/x", <Text as Message>::message_type(), "c").unwrap();
+        assert_eq!(second.message_type.name, "std_msgs/msg/String");
+        assert!(!Arc::ptr_eq(&first, &second));
     }
 }

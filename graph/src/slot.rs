@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::context::Context;
 use crate::diagnostics::Level;
 use crate::error::{HandlerResult, SetupError};
+use crate::events::{EventPort, QosEvent};
 use crate::graph::{NodeFactory, NodeSpec};
 use crate::lifecycle::Life;
 use crate::logger::Logger;
@@ -26,9 +27,18 @@ use crate::transport::{NodeIdentity, Token};
 pub(crate) enum Event {
     Message(AnyMessage),
     Timer,
-    Request { body: Body, reply: ReplyTo },
-    Response { call: CallId, result: Result<Body, CallError> },
+    Request {
+        body: Body,
+        reply: ReplyTo,
+    },
+    Response {
+        call: CallId,
+        result: Result<Body, CallError>,
+    },
     Inject(Box<dyn Any + Send>),
+    Qos(Box<QosEvent>),
+    /// Whether a service that is waited for is there.
+    Served(bool),
 }
 
 /// An event in an inbox.
@@ -113,6 +123,7 @@ pub(crate) struct Slot {
     pub life: Life,
     params: Mutex<Arc<ParamStore>>,
     pub supervision: Mutex<Supervision>,
+    pub events: EventPort,
     /// Free-running: already in the run queue.
     pub queued: AtomicBool,
     /// Deterministic identities of calls and goals.
@@ -143,6 +154,7 @@ impl Slot {
                 failures: 0,
                 last_error: String::new(),
             }),
+            events: EventPort::default(),
             queued: AtomicBool::new(false),
             counter: AtomicU64::new(0),
             inbox: Mutex::default(),
@@ -221,6 +233,9 @@ impl Slot {
             // A timer that comes twice is one that was skipped, not a loss.
             if !matches!(lost.event, Event::Timer) {
                 self.stats.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            if let (Event::Message(message), Some(_)) = (&lost.event, &lost.edge) {
+                self.lost(&message.topic, 1);
             }
             // `lost` ends here, without the lock: an unanswered request tells its caller, which may be this very slot.
         }

@@ -15,6 +15,7 @@ use crate::message::AnyMessage;
 use crate::node::{Node, Setup};
 use crate::param::ParamValue;
 use crate::service::CallError;
+use crate::shared::Arrival;
 use crate::time::Time;
 
 /// The step of a bench's clock.
@@ -118,7 +119,18 @@ impl Bench {
         // Subscribers of the topic see a sample from outside.
         let subscribers = topic.ends.read().subscribers.clone();
         for subscriber in subscribers {
-            topic.receive(&subscriber, message.clone(), shared.now(), sequence);
+            let (stamp, offered) = (shared.now(), subscriber.qos);
+            let (topic, message) = (Arc::clone(&topic), message.clone());
+            shared.receive_now(Arrival {
+                topic,
+                subscriber: Some(subscriber),
+                message,
+                stamp,
+                sequence,
+                gid: None,
+                age: None,
+                offered,
+            });
         }
     }
 

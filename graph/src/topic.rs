@@ -8,8 +8,12 @@ use std::time::Instant;
 use msgs::MessageType;
 use parking_lot::{Mutex, RwLock};
 
+use crate::diagnostics::Level;
+use crate::events::{End, PeerId};
 use crate::message::{AnyMessage, Erased};
 use crate::qos::Durability;
+use crate::raw::expiry;
+use crate::shared::Arrival;
 use crate::slot::{Event, Item, Slot};
 use crate::stats::EdgeStats;
 use crate::transport::RemotePublisher;
@@ -33,6 +37,7 @@ pub(crate) struct PublisherCore {
     pub sequence: AtomicU64,
     pub latched: Mutex<VecDeque<Parcel>>,
     pub remote: Option<Box<dyn RemotePublisher>>,
+    pub end: Arc<End>,
 }
 
 /// One subscription of a topic.
@@ -41,14 +46,24 @@ pub(crate) struct SubscriberCore {
     pub port: usize,
     pub generation: u64,
     pub qos: Qos,
+    pub end: Arc<End>,
+    /// Samples that were no message of the topic's type.
+    refused: AtomicU64,
     /// By publishing node; an empty name is another process.
     edges: Mutex<Vec<(Arc<str>, Arc<EdgeStats>)>>,
 }
 
 impl SubscriberCore {
-    pub fn new(slot: Arc<Slot>, port: usize, qos: Qos) -> Self {
+    pub fn new(slot: Arc<Slot>, port: usize, qos: Qos, end: Arc<End>) -> Self {
         let generation = slot.generation();
-        Self { slot, port, generation, qos, edges: Mutex::default() }
+        Self { slot, port, generation, qos, end, refused: 0.into(), edges: Mutex::default() }
+    }
+
+    /// Bytes came that are no message of this type.
+    pub fn refuse(&self, topic: &Topic, kind: &MessageType, error: &str) {
+        let count = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        let why = format!("a sample from another process is no {}: {error} ({count} so far)", kind.name);
+        self.slot.statuses.lock().insert(format!("receive {}", topic.name), (Level::Warn, why));
     }
 
     pub fn edges(&self) -> Vec<(Arc<str>, Arc<EdgeStats>)> {
@@ -129,6 +144,7 @@ impl Topic {
         };
         // A small message goes to the wire first, so that no answer to it can overtake it there. With a large one the neighbours do not
         // wait for the copy.
+        core.end.published(stamp);
         let large = message.size_hint() >= LARGE;
         let complaint = if large { None } else { to_wire() };
         let parcel = Parcel {
@@ -138,6 +154,8 @@ impl Topic {
                 stamp,
                 sequence,
                 publisher: Arc::clone(&core.slot.name),
+                qos: core.qos,
+                expires: core.qos.finite_lifespan().map(|lifespan| stamp + lifespan),
                 payload: Arc::clone(&message),
             },
             published,
@@ -147,12 +165,15 @@ impl Topic {
             let ends = self.ends.read();
             if latch {
                 let mut latched = core.latched.lock();
-                while latched.len() >= core.qos.depth() {
+                while latched.len() >= core.qos.cache_depth() {
                     latched.pop_front();
                 }
                 latched.push_back(parcel.clone());
             }
-            for subscriber in &ends.subscribers {
+            for subscriber in ends.subscribers.iter().filter(|subscriber| core.qos.incompatible(&subscriber.qos).is_none()) {
+                if !subscriber.end.is_plain() {
+                    subscriber.end.arrived(PeerId::Local(core.end.id), stamp, None);
+                }
                 subscriber.deliver(&parcel);
             }
             for tap in &ends.taps {
@@ -162,22 +183,58 @@ impl Topic {
         complaint.or_else(|| if large { to_wire() } else { None })
     }
 
-    /// A sample from another process for one subscriber; the topic's first subscriber also shows it to the taps.
-    pub fn receive(&self, subscriber: &SubscriberCore, message: Arc<dyn Erased>, stamp: Time, sequence: u64) {
+    /// Hands a subscription that joins what is kept for late joiners and not over its lifespan.
+    pub fn catch_up(&self, ends: &Ends, subscriber: &SubscriberCore, now: Time) {
+        if subscriber.qos.durability != Durability::TransientLocal {
+            return;
+        }
+        for publisher in ends.publishers.iter().filter(|publisher| publisher.qos.incompatible(&subscriber.qos).is_none()) {
+            let mut latched = publisher.latched.lock();
+            latched.retain(|parcel| !parcel.message.is_over(now));
+            for parcel in latched.iter().skip(latched.len().saturating_sub(subscriber.qos.depth())) {
+                subscriber.deliver(parcel);
+            }
+        }
+    }
+
+    /// A sample from another process for one subscriber; the topic's first subscriber that takes it also shows it to the taps.
+    pub fn receive(&self, arrival: &Arrival, now: Time) {
+        let Arrival { subscriber, message, stamp, sequence, gid, age, offered, .. } = arrival;
+        let peer = gid.map(PeerId::Remote);
+        if let (Some(subscriber), Some(peer)) = (subscriber, peer)
+            && !subscriber.end.arrived(peer, now, Some(*sequence))
+        {
+            return;
+        }
+        let known = subscriber.as_ref().and_then(|subscriber| subscriber.end.peer_qos(peer?));
+        let qos = known.unwrap_or(*offered);
         let parcel = Parcel {
             message: AnyMessage {
                 topic: Arc::clone(&self.name),
                 message_type: self.message_type,
-                stamp,
-                sequence,
+                stamp: *stamp,
+                sequence: *sequence,
                 publisher: Arc::from(""),
-                payload: message,
+                qos,
+                expires: expiry(now, *age, &qos),
+                payload: Arc::clone(message),
             },
             published: Instant::now(),
         };
-        subscriber.deliver(&parcel);
+        if parcel.message.is_over(now) {
+            subscriber.iter().for_each(|subscriber| subscriber.end.expired());
+            return;
+        }
         let ends = self.ends.read();
-        if ends.subscribers.first().is_some_and(|first| std::ptr::eq(&**first, subscriber)) {
+        let takes = |other: &&Arc<SubscriberCore>| qos.incompatible(&other.qos).is_none();
+        let shows = match subscriber {
+            Some(subscriber) => {
+                subscriber.deliver(&parcel);
+                ends.subscribers.iter().find(takes).is_some_and(|first| Arc::ptr_eq(first, subscriber))
+            }
+            None => !ends.subscribers.iter().any(|other| takes(&other)),
+        };
+        if shows {
             for tap in &ends.taps {
                 tap.deliver(&parcel);
             }

@@ -1,10 +1,12 @@
 //! What the graph asks of a wire to other processes. `wire` answers with ROS 2 over Zenoh; without one the graph stays in its process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use msgs::Bytes;
 
 use crate::message::Erased;
+pub use crate::remote::{RemoteChange, RemoteEndpoint};
 use crate::{Qos, Time};
 
 /// A node as others see it.
@@ -63,6 +65,8 @@ pub struct RemoteSample {
     pub sequence: i64,
     /// The publisher's global identity.
     pub gid: [u8; 16],
+    /// How long ago it was sent, by the wire's clock; `None` if that is not known.
+    pub age: Option<Duration>,
 }
 
 /// A request that came from another process.
@@ -99,6 +103,9 @@ pub type RequestSink = Arc<dyn Fn(RemoteRequest) + Send + Sync>;
 /// Receives one answer, on a thread of the wire.
 pub type ReplySink = Box<dyn FnOnce(Result<Vec<u8>, TransportError>) + Send>;
 
+/// Receives changes among the nodes and ends of other processes, in order, on a thread of the wire; false ends it.
+pub type ChangeSink = Box<dyn Fn(RemoteChange) -> bool + Send + Sync>;
+
 /// Something declared on the wire; dropping it takes it back.
 pub trait Token: Send + Sync {}
 
@@ -110,6 +117,8 @@ pub trait RemotePublisher: Send + Sync {
     fn publish(&self, message: &dyn Erased, stamp: Time) -> Result<(), TransportError>;
     /// How listeners are reached, for the graph's report: "shared-memory", "network" or "" when nobody listens, and how many copies of the payload that costs.
     fn carrier(&self) -> (&'static str, u32);
+    /// Tells listeners that the publisher is alive though it sends nothing.
+    fn assert_liveliness(&self) -> Result<(), TransportError>;
 }
 
 /// The wire's side of a service client.
@@ -132,6 +141,10 @@ pub trait Transport: Send + Sync {
     fn service(&self, endpoint: &Endpoint, sink: RequestSink) -> Result<Box<dyn Token>, TransportError>;
     /// Announces a service client.
     fn client(&self, endpoint: &Endpoint) -> Result<Box<dyn RemoteClient>, TransportError>;
+    /// Tells `sink` who is in other processes, first those that are known, then each change.
+    fn follow(&self, sink: ChangeSink);
+    /// What came that could not be understood or went wrong since the start, a sentence each.
+    fn complaints(&self) -> Vec<String>;
     /// Where it listens, in one line for the user.
     fn describe(&self) -> String;
 }

@@ -72,7 +72,7 @@ pub struct Remote {
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the view of the graph may take to settle.
 const SETTLE: Duration = Duration::from_secs(3);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Remote {
     /// Connects as the environment says (`ROS_DOMAIN_ID`, `ZENOH_SESSION_CONFIG_URI`).
@@ -157,7 +157,8 @@ impl Remote {
     pub fn publish(&self, topic: &str, type_name: &str, value: &str, count: u64, period: Duration) -> Result<(), RemoteError> {
         let message_type = registry::find(type_name).ok_or_else(|| RemoteError::Type(type_name.to_owned()))?;
         let payload = encode(message_type, value)?;
-        let publisher = self.client.advertise(topic, message_type, Qos::reliable(10))?;
+        // As `ros2 topic pub`: reliable and transient local, which every subscription takes.
+        let publisher = self.client.advertise(topic, message_type, Qos::latched(1))?;
         if !publisher.wait_matched(Duration::from_secs(3)) {
             eprintln!("nobody listens to {topic} yet");
         }

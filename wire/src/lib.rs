@@ -8,6 +8,7 @@ mod attachment;
 mod client;
 mod config;
 mod error;
+mod live;
 mod name;
 mod plain;
 mod pool;

@@ -1,6 +1,7 @@
 //! Key expressions and liveliness tokens (rmw_zenoh: docs/design.md, "Topic and Service name mapping to Zenoh key expressions",
 //! "Graph Cache").
 
+use crate::attachment::Gid;
 use crate::error::WireError;
 use crate::qos::{format_qos, parse_qos};
 use graph::Qos;
@@ -12,7 +13,7 @@ const TOKEN_PREFIX: &str = "@ros2_lv";
 const MANGLED_SLASH: char = '%';
 
 /// What a token announces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntityKind {
     /// `NN`
     Node,
@@ -78,6 +79,18 @@ pub struct Entity {
     pub qos: Option<Qos>,
 }
 
+impl Entity {
+    /// Fully qualified name of its node.
+    pub fn node_name(&self) -> String {
+        format!("{}/{}", self.namespace.trim_end_matches('/'), self.node)
+    }
+
+    /// ROS name of its type; as on the wire if that is not of the usual form.
+    pub fn type_name(&self) -> String {
+        msgs::registry::ros_name(&self.dds_name).unwrap_or_else(|| self.dds_name.clone())
+    }
+}
+
 /// The key on which a topic's samples or a service's requests travel: `<domain>/<name>/<type>/<hash>`.
 ///
 /// # Errors
@@ -117,6 +130,23 @@ fn demangle(chunk: &str) -> String {
     chunk.replace(MANGLED_SLASH, "/")
 }
 
+/// The key on which a publisher says that it is alive though it sends nothing: rmw_zenoh has no word for that.
+pub(crate) fn alive_key(domain: u32, gid: &Gid) -> String {
+    let gid: String = gid.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("@omnimind/{domain}/alive/{gid}")
+}
+
+/// The key that matches every publisher's [`alive_key`].
+pub(crate) fn alive_keys(domain: u32) -> String {
+    format!("@omnimind/{domain}/alive/*")
+}
+
+/// Who says that it is alive on this key.
+pub(crate) fn parse_alive_key(key: &str) -> Option<Gid> {
+    let hex = key.rsplit('/').next().filter(|hex| hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    Some(u128::from_str_radix(hex, 16).ok()?.to_be_bytes())
+}
+
 /// The token that announces a node.
 pub(crate) fn node_token(domain: u32, session: &str, enclave: &str, node: &NodeIdentity) -> String {
     let head = token_head(domain, session, enclave, node, node.id, EntityKind::Node);
@@ -146,7 +176,7 @@ pub(crate) fn endpoint_token(domain: u32, session: &str, enclave: &str, parts: &
     format!("{head}/{}/{}/{dds_name}/{type_hash}/{}", node.name, mangle(name), format_qos(qos))
 }
 
-/// Reads a token; `None` if it is not one. Chunks after the known ones are ignored: newer versions of rmw_zenoh add some.
+/// Reads a token; `None` if it is not one: a chunk is missing, a number or name is none, a policy is unknown. Chunks after the known ones are ignored: newer versions of rmw_zenoh add some.
 pub fn parse_token(key: &str) -> Option<Entity> {
     let mut chunks = key.split('/');
     let mut next = || chunks.next();
@@ -154,16 +184,17 @@ pub fn parse_token(key: &str) -> Option<Entity> {
         return None;
     }
     let _domain: u32 = next()?.parse().ok()?;
-    let session = next()?.to_owned();
-    let node_id = next()?.parse().ok()?;
-    let id = next()?.parse().ok()?;
+    let session =
+        next().filter(|zid| (1..=32).contains(&zid.len()) && zid.bytes().all(|byte| byte.is_ascii_hexdigit()))?.to_owned();
+    let node_id = number(next()?)?;
+    let id = number(next()?)?;
     let kind = EntityKind::from_code(next()?)?;
     let _enclave = next()?;
     let namespace = demangle(next()?);
-    let node = next()?.to_owned();
-    if session.is_empty() || node.is_empty() {
-        return None;
+    if namespace != "/" {
+        check_name(&namespace).ok()?;
     }
+    let node = next().filter(|name| is_word(name))?.to_owned();
     let mut entity = Entity {
         kind,
         session,
@@ -178,11 +209,21 @@ pub fn parse_token(key: &str) -> Option<Entity> {
     };
     if kind != EntityKind::Node {
         entity.name = demangle(next()?);
-        entity.dds_name = next()?.to_owned();
-        entity.type_hash = next()?.to_owned();
+        check_name(&entity.name).ok()?;
+        entity.dds_name = next().filter(|name| !name.is_empty() && name.split("::").all(is_word))?.to_owned();
+        entity.type_hash = next().filter(|hash| is_word(hash))?.to_owned();
         entity.qos = Some(parse_qos(next()?)?);
     }
     Some(entity)
+}
+
+/// Digits only: Rust's own parser would take a sign.
+fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -234,6 +275,17 @@ mod tests {
     }
 
     #[test]
+    fn a_publisher_says_on_a_key_of_its_own_that_it_is_alive() {
+        let gid = [7, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
+        let key = alive_key(3, &gid);
+        assert_eq!(key, "@omnimind/3/alive/070102030405060708090a0b0c0d0eff");
+        assert_eq!(parse_alive_key(&key), Some(gid));
+        for bad in ["", "@omnimind/3/alive/07", "@omnimind/3/alive/+70102030405060708090a0b0c0d0eff"] {
+            assert_eq!(parse_alive_key(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn what_is_not_a_token_is_refused() {
         let good = "@ros2_lv/0/ab/1/2/MP/%/%/n/%t/T_/H/::,10:,:,:,,";
         assert!(parse_token(good).is_some());
@@ -242,6 +294,26 @@ mod tests {
             assert_eq!(parse_token(&chunks[..length].join("/")), None, "{length} chunks");
         }
         assert_eq!(parse_token(&good.replace("/MP/", "/XX/")), None);
-        assert_eq!(parse_token(&good.replace("/1/2/", "/x/2/")), None);
+        for (part, other) in [
+            ("/1/2/", "/x/2/"),
+            ("/1/2/", "/+1/2/"),
+            ("/1/2/", "/99999999999999999999/2/"),
+            ("/0/ab/", "/0/zz/"),
+            ("/0/ab/", "/0/abababababababababababababababababab/"),
+            ("/%t/", "/t/"),
+            ("/%t/", "/%%t/"),
+            ("/%t/", "/%t%/"),
+            ("/%t/", "/%/"),
+            ("/%t/", "/%tä/"),
+            ("/%/n/", "/%ns%/n/"),
+            ("/%/n/", "/%/n m/"),
+            ("/%/n/", "/%/n%m/"),
+            ("/T_/", "/T:_/"),
+            ("/T_/", "/::T_/"),
+            ("/H/", "/H-1/"),
+        ] {
+            let bad = good.replacen(part, other, 1);
+            assert_eq!(parse_token(&bad), None, "{bad}");
+        }
     }
 }

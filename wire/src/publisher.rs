@@ -2,9 +2,8 @@
 
 use crate::attachment::{Attachment, Gid, gid_of};
 use crate::error::WireError;
-use crate::name::{EntityKind, TokenParts, endpoint_token, key_expression};
+use crate::name::{EntityKind, TokenParts, alive_key, endpoint_token, key_expression};
 use crate::pool::Pool;
-use crate::qos::cache_depth;
 use crate::session::Link;
 use graph::{Durability, History, Reliability};
 use msgs::cdr::Pieces;
@@ -58,7 +57,7 @@ impl WirePublisher {
         let builder = link.session.declare_publisher(key).congestion_control(congestion).reliability(reliability);
         let mut builder = builder.allowed_destination(to).advanced();
         if parts.qos.durability == Durability::TransientLocal {
-            builder = builder.cache(CacheConfig::default().max_samples(cache_depth(parts.qos))).publisher_detection();
+            builder = builder.cache(CacheConfig::default().max_samples(parts.qos.cache_depth())).publisher_detection();
             if reliable {
                 builder = builder.sample_miss_detection(MissDetectionConfig::default().sporadic_heartbeat(HEARTBEAT));
             }
@@ -108,6 +107,13 @@ impl WirePublisher {
     /// Whether anybody listens.
     pub fn matched(&self) -> bool {
         self.matched.load(Ordering::Acquire)
+    }
+
+    /// Tells those who follow the graph that the publisher is alive.
+    pub fn assert_liveliness(&self) -> Result<(), WireError> {
+        let key = alive_key(self.link.config.domain, &self.gid);
+        let put = self.link.session.put(key, ZBytes::new()).allowed_destination(Locality::Remote);
+        Ok(put.congestion_control(CongestionControl::Drop).wait()?)
     }
 
     /// How listeners are reached, and how many copies of the payload that costs from one message struct to the other.

@@ -2,7 +2,7 @@
 
 use crate::attachment::{Attachment, Gid};
 use crate::error::{CallError, WireError};
-use crate::session::Link;
+use crate::session::{ATTACHMENT_LIMIT, Link};
 use graph::Time;
 use graph::transport::{RemoteRequest, RequestSink};
 use parking_lot::Mutex;
@@ -19,7 +19,10 @@ use zenoh::sample::Locality;
 pub(crate) fn serve(link: &Arc<Link>, key: String, from: Locality, sink: RequestSink) -> Result<Queryable<()>, WireError> {
     let shared = Arc::clone(link);
     let on_query = move |query: Query| {
-        let request = query.attachment().and_then(|bytes| Attachment::from_bytes(&bytes.to_bytes()));
+        let request = query
+            .attachment()
+            .filter(|bytes| bytes.len() <= ATTACHMENT_LIMIT)
+            .and_then(|bytes| Attachment::from_bytes(&bytes.to_bytes()));
         let (Some(request), Some(payload)) = (request, query.payload()) else {
             shared.malformed.fetch_add(1, Ordering::Relaxed);
             // The caller learns it at once instead of by a timeout; whether that arrives makes no difference here.

@@ -3,7 +3,8 @@
 use crate::attachment::{Attachment, Gid};
 use crate::config::WireConfig;
 use crate::error::{OpenError, WireError};
-use crate::name::{EntityKind, all_tokens, parse_token};
+use crate::live::Live;
+use crate::name::{EntityKind, alive_keys, all_tokens, parse_alive_key};
 use crate::view::GraphView;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -15,13 +16,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use zenoh::config::WhatAmI;
 use zenoh::pubsub::Subscriber;
-use zenoh::sample::{Sample, SampleKind};
+use zenoh::sample::{Locality, Sample, SampleKind};
 use zenoh::{Session, Wait};
 
 /// How long the router's port may take to answer.
 const PROBE: Duration = Duration::from_millis(500);
 /// How often the supervisor looks for a router.
 const WATCH: Duration = Duration::from_secs(1);
+
+/// The longest attachment that is read, bytes. rmw_zenoh's has 33; newer versions may add some.
+pub(crate) const ATTACHMENT_LIMIT: usize = 1024;
 
 /// How often is looked up who shares memory.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -45,9 +49,9 @@ pub(crate) struct Link {
     own: Mutex<BTreeSet<Gid>>,
     /// Whether another process shares memory with this one, and when that was looked up.
     sharing: Mutex<Option<(Instant, bool)>>,
-    tokens: Arc<Mutex<BTreeSet<String>>>,
+    pub live: Arc<Live>,
     next_id: AtomicI64,
-    _watch: Option<Subscriber<()>>,
+    _watch: Option<(Subscriber<()>, Subscriber<()>)>,
 }
 
 /// Whether a session follows the graph as it changes.
@@ -60,21 +64,28 @@ pub(crate) enum Follow {
 
 impl Link {
     pub fn new(session: Session, config: WireConfig, follow: Follow) -> Result<Self, OpenError> {
-        let tokens = Arc::new(Mutex::new(BTreeSet::new()));
-        let seen = Arc::clone(&tokens);
-        let update = move |sample: Sample| {
-            let key = sample.key_expr().as_str().to_owned();
-            match sample.kind() {
-                SampleKind::Put => seen.lock().insert(key),
-                SampleKind::Delete => seen.lock().remove(&key),
-            };
+        let zid = session.zid().to_string();
+        let live = Arc::new(Live::new(zid.clone()));
+        let (seen, heard) = (Arc::clone(&live), Arc::clone(&live));
+        let update = move |sample: Sample| match sample.kind() {
+            SampleKind::Put => seen.joined(sample.key_expr().as_str()),
+            SampleKind::Delete => seen.left(sample.key_expr().as_str()),
         };
-        let watch = || session.liveliness().declare_subscriber(all_tokens(config.domain)).history(true).callback(update).wait();
+        let asserted = move |sample: Sample| {
+            if let Some(gid) = parse_alive_key(sample.key_expr().as_str()) {
+                heard.asserted(gid);
+            }
+        };
+        let watch = || -> Result<_, zenoh::Error> {
+            let tokens =
+                session.liveliness().declare_subscriber(all_tokens(config.domain)).history(true).callback(update).wait()?;
+            let alive = session.declare_subscriber(alive_keys(config.domain)).allowed_origin(Locality::Remote);
+            Ok((tokens, alive.callback(asserted).wait()?))
+        };
         let watch = match follow {
             Follow::Graph => Some(watch().map_err(|e| OpenError::Session(e.to_string()))?),
             Follow::Nothing => None,
         };
-        let zid = session.zid().to_string();
         Ok(Self {
             session,
             config,
@@ -86,7 +97,7 @@ impl Link {
             unplaced: AtomicU64::new(0),
             own: Mutex::default(),
             sharing: Mutex::default(),
-            tokens,
+            live,
             next_id: AtomicI64::new(1),
             _watch: watch,
         })
@@ -109,7 +120,9 @@ impl Link {
 
     /// The attachment, if it can be read and somebody else sent it. What cannot be read is counted.
     pub fn accept(&self, attachment: Option<&zenoh::bytes::ZBytes>) -> Option<Attachment> {
-        match attachment.and_then(|bytes| Attachment::from_bytes(&bytes.to_bytes())) {
+        // A longer one is not looked at: it may lie in pieces, and would be copied.
+        let short = attachment.filter(|bytes| bytes.len() <= ATTACHMENT_LIMIT);
+        match short.and_then(|bytes| Attachment::from_bytes(&bytes.to_bytes())) {
             None => {
                 self.malformed.fetch_add(1, Ordering::Relaxed);
                 None
@@ -121,14 +134,12 @@ impl Link {
 
     /// The graph as known now.
     pub fn view(&self) -> GraphView {
-        GraphView::from_tokens(self.tokens.lock().iter().map(String::as_str))
+        self.live.view()
     }
 
     /// Identities of the other sessions that have an endpoint of this kind on a name.
     pub fn others(&self, kind: EntityKind, name: &str) -> BTreeSet<String> {
-        let tokens = self.tokens.lock();
-        let entities = tokens.iter().filter_map(|token| parse_token(token));
-        entities.filter(|e| e.kind == kind && e.name == name && e.session != self.zid).map(|e| e.session).collect()
+        self.live.others(kind, name)
     }
 
     /// Identities of the sessions that share memory with this one.

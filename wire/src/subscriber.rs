@@ -1,7 +1,6 @@
 //! Subscriptions (rmw_zenoh: `detail/rmw_subscription_data.cpp`).
 
 use crate::error::WireError;
-use crate::qos::cache_depth;
 use crate::session::Link;
 use graph::{Durability, Qos, Reliability};
 use msgs::Bytes;
@@ -29,7 +28,7 @@ pub(crate) fn declare(
     let builder = link.session.declare_subscriber(KeyExpr::try_from(key)?).allowed_origin(from);
     let mut builder = builder.callback(callback).advanced();
     if qos.durability == Durability::TransientLocal {
-        let history = HistoryConfig::default().detect_late_publishers().max_samples(cache_depth(qos));
+        let history = HistoryConfig::default().detect_late_publishers().max_samples(qos.cache_depth());
         builder = builder.history(history).subscriber_detection().query_timeout(HISTORY_TIMEOUT);
         if qos.reliability == Reliability::Reliable {
             builder = builder.recovery(RecoveryConfig::default().heartbeat());

@@ -9,8 +9,8 @@ use crate::session::{Follow, Link, RouterKeeper, open, start_router};
 use crate::view::GraphView;
 use crate::{service, subscriber};
 use graph::transport::{
-    Endpoint, NodeIdentity, RemoteClient, RemotePublisher, RemoteSample, ReplySink, RequestSink, SampleSink, Token, Transport,
-    TransportError,
+    ChangeSink, Endpoint, NodeIdentity, RemoteClient, RemotePublisher, RemoteSample, ReplySink, RequestSink, SampleSink, Token,
+    Transport, TransportError,
 };
 use graph::{Erased, Time};
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub struct Wire {
 pub struct Statistics {
     /// Samples and requests dropped because they carried no attachment that can be read: their senders do not speak rmw_zenoh.
     pub malformed: u64,
+    /// Liveliness tokens in the domain that could not be read.
+    pub unreadable_tokens: u64,
     /// Replies that could not be sent.
     pub lost_replies: u64,
     /// Samples that came from other processes.
@@ -71,6 +73,7 @@ impl Wire {
     pub fn statistics(&self) -> Statistics {
         Statistics {
             malformed: self.link.malformed.load(Ordering::Relaxed),
+            unreadable_tokens: self.link.live.unreadable(),
             lost_replies: self.link.lost_replies.load(Ordering::Relaxed),
             received: self.link.received.load(Ordering::Relaxed),
             received_shared: self.link.received_shared.load(Ordering::Relaxed),
@@ -121,6 +124,11 @@ fn transport_error(error: WireError) -> TransportError {
     }
 }
 
+/// How long ago a sample was published, by the clocks of the sessions; `None` without a time stamp. Clocks that disagree make it zero.
+fn age(sample: &zenoh::sample::Sample) -> Option<Duration> {
+    Some(sample.timestamp()?.get_time().to_system_time().elapsed().unwrap_or_default())
+}
+
 /// A token, and what is declared with it. Dropped in this order.
 struct Declared<T> {
     _token: LivelinessToken,
@@ -149,11 +157,15 @@ impl RemotePublisher for WirePublisher {
     fn carrier(&self) -> (&'static str, u32) {
         WirePublisher::carrier(self)
     }
+
+    fn assert_liveliness(&self) -> Result<(), TransportError> {
+        WirePublisher::assert_liveliness(self).map_err(transport_error)
+    }
 }
 
 impl RemoteClient for WireClient {
     fn available(&self) -> bool {
-        !self.link.others(EntityKind::Service, &self.name).is_empty()
+        self.link.live.has_other(EntityKind::Service, &self.name)
     }
 
     fn call(&self, request: Vec<u8>, reply: ReplySink) {
@@ -194,6 +206,7 @@ impl Transport for Wire {
                     source_time: Time::from_nanos(attachment.source_time_ns),
                     sequence: attachment.sequence,
                     gid: attachment.gid,
+                    age: age(&sample),
                 });
             }
         };
@@ -216,6 +229,23 @@ impl Transport for Wire {
         let (token, gid) = self.token(endpoint);
         let token = self.link.announce(&token).map_err(transport_error)?;
         Ok(Box::new(WireClient { link: Arc::clone(&self.link), name: endpoint.name.clone(), key, gid, _token: token }))
+    }
+
+    fn follow(&self, sink: ChangeSink) {
+        self.link.live.follow(sink);
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        let statistics = self.statistics();
+        [
+            (statistics.malformed, "samples and requests refused: without rmw_zenoh's attachment nobody can tell who sent them"),
+            (statistics.unreadable_tokens, "liveliness tokens refused: they do not have the form of rmw_zenoh's"),
+            (statistics.lost_replies, "replies could not be sent: the caller or the way to it is gone"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect()
     }
 
     fn describe(&self) -> String {

@@ -2,7 +2,7 @@
 
 use crate::attachment::{Gid, gid_of};
 use crate::name::{Entity, EntityKind, parse_token};
-use graph::{Durability, Qos, Reliability};
+use graph::Qos;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A node somewhere.
@@ -63,26 +63,41 @@ impl GraphView {
         let mut view = Self::default();
         for token in tokens {
             if let Some(entity) = parse_token(token) {
-                view.add(token, entity);
+                view.add(gid_of(token), entity);
             }
         }
-        view.nodes.sort();
-        view.endpoints.sort_by(|a, b| (&a.name, a.kind, &a.node, a.gid).cmp(&(&b.name, b.kind, &b.node, b.gid)));
+        view.sort();
         view
     }
 
-    fn add(&mut self, token: &str, entity: Entity) {
-        let node = format!("{}/{}", entity.namespace.trim_end_matches('/'), entity.node);
+    /// As [`GraphView::from_tokens`], of tokens that have been read, with the identity of each.
+    pub(crate) fn from_entities(entities: impl IntoIterator<Item = (Gid, Entity)>) -> Self {
+        let mut view = Self::default();
+        for (gid, entity) in entities {
+            view.add(gid, entity);
+        }
+        view.sort();
+        view
+    }
+
+    fn sort(&mut self) {
+        let view = self;
+        view.nodes.sort();
+        view.endpoints.sort_by(|a, b| (&a.name, a.kind, &a.node, a.gid).cmp(&(&b.name, b.kind, &b.node, b.gid)));
+    }
+
+    fn add(&mut self, gid: Gid, entity: Entity) {
+        let node = entity.node_name();
         match entity.qos {
             None => self.nodes.push(NodeInfo { name: node, session: entity.session }),
             Some(qos) => self.endpoints.push(EndpointInfo {
                 kind: entity.kind,
                 node,
+                type_name: entity.type_name(),
                 name: entity.name,
-                type_name: msgs::registry::ros_name(&entity.dds_name).unwrap_or(entity.dds_name),
                 type_hash: entity.type_hash,
                 qos,
-                gid: gid_of(token),
+                gid,
                 session: entity.session,
             }),
         }
@@ -150,15 +165,8 @@ fn mismatch(source: &EndpointInfo, sink: &EndpointInfo) -> Option<String> {
         return Some(format!("{a} and {b} were built with different definitions of {}", source.type_name));
     }
     if source.kind == EntityKind::Publisher {
-        let best_effort = source.qos.reliability == Reliability::BestEffort && sink.qos.reliability == Reliability::Reliable;
-        let volatile = source.qos.durability == Durability::Volatile && sink.qos.durability == Durability::TransientLocal;
-        // rmw_zenoh delivers all the same; a DDS bridge or another middleware would not.
-        if best_effort {
-            return Some(format!("{b} asks for reliable, {a} offers best effort: samples may be lost"));
-        }
-        if volatile {
-            return Some(format!("{b} asks for transient local, {a} offers volatile: nothing from before it joined will come"));
-        }
+        // rmw_zenoh delivers all the same; other middlewares, and OmniMind, do not.
+        return source.qos.incompatibility(&sink.qos).map(|why| format!("{a} to {b}: {why}"));
     }
     None
 }
@@ -191,7 +199,12 @@ mod tests {
     fn mismatches_are_explained() {
         let view = GraphView::from_tokens(TOKENS);
         let found = view.mismatches();
-        assert_eq!(found, ["/chatter: /listener asks for reliable, /robot/talker offers best effort: samples may be lost"]);
+        assert_eq!(
+            found,
+            [
+                "/chatter: /robot/talker to /listener: the publisher offers best effort, the subscriber requests reliable (reliability)"
+            ]
+        );
         let other_hash = TOKENS[2].replace("RIHS01_1", "RIHS01_9");
         let found = GraphView::from_tokens([TOKENS[1], other_hash.as_str()]).mismatches();
         assert!(found[0].contains("different definitions of std_msgs/msg/String"), "{found:?}");

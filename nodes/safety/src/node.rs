@@ -170,7 +170,10 @@ impl Node for Safety {
         s.subscribe("touch/contacts", Qos::sensor_data(), Self::on_contacts)?;
         s.subscribe("odom", Qos::sensor_data(), Self::on_odom)?;
         s.subscribe("scan", Qos::sensor_data(), Self::on_scan)?;
+        // The last word of who spoke before this node came, and, with the weakest request there is, any word of anybody: a stop must not
+        // go unheard over quality of service.
         s.subscribe("safety/e_stop", Qos::state(), Self::on_e_stop)?;
+        s.subscribe("safety/e_stop", Qos::sensor_data(), Self::on_e_stop)?;
         s.service::<Trigger>("safety/reset", Self::on_reset)?;
         s.timer(Duration::from_millis(20), Self::cycle)?;
         Ok(Self { supervisor: Supervisor::new(settings), arm_limits, base_out, arm_out, state_out, frame, told: false })

@@ -2,4 +2,6 @@
 
 mod client;
 mod common;
+mod hostile;
 mod loopback;
+mod quality;

@@ -1,0 +1,278 @@
+//! Topics as bytes: of types known only by name and hash, and those that taps want to hear and only other processes publish.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use msgs::cdr::{self, Pieces};
+use msgs::{Bytes, MessageType};
+use parking_lot::Mutex;
+
+use crate::context::{Context, Output};
+use crate::diagnostics::Level;
+use crate::error::{HandlerResult, SetupError};
+use crate::events::{End, Side};
+use crate::message::{AnyMessage, Erased};
+use crate::node::{Node, Setup};
+use crate::shared::{Arrival, Shared};
+use crate::slot::Event;
+use crate::topic::{PublisherCore, SubscriberCore};
+use crate::transport::{Endpoint, EndpointKind, NodeIdentity, Token};
+use crate::{Qos, Time};
+
+/// An encoded message.
+pub(crate) struct RawMessage {
+    pub message_type: &'static MessageType,
+    /// CDR with its encapsulation header.
+    pub bytes: Bytes,
+}
+
+impl RawMessage {
+    /// # Errors
+    /// If the encapsulation header is missing or of a kind that is not understood.
+    pub fn new(message_type: &'static MessageType, bytes: Bytes) -> Result<Self, cdr::Error> {
+        cdr::Reader::new(&bytes)?;
+        Ok(Self { message_type, bytes })
+    }
+}
+
+impl Erased for RawMessage {
+    fn message_type(&self) -> &'static MessageType {
+        self.message_type
+    }
+    fn to_cdr(&self) -> Vec<u8> {
+        self.bytes.to_vec()
+    }
+    fn to_pieces(&self) -> Pieces {
+        Pieces::from(self.bytes.to_vec())
+    }
+    fn size_hint(&self) -> usize {
+        self.bytes.len()
+    }
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// Stands for any type that this program does not know.
+static UNKNOWN: MessageType = MessageType {
+    name: "",
+    dds_name: "",
+    hash: "",
+    definition: "",
+    min_size: 0,
+    fields: &[],
+    recode: |bytes| cdr::Reader::new(bytes).map(|_| bytes.to_vec()),
+};
+
+/// A type by its name and hash: the compiled one, or one that says no more than these. Each is made once and kept for good.
+fn type_of(name: &str, hash: &str) -> &'static MessageType {
+    static FOREIGN: Mutex<BTreeMap<(String, String), &'static MessageType>> = Mutex::new(BTreeMap::new());
+    if let Some(known) = msgs::registry::find(name).filter(|known| known.hash == hash) {
+        return known;
+    }
+    let mut foreign = FOREIGN.lock();
+    foreign.entry((name.to_owned(), hash.to_owned())).or_insert_with(|| {
+        let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+        let (package, short) = name.rsplit_once('/').unwrap_or(("", name));
+        Box::leak(Box::new(MessageType {
+            name: leak(name.to_owned()),
+            dds_name: leak(format!("{}::dds_::{short}_", package.replace('/', "::"))),
+            hash: leak(hash.to_owned()),
+            ..UNKNOWN
+        }))
+    })
+}
+
+/// Publishes encoded messages.
+#[derive(Clone)]
+pub struct RawPublisher {
+    core: Arc<PublisherCore>,
+}
+
+impl RawPublisher {
+    /// Publishes an encoded message (CDR with its encapsulation header).
+    ///
+    /// # Errors
+    /// [`cdr::Error`] if the header is missing or of a kind that is not understood.
+    pub fn publish(&self, ctx: &mut Context, bytes: impl Into<Bytes>) -> Result<(), cdr::Error> {
+        let message = Arc::new(RawMessage::new(self.core.topic.message_type, bytes.into())?);
+        let stamp = ctx.now();
+        ctx.emit(Output::Publish { core: Arc::clone(&self.core), message, stamp, published: Instant::now() });
+        Ok(())
+    }
+}
+
+impl<N: Node> Setup<N> {
+    /// Declares a subscription to a type known by its ROS name (`sensor_msgs/msg/Image`) and hash, compiled in or not; the handler gets
+    /// the message with what came with it ([`AnyMessage::to_cdr`]).
+    ///
+    /// # Errors
+    /// As [`Setup::subscribe`].
+    pub fn subscribe_raw(
+        &mut self,
+        topic: &str,
+        type_name: &str,
+        type_hash: &str,
+        qos: Qos,
+        mut handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        let name = self.resolver.resolve(topic)?;
+        let kind = type_of(type_name, type_hash);
+        let topic = self.shared.topic(&name, kind, &self.slot.name)?;
+        let port = self.port(
+            qos.depth(),
+            Box::new(move |node, ctx, event| match event {
+                Event::Message(message) => handler(node, ctx, &message),
+                _ => Ok(()),
+            }),
+        );
+        let end = End::new(&self.shared, &self.slot, &topic.name, Side::Subscription, qos);
+        let subscriber = Arc::new(SubscriberCore::new(Arc::clone(&self.slot), port, qos, end));
+        self.shared.join_subscriber(&topic, &subscriber);
+        if let Some(wire) = &self.shared.transport {
+            let endpoint = self.endpoint(EndpointKind::Subscription, &name, (kind.name, kind.dds_name, kind.hash), qos);
+            let shared = Arc::clone(&self.shared);
+            let sink =
+                Arc::new(move |sample: crate::transport::RemoteSample| match RawMessage::new(kind, sample.payload.clone()) {
+                    Ok(message) => shared.receive(Arrival::new(&topic, &subscriber, Arc::new(message), &sample)),
+                    Err(error) => subscriber.refuse(&topic, kind, &error.to_string()),
+                });
+            let token = wire.subscription(&endpoint, sink)?;
+            self.slot.tokens.lock().push(token);
+        }
+        Ok(())
+    }
+
+    /// Declares a publisher of a type known by its ROS name and hash, compiled in or not.
+    ///
+    /// # Errors
+    /// As [`Setup::publisher`].
+    pub fn publisher_raw(&mut self, topic: &str, type_name: &str, type_hash: &str, qos: Qos) -> Result<RawPublisher, SetupError> {
+        let core = self.publisher_of(topic, type_of(type_name, type_hash), qos)?;
+        Ok(RawPublisher { core })
+    }
+}
+
+/// Subscriptions of the graph itself, to what only other processes publish and a tap wants to hear.
+#[derive(Default)]
+pub(crate) struct Ears {
+    open: BTreeMap<String, (Qos, Box<dyn Token>)>,
+    /// What could not be heard, and why: said once.
+    deaf: BTreeSet<String>,
+}
+
+impl Ears {
+    pub fn deaf(&self) -> impl Iterator<Item = &String> {
+        self.deaf.iter()
+    }
+}
+
+impl Shared {
+    /// Something came or went that may make a difference to the ears.
+    pub fn ears_changed(&self) {
+        self.ears_stale.store(true, Ordering::Release);
+    }
+
+    /// Opens and closes ears.
+    pub fn tend_ears(self: &Arc<Self>) {
+        if !self.ears_stale.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let Some(wire) = self.transport.clone() else { return };
+        // Decided under the locks, done without them: the wire calls back.
+        let mut wanted = BTreeMap::new();
+        let mut deaf = BTreeSet::new();
+        let taps = self.taps.read().clone();
+        if !taps.is_empty() {
+            let index = self.remote.lock();
+            let mut offers: BTreeMap<(&str, &str, &str), Vec<Qos>> = BTreeMap::new();
+            for end in index.all().filter(|end| end.kind == EndpointKind::Publisher) {
+                offers.entry((&end.name, &end.type_name, &end.type_hash)).or_default().push(end.qos);
+            }
+            for ((name, type_name, type_hash), offers) in offers {
+                let carried = self.topics.read().get(name).map(|topic| topic.message_type);
+                let Some(kind) = msgs::registry::find(type_name).filter(|known| known.hash == type_hash) else {
+                    if taps.iter().any(|tap| (tap.filter)(name, &UNKNOWN)) {
+                        deaf.insert(format!(
+                            "{name} carries {type_name}, of which this program has no such definition: taps do not hear it"
+                        ));
+                    }
+                    continue;
+                };
+                if carried.is_none_or(|carried| carried.hash == kind.hash) && taps.iter().any(|tap| (tap.filter)(name, kind)) {
+                    wanted.insert(name.to_owned(), (kind, Qos::best_available_subscription(&offers)));
+                }
+            }
+        }
+        let closed: Vec<_> = {
+            let mut ears = self.ears.lock();
+            let (keep, closed) = std::mem::take(&mut ears.open)
+                .into_iter()
+                .partition(|(name, (qos, _))| wanted.get(name).is_some_and(|(_, want)| want == qos));
+            ears.open = keep;
+            wanted.retain(|name, _| !ears.open.contains_key(name));
+            let fresh: Vec<String> = deaf.difference(&ears.deaf).cloned().collect();
+            ears.deaf = deaf;
+            drop(ears);
+            self.say(&fresh);
+            closed.into_iter().collect::<BTreeMap<_, _>>().into_values().collect()
+        };
+        drop(closed);
+        for (name, (kind, qos)) in wanted {
+            match self.open_ear(&*wire, &name, kind, qos) {
+                Ok(token) => drop(self.ears.lock().open.insert(name, (qos, token))),
+                Err(error) => self.say(&[format!("taps do not hear {name}: {error}")]),
+            }
+        }
+    }
+
+    fn say(&self, sentences: &[String]) {
+        // The graph's own node is the first.
+        let slot = self.slots.read().first().cloned();
+        if let Some(slot) = slot {
+            sentences.iter().for_each(|sentence| self.write_log(&slot, Level::Warn, sentence));
+        }
+    }
+
+    fn open_ear(
+        self: &Arc<Self>,
+        wire: &dyn crate::transport::Transport,
+        name: &str,
+        kind: &'static MessageType,
+        qos: Qos,
+    ) -> Result<Box<dyn Token>, SetupError> {
+        let topic = self.topic(name, kind, "graph")?;
+        let node = self.slots.read().first().map(|slot| slot.identity.clone());
+        let node = node.unwrap_or(NodeIdentity { namespace: "/".into(), name: "graph".into(), id: 0 });
+        let endpoint = Endpoint {
+            kind: EndpointKind::Subscription,
+            node,
+            id: self.id(),
+            name: name.to_owned(),
+            type_name: kind.name,
+            dds_name: kind.dds_name,
+            type_hash: kind.hash,
+            qos,
+        };
+        let shared = Arc::downgrade(self);
+        let sink = Arc::new(move |sample: crate::transport::RemoteSample| {
+            let Some(shared) = shared.upgrade() else { return };
+            let name = &*topic.name;
+            if let Ok(message) = RawMessage::new(kind, sample.payload.clone()) {
+                let offered =
+                    shared.remote.lock().of(EndpointKind::Publisher, name).find(|end| end.gid == sample.gid).map(|end| end.qos);
+                shared.receive(Arrival::overheard(&topic, Arc::new(message), &sample, offered.unwrap_or(qos)));
+            }
+        });
+        Ok(wire.subscription(&endpoint, sink)?)
+    }
+}
+
+/// When a sample of this age is over, by the graph's clock.
+pub(crate) fn expiry(now: Time, age: Option<std::time::Duration>, offered: &Qos) -> Option<Time> {
+    let lifespan = offered.finite_lifespan()?;
+    Some(now - age.unwrap_or_default() + lifespan)
+}
