@@ -29,6 +29,8 @@
 //! ```
 
 mod action;
+mod compose;
+mod container;
 mod context;
 mod diagnostics;
 mod error;
@@ -45,6 +47,7 @@ mod qos;
 mod runner;
 mod service;
 mod shared;
+mod sim_time;
 mod slot;
 mod stats;
 pub mod suggest;
@@ -55,6 +58,8 @@ pub mod transport;
 mod watchdog;
 
 pub use action::{ActionClient, GoalHandle, GoalId, Outcome};
+pub use compose::{Catalogue, ChangeError, GraphHandle, NodeRef};
+pub use container::Container;
 pub use context::Context;
 pub use diagnostics::{Level, LogRecord, LogSink, silent_sink, stderr_sink};
 pub use error::{HandlerResult, NodeError, SetupError};
@@ -65,6 +70,7 @@ pub use param::{Param, ParamBuilder, ParamType, ParamValue};
 pub use qos::{Durability, History, Qos, Reliability};
 pub use service::{CallError, CallId, Client, Responder};
 pub use shared::StopFlag;
+pub use sim_time::{ClockChange, ClockJump, JumpThreshold};
 pub use slot::NodeState;
 pub use stats::Histogram;
 pub use time::{Time, duration_from_msg, duration_to_msg};

@@ -67,6 +67,7 @@ impl Monitor {
                 status.push(entry(node, "queue", Level::Warn, message));
             }
         }
+        self.dropped.retain(|name, _| shared.slots.read().iter().any(|slot| slot.name == *name));
         status.extend(contradictions(&shared));
         self.diagnostics.publish(ctx, DiagnosticArray { header: header(ctx), status });
         self.statistics.publish(ctx, statistics(&shared));

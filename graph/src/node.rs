@@ -16,6 +16,7 @@ use crate::param::{ParamBuilder, ParamStore, ParamType, ParamValue};
 use crate::qos::Durability;
 use crate::service::{CallError, CallId, Client, ClientCore, ReplyTo, Responder, ServiceEntry, open_request};
 use crate::shared::{Arrival, Shared};
+use crate::sim_time::JumpHandlers;
 use crate::slot::{Event, Item, Runtime, Slot, TimerEntry};
 use crate::topic::{PublisherCore, SubscriberCore, Tap};
 use crate::transport::{Endpoint, EndpointKind};
@@ -52,7 +53,7 @@ pub trait Node: Sized + Send + 'static {
     }
 }
 
-type Handler<N> = Box<dyn FnMut(&mut N, &mut Context, Event) -> HandlerResult + Send>;
+pub(crate) type Handler<N> = Box<dyn FnMut(&mut N, &mut Context, Event) -> HandlerResult + Send>;
 
 /// Publishes a topic.
 pub struct Publisher<M> {
@@ -129,10 +130,12 @@ impl<N: Node> Injector<N> {
 pub struct Setup<N> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) slot: Arc<Slot>,
-    resolver: Resolver,
+    pub(crate) resolver: Resolver,
     overrides: BTreeMap<String, ParamValue>,
     params: Arc<ParamStore>,
     handlers: Vec<Handler<N>>,
+    /// Who wants to know of jumps of /clock.
+    pub(crate) jumps: JumpHandlers<N>,
 }
 
 impl<N: Node> Setup<N> {
@@ -144,6 +147,7 @@ impl<N: Node> Setup<N> {
             overrides: slot.spec.parameters.clone(),
             params: Arc::default(),
             handlers: Vec::new(),
+            jumps: Vec::new(),
         }
     }
 
@@ -167,7 +171,7 @@ impl<N: Node> Setup<N> {
         SetupError::Node { node: self.slot.name.to_string(), reason: reason.to_string() }
     }
 
-    fn port(&mut self, depth: usize, handler: Handler<N>) -> usize {
+    pub(crate) fn port(&mut self, depth: usize, handler: Handler<N>) -> usize {
         self.handlers.push(handler);
         self.slot.open_port(depth)
     }
@@ -322,7 +326,7 @@ impl<N: Node> Setup<N> {
         }
         let depth = if self.shared.lock_step { usize::MAX } else { 1 };
         let port = self.port(depth, Box::new(move |node, ctx, _| handler(node, ctx)));
-        self.slot.timers.lock().push(TimerEntry { port, period, next: self.shared.now() + period });
+        self.slot.timers.lock().push(TimerEntry { port, period, next: self.now() + period });
         Ok(())
     }
 
@@ -456,7 +460,7 @@ impl<N: Node> Setup<N> {
 
     /// The time at set-up.
     pub fn now(&self) -> Time {
-        self.shared.now()
+        self.slot.clock.now(&self.shared)
     }
 
     pub(crate) fn params(&self) -> Arc<ParamStore> {
@@ -491,7 +495,9 @@ pub(crate) fn build<N: Node>(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<B
         slot.tokens.lock().push(token);
     }
     let mut setup = Setup::<N>::new(shared, slot);
+    crate::sim_time::declare_use_sim_time(&mut setup)?;
     let node = N::setup(&mut setup)?;
+    crate::sim_time::listen(&mut setup)?;
     if let Some(name) = setup.overrides.keys().next() {
         return Err(SetupError::UnknownParameter {
             node: slot.name.to_string(),

@@ -8,6 +8,7 @@ use std::time::Instant;
 use msgs::MessageType;
 use parking_lot::{Mutex, RwLock};
 
+use crate::compose::Composition;
 use crate::context::Output;
 use crate::diagnostics::{Level, LogRecord, LogSink};
 use crate::error::SetupError;
@@ -80,6 +81,8 @@ pub(crate) struct Shared {
     pub queue: OnceLock<Arc<RunQueue>>,
     /// Where log lines go; the monitor sets it up.
     pub rosout: RwLock<Option<Arc<PublisherCore>>>,
+    /// Nodes that are to come and to go.
+    pub composition: Composition,
     taps: RwLock<Vec<Arc<Tap>>>,
     now: AtomicI64,
     next_id: AtomicU64,
@@ -101,6 +104,7 @@ impl Shared {
             unanswered: Mutex::default(),
             queue: OnceLock::new(),
             rosout: RwLock::default(),
+            composition: Composition::default(),
             taps: RwLock::default(),
             now: AtomicI64::new(0),
             next_id: AtomicU64::new(1),
@@ -246,6 +250,7 @@ impl Shared {
                     _ => reply.finish(Err(CallError::Unavailable(client.name.to_string()))),
                 }
             }
+            Output::Change(change) => self.composition.ask(change),
             Output::Reply { reply, response } => reply.finish(Ok(Body::Typed(response))),
             Output::Log(log) => {
                 let rosout = self.rosout.read().clone();

@@ -15,6 +15,7 @@ use crate::graph::{NodeFactory, NodeSpec};
 use crate::message::AnyMessage;
 use crate::service::{Body, CallError, CallId, ReplyTo};
 use crate::shared::Shared;
+use crate::sim_time::NodeClock;
 use crate::stats::{EdgeStats, NodeStats};
 use crate::time::Time;
 use crate::transport::{NodeIdentity, Token};
@@ -107,6 +108,7 @@ pub(crate) struct Slot {
     pub stats: NodeStats,
     pub statuses: Mutex<BTreeMap<String, (Level, String)>>,
     pub supervision: Mutex<Supervision>,
+    pub clock: NodeClock,
     /// Free-running: already in the run queue.
     pub queued: AtomicBool,
     /// Deterministic identities of calls and goals.
@@ -134,6 +136,7 @@ impl Slot {
                 failures: 0,
                 last_error: String::new(),
             }),
+            clock: NodeClock::default(),
             queued: AtomicBool::new(false),
             counter: AtomicU64::new(0),
             inbox: Mutex::default(),
@@ -151,6 +154,7 @@ impl Slot {
     pub fn reset(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.timers.lock().clear();
+        self.clock.reset();
         // Dropped without the locks: an unanswered request tells its caller, which may be this very slot.
         let inbox = std::mem::take(&mut *self.inbox.lock());
         let tokens = std::mem::take(&mut *self.tokens.lock());
@@ -186,7 +190,8 @@ impl Slot {
             inbox.items.push_back(item);
             lost
         };
-        if let Some(lost) = lost {
+        // Of /clock only the newest message counts: one that was overtaken is no loss.
+        if let Some(lost) = lost.filter(|lost| !self.clock.is_port(lost.port)) {
             if let Some(edge) = &lost.edge {
                 edge.drop_one();
             }
