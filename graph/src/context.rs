@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use msgs::rcl_interfaces::msg::Log;
 
+use crate::compose::Change;
 use crate::diagnostics::Level;
 use crate::message::Erased;
 use crate::service::{CallId, ClientCore, ReplyTo};
@@ -21,6 +22,7 @@ pub(crate) enum Output {
     Call { client: Arc<ClientCore>, request: Arc<dyn Erased>, port: usize, generation: u64, call: CallId },
     Reply { reply: ReplyTo, response: Arc<dyn Erased> },
     Log(Log),
+    Change(Change),
 }
 
 /// A handler's hold on the graph: the time, the log, and the way out for messages.
@@ -34,12 +36,12 @@ pub struct Context {
 
 impl Context {
     pub(crate) fn new(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Self {
-        Self { shared: Arc::clone(shared), slot: Arc::clone(slot), outputs: Vec::new(), exit: None, now: shared.now() }
+        Self { shared: Arc::clone(shared), slot: Arc::clone(slot), outputs: Vec::new(), exit: None, now: slot.clock.now(shared) }
     }
 
     /// Takes the time for the next handler.
     pub(crate) fn tick(&mut self) {
-        self.now = self.shared.now();
+        self.now = self.slot.clock.now(&self.shared);
     }
 
     /// In lock-step what handlers send is kept until the round ends, so that its order never depends on threads.
@@ -51,7 +53,8 @@ impl Context {
         }
     }
 
-    /// The time on the graph's clock, the same during one handler.
+    /// The time on the node's clock, the same during one handler: the graph's, or that of /clock with `use_sim_time` in free-running mode
+    /// (zero until its first message came).
     pub fn now(&self) -> Time {
         self.now
     }

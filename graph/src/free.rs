@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::runner;
 use crate::shared::Shared;
 use crate::slot::Slot;
 use crate::time::Time;
+use crate::{compose, runner, sim_time};
 
 /// Handlers of one node in a row, and kept listeners in a row, before others have a turn.
 const BATCH: usize = 16;
@@ -179,7 +179,9 @@ pub(crate) fn run(shared: &Arc<Shared>, threads: usize) {
         std::thread::spawn(move || {
             while !shared.stop.is_set() {
                 runner::restart_due(&shared);
-                std::thread::sleep(PATROL);
+                compose::apply(&shared);
+                sim_time::follow(&shared);
+                shared.composition.wait(PATROL);
             }
         })
     };
@@ -188,7 +190,9 @@ pub(crate) fn run(shared: &Arc<Shared>, threads: usize) {
         let now = Time::wall();
         shared.tend(now);
         let mut nap = PATROL;
-        for slot in &slots {
+        // Nodes that follow /clock fire their timers when it speaks.
+        let slots: Vec<Arc<Slot>> = shared.slots.read().clone();
+        for slot in slots.iter().filter(|slot| !slot.clock.follows()) {
             slot.fire_timers_once(now);
             if let Some(next) = slot.next_timer() {
                 nap = nap.min(Duration::from_secs_f64(next.seconds_since(now).max(0.0)));
@@ -207,6 +211,7 @@ pub(crate) fn run(shared: &Arc<Shared>, threads: usize) {
     }
     // What is on its way arrives, and nodes that still live hear the last words of those that are gone.
     let end = Instant::now() + GRACE;
+    let slots: Vec<Arc<Slot>> = shared.slots.read().clone();
     drain(shared, &slots, end);
     for slot in slots.iter().rev() {
         runner::stop(shared, slot);

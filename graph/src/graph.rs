@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use msgs::omnimind_msgs::msg::GraphStatistics;
 
+use crate::compose::{Catalogue, Composition, GraphHandle};
 use crate::diagnostics::{LogSink, stderr_sink};
 use crate::error::SetupError;
 use crate::lockstep::LockStep;
@@ -16,8 +17,8 @@ use crate::node::Node;
 use crate::param::ParamValue;
 use crate::shared::{Shared, StopFlag};
 use crate::slot::{Runtime, Slot};
-use crate::transport::{NodeIdentity, Transport};
-use crate::{free, name};
+use crate::transport::Transport;
+use crate::{compose, free};
 
 /// Who owns time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,11 +53,13 @@ pub struct GraphConfig {
     pub log: LogSink,
     /// Threads that run handlers; zero: as many as there are processors.
     pub threads: usize,
+    /// The node types that a [`crate::Container`] may load; none: it loads nothing.
+    pub catalogue: Option<Catalogue>,
 }
 
 impl Default for GraphConfig {
     fn default() -> Self {
-        Self { mode: Mode::default(), robot: String::new(), transport: None, log: stderr_sink(), threads: 0 }
+        Self { mode: Mode::default(), robot: String::new(), transport: None, log: stderr_sink(), threads: 0, catalogue: None }
     }
 }
 
@@ -157,7 +160,9 @@ impl Graph {
             Mode::LockStep { .. } => (true, "lock-step"),
             Mode::FreeRunning => (false, "free-running"),
         };
-        let shared = Arc::new(Shared::new(lock_step, mode.into(), config.transport.clone(), Arc::clone(&config.log)));
+        let mut shared = Shared::new(lock_step, mode.into(), config.transport.clone(), Arc::clone(&config.log));
+        shared.composition = Composition::new(config.robot.clone(), config.catalogue);
+        let shared = Arc::new(shared);
         if let Some(wire) = &shared.transport {
             let graph = Arc::downgrade(&shared);
             wire.follow(Box::new(move |change| graph.upgrade().map(|shared| shared.remote_news(change)).is_some()));
@@ -172,36 +177,12 @@ impl Graph {
     /// # Errors
     /// A name that is taken or not allowed, a parameter that does not fit, an endpoint that cannot be, or the node's own reason.
     pub fn add(&mut self, factory: NodeFactory, spec: NodeSpec) -> Result<(), SetupError> {
-        let base = spec.name.clone().unwrap_or_else(|| factory.name.to_owned());
-        let mut namespace = String::new();
-        for part in [self.config.robot.as_str(), spec.namespace.as_deref().unwrap_or("")] {
-            let part = part.trim_matches('/');
-            if !part.is_empty() {
-                namespace.push('/');
-                namespace.push_str(part);
-            }
-        }
-        if base.contains('/') {
-            return Err(SetupError::InvalidName { name: base, reason: "a node's name has no slash; a namespace may" });
-        }
-        let full = format!("{namespace}/{base}");
-        name::check(&full)?;
-        if namespace.is_empty() {
-            namespace.push('/');
-        }
-        let mut slots = self.shared.slots.write();
-        if slots.iter().any(|slot| *slot.name == *full) {
-            return Err(SetupError::DuplicateNode(full));
-        }
-        let identity = NodeIdentity { namespace, name: base, id: self.shared.id() };
-        let slot = Arc::new(Slot::new(identity, Arc::from(full), spec, factory, &self.shared));
-        slots.push(Arc::clone(&slot));
-        drop(slots);
-        if let Err(error) = slot.bring_up(&self.shared) {
-            self.shared.slots.write().retain(|other| !Arc::ptr_eq(other, &slot));
-            return Err(error);
-        }
-        Ok(())
+        compose::set_up(&self.shared, factory, spec).map(drop)
+    }
+
+    /// The graph from anywhere: nodes can be added and removed while it runs.
+    pub fn handle(&self) -> GraphHandle {
+        GraphHandle::new(&self.shared)
     }
 
     /// Ends the graph from anywhere.
@@ -223,8 +204,12 @@ impl Graph {
                 }
                 driver.stop();
             }
-            Mode::FreeRunning => free::run(&self.shared, self.threads().max(self.shared.slots.read().len()).min(16)),
+            Mode::FreeRunning => {
+                let nodes = self.shared.slots.read().len();
+                free::run(&self.shared, self.threads().max(nodes).max(self.spare()).min(16));
+            }
         }
+        self.shared.composition.end();
         RunReport {
             reason: self.shared.stop.reason().unwrap_or_default(),
             graph_seconds: self.shared.now().seconds_since(from),
@@ -261,6 +246,11 @@ impl Graph {
         &self.shared
     }
 
+    /// Threads for nodes that are still to come.
+    fn spare(&self) -> usize {
+        if self.config.catalogue.is_some() { 8 } else { 0 }
+    }
+
     fn threads(&self) -> usize {
         if self.config.threads > 0 {
             return self.config.threads;
@@ -272,6 +262,7 @@ impl Graph {
 /// Ports know their topic, topics their ports, injectors their graph: what a graph holds ends with it only if that is taken apart.
 impl Drop for Graph {
     fn drop(&mut self) {
+        self.shared.composition.end();
         let slots = std::mem::take(&mut *self.shared.slots.write());
         for slot in slots.iter().rev() {
             slot.bury(&mut slot.runtime.lock());

@@ -29,6 +29,8 @@
 //! ```
 
 mod action;
+mod compose;
+mod container;
 mod context;
 mod diagnostics;
 mod error;
@@ -61,6 +63,8 @@ mod view;
 mod watchdog;
 
 pub use action::{ActionClient, GoalHandle, GoalId, Outcome};
+pub use compose::{Catalogue, ChangeError, GraphHandle, NodeRef};
+pub use container::Container;
 pub use context::Context;
 pub use diagnostics::{Level, LogRecord, LogSink, silent_sink, stderr_sink};
 pub use error::{HandlerResult, NodeError, SetupError};
@@ -75,6 +79,7 @@ pub use qos::{Durability, History, Liveliness, Policy, Qos, Reliability};
 pub use raw::RawPublisher;
 pub use service::{CallError, CallId, Client, Responder};
 pub use shared::StopFlag;
+pub use sim_time::{ClockChange, ClockJump, JumpThreshold};
 pub use slot::NodeState;
 pub use stats::Histogram;
 pub use time::{Time, duration_from_msg, duration_to_msg};

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::context::Output;
-use crate::runner;
 use crate::shared::Shared;
 use crate::slot::{NodeState, Slot};
 use crate::time::Time;
+use crate::{compose, runner};
 
 /// A step in which messages still travel after this many rounds is a loop without a timer in it.
 const MAX_ROUNDS: usize = 1000;
@@ -154,6 +154,7 @@ impl LockStep {
         let now = shared.now() + self.step;
         shared.set_now(now);
         self.start_new();
+        compose::apply(&shared);
         runner::restart_due(&shared);
         shared.admit();
         shared.tend(now);

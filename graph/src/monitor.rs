@@ -77,6 +77,7 @@ impl Monitor {
                 }));
             }
         }
+        self.dropped.retain(|name, _| shared.slots.read().iter().any(|slot| slot.name == *name));
         status.extend(contradictions(&shared));
         self.diagnostics.publish(ctx, DiagnosticArray { header: header(ctx), status });
         self.statistics.publish(ctx, statistics(&shared));

@@ -18,6 +18,7 @@ use crate::name::Resolver;
 use crate::param::{self, ParamStore, ParamValue};
 use crate::service::{CallError, CallId, Client, ClientCore, ReplyTo, Responder, ServiceEntry, open_request};
 use crate::shared::{Arrival, Shared};
+use crate::sim_time::JumpHandlers;
 use crate::slot::{Event, Item, Runtime, Slot, TimerEntry};
 use crate::topic::{PublisherCore, SubscriberCore, Tap};
 use crate::transport::{Endpoint, EndpointKind};
@@ -54,7 +55,7 @@ pub trait Node: Sized + Send + 'static {
     }
 }
 
-type Handler<N> = Box<dyn FnMut(&mut N, &mut Context, Event) -> HandlerResult + Send>;
+pub(crate) type Handler<N> = Box<dyn FnMut(&mut N, &mut Context, Event) -> HandlerResult + Send>;
 
 /// Publishes a topic.
 pub struct Publisher<M> {
@@ -158,6 +159,8 @@ pub struct Setup<N> {
     pub(crate) life: Option<Arc<Driver<N>>>,
     handlers: Vec<Handler<N>>,
     hears_events: bool,
+    /// Who wants to know of jumps of /clock.
+    pub(crate) jumps: JumpHandlers<N>,
 }
 
 impl<N: Node> Setup<N> {
@@ -172,6 +175,7 @@ impl<N: Node> Setup<N> {
             life: None,
             handlers: Vec::new(),
             hears_events: false,
+            jumps: Vec::new(),
         }
     }
 
@@ -358,7 +362,7 @@ impl<N: Node> Setup<N> {
         }
         let depth = if self.shared.lock_step { usize::MAX } else { 1 };
         let port = self.port(depth, Box::new(move |node, ctx, _| handler(node, ctx)));
-        self.slot.timers.lock().push(TimerEntry { port, period, next: self.shared.now() + period });
+        self.slot.timers.lock().push(TimerEntry { port, period, next: self.now() + period });
         Ok(())
     }
 
@@ -511,7 +515,7 @@ impl<N: Node> Setup<N> {
 
     /// The time at set-up.
     pub fn now(&self) -> Time {
-        self.shared.now()
+        self.slot.clock.now(&self.shared)
     }
 }
 
@@ -554,8 +558,9 @@ pub(crate) fn build<N: Node>(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<B
     }
     let mut setup = Setup::<N>::new(shared, slot);
     logger::open(&mut setup)?;
-    let node = N::setup(&mut setup)?;
     crate::sim_time::declare_use_sim_time(&mut setup)?;
+    let node = N::setup(&mut setup)?;
+    crate::sim_time::listen(&mut setup)?;
     param::declare(&mut setup)?;
     logger::declare_services(&mut setup)?;
     if slot.spec.autostart && setup.life.is_none() {

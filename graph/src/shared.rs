@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use msgs::MessageType;
 use parking_lot::{Mutex, RwLock};
 
+use crate::compose::Composition;
 use crate::context::Output;
 use crate::diagnostics::{Level, LogSink};
 use crate::error::SetupError;
@@ -116,6 +117,8 @@ pub(crate) struct Shared {
     pub ears: Mutex<Ears>,
     /// Whether ears may have to be opened or closed.
     pub ears_stale: AtomicBool,
+    /// Nodes that are to come and to go.
+    pub composition: Composition,
     pub taps: RwLock<Vec<Arc<Tap>>>,
     now: AtomicI64,
     next_id: AtomicU64,
@@ -142,6 +145,7 @@ impl Shared {
             timed: Mutex::default(),
             ears: Mutex::default(),
             ears_stale: AtomicBool::new(false),
+            composition: Composition::default(),
             taps: RwLock::default(),
             now: AtomicI64::new(0),
             next_id: AtomicU64::new(1),
@@ -336,6 +340,7 @@ impl Shared {
                     self.note(&core, complaint.to_string());
                 }
             }
+            Output::Change(change) => self.composition.ask(change),
             Output::Reply { reply, response } => reply.finish(Ok(Body::Typed(response))),
             Output::Log(log) => crate::logger::publish(self, from, log),
         }

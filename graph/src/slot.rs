@@ -19,6 +19,7 @@ use crate::message::AnyMessage;
 use crate::param::ParamStore;
 use crate::service::{Body, CallError, CallId, ReplyTo};
 use crate::shared::Shared;
+use crate::sim_time::NodeClock;
 use crate::stats::{EdgeStats, NodeStats};
 use crate::time::Time;
 use crate::transport::{NodeIdentity, Token};
@@ -124,6 +125,7 @@ pub(crate) struct Slot {
     params: Mutex<Arc<ParamStore>>,
     pub supervision: Mutex<Supervision>,
     pub events: EventPort,
+    pub clock: NodeClock,
     /// Free-running: already in the run queue.
     pub queued: AtomicBool,
     /// Deterministic identities of calls and goals.
@@ -155,6 +157,7 @@ impl Slot {
                 last_error: String::new(),
             }),
             events: EventPort::default(),
+            clock: NodeClock::default(),
             queued: AtomicBool::new(false),
             counter: AtomicU64::new(0),
             inbox: Mutex::default(),
@@ -173,6 +176,7 @@ impl Slot {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.timers.lock().clear();
         self.life.reset();
+        self.clock.reset();
         // Dropped without the locks: an unanswered request tells its caller, which may be this very slot.
         let inbox = std::mem::take(&mut *self.inbox.lock());
         let tokens = std::mem::take(&mut *self.tokens.lock());
@@ -226,7 +230,8 @@ impl Slot {
             inbox.items.push_back(item);
             lost
         };
-        if let Some(lost) = lost {
+        // Of /clock only the newest message counts: one that was overtaken is no loss.
+        if let Some(lost) = lost.filter(|lost| !self.clock.is_port(lost.port)) {
             if let Some(edge) = &lost.edge {
                 edge.drop_one();
             }

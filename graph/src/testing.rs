@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use msgs::{Message, Service};
 use parking_lot::Mutex;
 
+use crate::compose::Catalogue;
 use crate::diagnostics::{LogRecord, silent_sink};
 use crate::error::SetupError;
 use crate::graph::{Graph, GraphConfig, Mode, NodeFactory, NodeSpec};
@@ -67,12 +68,22 @@ impl Bench {
     /// # Panics
     /// Never: an empty graph without a wire can always be made.
     pub fn new() -> Self {
+        Self::make(None)
+    }
+
+    /// An empty bench whose containers may load the nodes of `catalogue`.
+    pub fn with_catalogue(catalogue: Catalogue) -> Self {
+        Self::make(Some(catalogue))
+    }
+
+    fn make(catalogue: Option<Catalogue>) -> Self {
         let logs = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&logs);
         let config = GraphConfig {
             mode: Mode::LockStep { step: STEP, rate: 0.0 },
             log: Arc::new(move |record: &LogRecord| sink.lock().push(record.clone())),
             threads: 1,
+            catalogue,
             ..GraphConfig { log: silent_sink(), ..GraphConfig::default() }
         };
         let tape = Arc::new(Mutex::new(Vec::new()));

@@ -70,6 +70,11 @@ impl SubscriberCore {
         self.edges.lock().clone()
     }
 
+    /// Forgets what was counted for a publishing node that is gone.
+    pub fn forget(&self, publisher: &str) {
+        self.edges.lock().retain(|(name, _)| **name != *publisher);
+    }
+
     fn edge(&self, publisher: &Arc<str>) -> Arc<EdgeStats> {
         let mut edges = self.edges.lock();
         if let Some((_, stats)) = edges.iter().find(|(name, _)| name == publisher) {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use crate::commands::ComponentCommand;
+
 /// OmniMind: sensors to understanding to safe, energy-aware action.
 #[derive(Debug, Parser)]
 #[command(name = "omnimind", version, about, long_about = None)]
@@ -34,6 +36,9 @@ pub enum Command {
     /// Services of the running graph
     #[command(subcommand)]
     Service(ServiceCommand),
+    /// Nodes that are loaded into a running graph
+    #[command(subcommand)]
+    Component(ComponentCommand),
     /// The running graph: nodes, edges, rates, and what does not fit together
     Graph {
         /// As JSON

@@ -1,11 +1,14 @@
 //! What each command does. Results go to standard output; a command that fails returns one sentence.
 
 mod bench;
+mod component;
 mod doctor;
 mod inspect;
 mod models;
 mod photos;
 mod start;
+
+pub use component::ComponentCommand;
 
 use std::process::ExitCode;
 
@@ -36,6 +39,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, anyhow::Error> {
         Some(Command::Topic(command)) => inspect::topic(&command),
         Some(Command::Param(command)) => inspect::param(&command),
         Some(Command::Service(command)) => inspect::service(&command),
+        Some(Command::Component(command)) => component::run(&command),
         Some(Command::Graph { json }) => inspect::graph(json),
         Some(Command::Goal { words }) => inspect::goal(&words.join(" ")),
         Some(Command::Map) => inspect::map(),

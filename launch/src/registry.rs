@@ -50,6 +50,7 @@ macro_rules! kinds {
 #[must_use]
 pub fn kinds() -> Vec<Kind> {
     let mut all = kinds![
+        graph::Container,
         omnimind_audio::Audio,
         omnimind_battery::Battery,
         omnimind_camera::Camera,
@@ -87,6 +88,12 @@ pub fn factory(name: &str) -> Option<NodeFactory> {
     kind(name).map(|kind| kind.factory)
 }
 
+/// What containers of a running graph may load: every node type but the container itself.
+#[must_use]
+pub fn components() -> Vec<NodeFactory> {
+    kinds().into_iter().map(|kind| kind.factory).filter(|factory| factory.name != graph::Container::NAME).collect()
+}
+
 /// The factory of the command line's own listener; not for launch files.
 #[must_use]
 pub fn observer() -> NodeFactory {
@@ -118,7 +125,8 @@ impl Kind {
     /// [`DescribeError`].
     pub fn defaults_yaml(&self) -> Result<String, DescribeError> {
         let mut text = format!("{}:\n  ros__parameters:\n", self.factory.name);
-        for parameter in self.parameters()? {
+        // Every node has `use_sim_time`, and whoever runs the graph decides.
+        for parameter in self.parameters()?.into_iter().filter(|p| p.descriptor.name != "use_sim_time") {
             let descriptor = &parameter.descriptor;
             let range = descriptor.floating_point_range.first().map(|r| format!(", {} to {}", r.from_value, r.to_value));
             let range =

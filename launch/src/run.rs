@@ -114,6 +114,7 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
             Mode::FreeRunning => graph::Mode::FreeRunning,
         },
         transport: wire,
+        catalogue: Some(registry::components),
         log: board.log_sink(log_sink(options.display)),
         ..GraphConfig::default()
     };

@@ -14,6 +14,9 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 HERE = pathlib.Path(__file__).parent
 OURS = ("omnimind_msgs", "vision_msgs")
 UNHASHED = OURS + ("tf2_msgs",)
+# Of these, the parts of services and actions are hashed too.
+PARTS = {"srv": ("Request", "Response"), "action": ("Goal", "Result", "Feedback")}
+PARTED = ("composition_interfaces", "tf2_msgs")
 RANGES = {
     "int8": (-128, 127), "uint8": (0, 255), "byte": (0, 127), "octet": (0, 127), "char": (0, 255),
     "int16": (-(2**15), 2**15 - 1), "uint16": (0, 2**16 - 1),
@@ -94,6 +97,15 @@ def main() -> None:
                 encoded = encoded[:4] + b"\0"
             text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
             lines.append(f"{name}\t{text}\t{encoded.hex()}")
+    for package in PARTED:
+        for kind, parts in PARTS.items():
+            for path in sorted((interfaces / package / kind).glob(f"*.{kind}")):
+                for part, text in zip(parts, path.read_text().split("---\n"), strict=True):
+                    name = f"{package}/{kind}/{path.stem}_{part}"
+                    # The library names what it parses as a message of a package `<package>/<kind>`.
+                    (store.fielddefs[name],) = get_types_from_msg(text, name).values()
+                    hashes.append(f"{name} {store.hash_rihs01(name)}")
+    hashes.sort()
     head = "# Made by cdr_samples.py with rosbags 0.11.9."
     (HERE / "cdr_samples.txt").write_text("\n".join([head, *lines]) + "\n")
     (HERE / "independent_hashes.txt").write_text("\n".join([head, *hashes]) + "\n")

@@ -194,6 +194,13 @@ impl TfBuffer {
         let mut first = Ok(());
         for transform in &message.transforms {
             let (parent, child) = (&transform.header.frame_id, &transform.child_frame_id);
+            let r = &transform.transform.rotation;
+            // tf2: QUATERNION_NORMALIZATION_TOLERANCE. Not finite numbers are refused below.
+            if ((r.x * r.x + r.y * r.y + r.z * r.z + r.w * r.w) - 1.0).abs() >= 1e-2 {
+                let refused = TfInsertError::NotNormalised { parent: parent.clone(), child: child.clone() };
+                first = first.and(Err(refused));
+                continue;
+            }
             let pose = Pose3::from(&transform.transform);
             let taken = if fixed {
                 self.insert_static(parent, child, pose)
@@ -243,7 +250,11 @@ mod tests {
         let mut tf = TfBuffer::default();
         let good = transform_stamped("map", "odom", 7, Pose3::from_translation(DVec3::X));
         let bad = transform_stamped("map", "map", 7, Pose3::IDENTITY);
+        let mut long = good.clone();
+        (long.child_frame_id, long.transform.rotation.w) = ("base".into(), 1.1);
         assert!(tf.insert_message(&TFMessage { transforms: vec![bad, good] }, false).is_err());
+        let refused = tf.insert_message(&TFMessage { transforms: vec![long] }, false);
+        assert!(matches!(refused, Err(TfInsertError::NotNormalised { child, .. }) if child == "base"));
         assert_eq!(tf.lookup("map", "odom", 7).unwrap().translation, DVec3::X);
     }
 

@@ -16,9 +16,11 @@ pub mod pose;
 pub mod ray;
 pub mod search;
 pub mod tf;
+mod tf_query;
 
 pub use camera::Pinhole;
 pub use grid::{Cell, Grid};
 pub use home::{Home, Room, Surface};
 pub use pose::{Pose2, Pose3};
-pub use tf::{TfBuffer, TfError};
+pub use tf::{TfBuffer, TfError, TfInsertError};
+pub use tf_query::TfErrorKind;

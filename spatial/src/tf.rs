@@ -66,6 +66,14 @@ pub enum TfInsertError {
         /// Child frame.
         child: String,
     },
+    /// The rotation is no unit quaternion (tf2 refuses it, too).
+    #[error("transform from '{parent}' to '{child}' has a rotation that is no unit quaternion")]
+    NotNormalised {
+        /// Parent frame.
+        parent: String,
+        /// Child frame.
+        child: String,
+    },
     /// The edge would close a loop.
     #[error("transform from '{parent}' to '{child}' would close a loop: '{child}' is an ancestor of '{parent}'")]
     Loop {
@@ -77,22 +85,22 @@ pub enum TfInsertError {
 }
 
 #[derive(Clone, Debug)]
-enum Motion {
+pub(crate) enum Motion {
     Static(Pose3),
     Dynamic(VecDeque<(i64, Pose3)>),
 }
 
 #[derive(Clone, Debug)]
-struct Edge {
-    parent: String,
-    motion: Motion,
+pub(crate) struct Edge {
+    pub parent: String,
+    pub motion: Motion,
 }
 
 /// A buffer of transforms, static and moving, as `/tf_static` and `/tf` tell them. Stamps are nanoseconds of the graph's clock.
 #[derive(Clone, Debug)]
 pub struct TfBuffer {
-    edges: BTreeMap<String, Edge>,
-    keep_ns: i64,
+    pub(crate) edges: BTreeMap<String, Edge>,
+    pub(crate) keep_ns: i64,
     extrapolate_ns: i64,
 }
 

@@ -206,9 +206,7 @@ fn one_node(type_: &str, ros: &ros_args::RosArgs) -> Result<String> {
     }
     let mut parameters = serde_json::Map::new();
     for (name, value) in &ros.parameters {
-        if name != "use_sim_time" {
-            parameters.insert(name.clone(), json(value));
-        }
+        parameters.insert(name.clone(), json(value));
     }
     node.insert("parameters".into(), parameters.into());
     let here = std::env::current_dir().context("the working directory is gone")?;

@@ -222,10 +222,6 @@ impl Loader<'_> {
         let full_name = spec.full_name();
         for section in params::parse(target, &text)?.iter().filter(|s| s.matches(&full_name)) {
             for (name, value, line) in &section.values {
-                // Every ROS 2 node has it; here the graph's mode decides.
-                if name == "use_sim_time" {
-                    continue;
-                }
                 let at = At { file: target.to_path_buf(), line: *line };
                 match self.catalogue.param(&spec.type_, name, &at) {
                     Ok(Some(info)) => spec.set(name, info.check(&spec.name, value, &at)?, at),

@@ -14,9 +14,9 @@ use msgs::omnimind_msgs::msg::{
 };
 use msgs::omnimind_msgs::srv::{FusionQuery, FusionQueryRequest, FusionQueryResponse};
 use msgs::sensor_msgs::msg::{CameraInfo, Image, JointState, LaserScan};
-use msgs::tf2_msgs::msg::TFMessage;
 use msgs::vision_msgs::msg::Detection2DArray;
 use spatial::{Home, Pinhole, Pose2, Pose3, TfBuffer, convert};
+use tf::Listener;
 
 use crate::alignment::align;
 use crate::category;
@@ -35,7 +35,7 @@ const WAITING: usize = 8;
 pub struct Fusion {
     home: Option<Home>,
     memory: ObjectMemory,
-    tf: TfBuffer,
+    tf: Listener,
     camera: Option<Pinhole>,
     depths: VecDeque<Arc<Image>>,
     waiting: VecDeque<Arc<Detection2DArray>>,
@@ -155,16 +155,14 @@ impl Node for Fusion {
         s.subscribe("odom", Qos::sensor_data(), Self::on_odom)?;
         s.subscribe("scan", Qos::sensor_data(), Self::on_scan)?;
         s.subscribe("amcl_pose", Qos::sensor_data(), Self::on_pose)?;
-        s.subscribe("/tf", Qos::reliable(100), |node: &mut Self, _, m: Arc<TFMessage>| Ok(node.tf.insert_message(&m, false)?))?;
-        s.subscribe("/tf_static", Qos::latched(1), |node: &mut Self, _, m: Arc<TFMessage>| {
-            Ok(node.tf.insert_message(&m, true)?)
-        })?;
+        let tf = Listener::declare(s, TfBuffer::default())?;
+        tf.serve_frames(s)?;
         s.service::<FusionQuery>("fusion/query", Self::on_query)?;
         s.timer(Duration::from_millis(200), Self::tell)?;
         Ok(Self {
             home,
             memory: ObjectMemory::new(settings),
-            tf: TfBuffer::default(),
+            tf,
             camera: None,
             depths: VecDeque::new(),
             waiting: VecDeque::new(),
@@ -258,7 +256,7 @@ impl Fusion {
         let (width, height) = (depth.width as usize, depth.height as usize);
         let values = distances(width, height, depth.step as usize, depth.is_bigendian != 0, &depth.data)?;
         let stamp = ns(&depth.header.stamp);
-        let pose = self.tf.lookup("map", &depth.header.frame_id, stamp)?;
+        let pose = self.tf.lookup("map", &depth.header.frame_id, Time::from_nanos(stamp))?;
         let view = View {
             camera,
             pose,
@@ -323,7 +321,7 @@ impl Fusion {
 
     fn sound_in_map(&self, frame: &str, stamp: i64, direction: f32) -> Option<f64> {
         let frame = if frame.is_empty() { "base_link" } else { frame };
-        let pose = self.tf.lookup("map", frame, stamp).or_else(|_| self.tf.lookup_latest("map", frame)).ok()?;
+        let pose = self.tf.lookup("map", frame, Time::from_nanos(stamp)).or_else(|_| self.tf.latest("map", frame)).ok()?;
         bearing_in_map(&pose, f64::from(direction))
     }
 
@@ -389,7 +387,7 @@ impl Fusion {
     fn feel(&mut self, ctx: &mut Context) {
         let before = self.held.held();
         let held = self.held.update(self.gripper, ctx.now().as_secs_f64());
-        let Ok(wrist) = self.tf.lookup_latest("map", "wrist") else { return };
+        let Ok(wrist) = self.tf.latest("map", "wrist") else { return };
         if held && !before {
             self.held_id = self.memory.nearest(wrist.translation, 0.30).map(|o| o.id);
         }
@@ -464,7 +462,7 @@ impl Fusion {
     }
 
     fn belief(&self, now: Time, strategy: Strategy, fused: &Fused) -> Belief {
-        let robot = self.tf.lookup_latest("map", "base_link").unwrap_or(Pose3::IDENTITY);
+        let robot = self.tf.latest("map", "base_link").unwrap_or(Pose3::IDENTITY);
         let sigma2 = self.pose_sigma * self.pose_sigma;
         let covariance = [[sigma2, 0.0, 0.0], [0.0, sigma2, 0.0], [0.0, 0.0, sigma2]];
         let home = self.home.as_ref();

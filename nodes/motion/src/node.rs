@@ -11,9 +11,9 @@ use msgs::nav_msgs::msg::{OccupancyGrid, Odometry, Path as PathMsg};
 use msgs::omnimind_msgs::action::{Act, ActFeedback, ActGoal, ActResult};
 use msgs::omnimind_msgs::msg::{Belief, Contacts, SafetyState};
 use msgs::sensor_msgs::msg::{BatteryState, JointState, LaserScan};
-use msgs::tf2_msgs::msg::TFMessage;
 use msgs::trajectory_msgs::msg::{JointTrajectory, JointTrajectoryPoint};
 use spatial::{Grid, Home, Pose2, Pose3, convert, map_file};
+use tf::Broadcaster;
 
 use crate::arm::ArmPose;
 use crate::behaviour::{Capability, Request};
@@ -41,7 +41,7 @@ pub struct Motion {
     cmd_vel: Publisher<TwistStamped>,
     arm: Publisher<JointTrajectory>,
     map_out: Publisher<OccupancyGrid>,
-    tf: Publisher<TFMessage>,
+    tf: Broadcaster,
     path: Publisher<PathMsg>,
     costmap: Publisher<OccupancyGrid>,
     pose: Publisher<PoseWithCovarianceStamped>,
@@ -126,7 +126,7 @@ impl Node for Motion {
             cmd_vel: s.publisher("cmd_vel", Qos::reliable(10))?,
             arm: s.publisher("arm/command", Qos::reliable(10))?,
             map_out: s.publisher("map", Qos::state())?,
-            tf: s.publisher("/tf", Qos::reliable(100))?,
+            tf: Broadcaster::declare(s)?,
             path: s.publisher("motion/path", Qos::reliable(1))?,
             costmap: s.publisher("motion/costmap", Qos::state())?,
             pose: s.publisher("amcl_pose", Qos::state())?,
@@ -384,7 +384,7 @@ impl Motion {
         let path: Vec<Pose2> = headings(self.pilot.path());
         let costmap = (self.ticks % 20 == 0)
             .then(|| convert::occupancy_grid(&map, ns, &convert::costs_to_occupancy(&body.costmap.costs(&body.config))));
-        self.tf.publish(ctx, TFMessage { transforms: vec![transform] });
+        self.tf.send(ctx, vec![transform]);
         if self.ticks % 2 == 0 {
             self.pose.publish(ctx, pose);
         }

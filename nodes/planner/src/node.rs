@@ -13,8 +13,8 @@ use msgs::omnimind_msgs::action::{Act, ExecuteGoal, ExecuteGoalFeedback, Execute
 use msgs::omnimind_msgs::msg::{Belief, EnergyForecast, Goal, GoalStatus, Plan, Transcript};
 use msgs::omnimind_msgs::srv::{SetGoal, SetGoalRequest, SetGoalResponse};
 use msgs::sensor_msgs::msg::BatteryState;
-use msgs::tf2_msgs::msg::TFMessage;
 use spatial::{Home, TfBuffer, convert};
+use tf::Listener;
 
 use crate::domain::Timing;
 use crate::energy::{Charge, EnergyModel};
@@ -26,11 +26,14 @@ use crate::wire::{self, Asked};
 
 const CAPABILITIES: [&str; 9] = ["move", "grasp", "release", "push", "pull", "rotate", "observe", "wait", "dock"];
 
+/// Older than this, the robot's pose gets a sentence on /diagnostics.
+const POSE_AGE: Duration = Duration::from_secs(2);
+
 /// The planner node.
 pub struct Planner {
     mission: Mission,
     vocabulary: Vocabulary,
-    tf: TfBuffer,
+    tf: Listener,
     speed: f64,
     nominal_v: f64,
     clients: BTreeMap<&'static str, ActionClient<Act>>,
@@ -101,10 +104,7 @@ impl Node for Planner {
         s.subscribe("battery_state", Qos::state(), Self::on_battery)?;
         s.subscribe("map", Qos::state(), Self::on_map)?;
         s.subscribe("odom", Qos::sensor_data(), Self::on_odom)?;
-        s.subscribe("/tf", Qos::reliable(100), |node: &mut Self, _, m: Arc<TFMessage>| Ok(node.tf.insert_message(&m, false)?))?;
-        s.subscribe("/tf_static", Qos::latched(1), |node: &mut Self, _, m: Arc<TFMessage>| {
-            Ok(node.tf.insert_message(&m, true)?)
-        })?;
+        let tf = Listener::declare(s, TfBuffer::default())?;
         s.service::<SetGoal>("planner/set_goal", Self::set_goal)?;
         s.action_server::<ExecuteGoal>("execute_goal", Self::on_execute, Self::on_execute_cancel)?;
         let mut clients = BTreeMap::new();
@@ -132,7 +132,7 @@ impl Node for Planner {
         Ok(Self {
             mission: Mission::new(settings, home, model),
             vocabulary,
-            tf: TfBuffer::default(),
+            tf,
             speed: 0.0,
             nominal_v,
             clients,
@@ -309,12 +309,9 @@ impl Planner {
     }
 
     fn tick(&mut self, ctx: &mut Context) -> HandlerResult {
-        match self.tf.lookup_latest("map", "base_link") {
-            Ok(pose) => {
-                self.mission.set_pose(pose.to_pose2(), self.speed);
-                ctx.status(Level::Ok, "pose", "known");
-            }
-            Err(error) => ctx.status(Level::Warn, "pose", error.to_string()),
+        // Missing or old, it is on /diagnostics.
+        if let Ok(pose) = self.tf.latest_or_say(ctx, "map", "base_link", POSE_AGE) {
+            self.mission.set_pose(pose.to_pose2(), self.speed);
         }
         for command in self.mission.tick(ctx.now().as_secs_f64()) {
             match command {

@@ -9,9 +9,9 @@ use msgs::geometry_msgs::msg::{TwistWithCovariance, Vector3};
 use msgs::nav_msgs::msg::Odometry;
 use msgs::sensor_msgs::msg::{Imu, JointState};
 use msgs::std_msgs::msg::Header;
-use msgs::tf2_msgs::msg::TFMessage;
 use spatial::Pose3;
 use spatial::convert::{pose_with_covariance, transform_stamped, twist};
+use tf::{Broadcaster, StaticBroadcaster};
 
 use crate::frames::{FixedFrame, optical, pose_from, wrist};
 use crate::gyro::GyroBias;
@@ -38,8 +38,8 @@ pub struct Proprioception {
     joint_states: Publisher<JointState>,
     imu: Publisher<Imu>,
     odom: Publisher<Odometry>,
-    tf: Publisher<TFMessage>,
-    tf_static: Publisher<TFMessage>,
+    tf: Broadcaster,
+    tf_static: StaticBroadcaster,
     watchdog: Watchdog,
 }
 
@@ -134,8 +134,8 @@ impl Node for Proprioception {
             joint_states: s.publisher("joint_states", Qos::sensor_data())?,
             imu: s.publisher("imu", Qos::sensor_data())?,
             odom: s.publisher("odom", Qos::sensor_data())?,
-            tf: s.publisher("/tf", Qos::reliable(100))?,
-            tf_static: s.publisher("/tf_static", Qos::latched(1))?,
+            tf: Broadcaster::declare(s)?,
+            tf_static: StaticBroadcaster::declare(s)?,
             watchdog,
         })
     }
@@ -143,7 +143,7 @@ impl Node for Proprioception {
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
         let now = ctx.now().as_nanos();
         let transforms = self.fixed.iter().map(|frame| transform_stamped(&frame.parent, &frame.child, now, frame.pose)).collect();
-        self.tf_static.publish(ctx, TFMessage { transforms });
+        self.tf_static.send(ctx, transforms);
         Ok(())
     }
 }
@@ -203,7 +203,7 @@ impl Proprioception {
             transforms.push(transform_stamped("base_link", "wrist", stamp.as_nanos(), pose));
         }
         if !transforms.is_empty() {
-            self.tf.publish(ctx, TFMessage { transforms });
+            self.tf.send(ctx, transforms);
         }
         Ok(())
     }
@@ -213,6 +213,7 @@ impl Proprioception {
 mod tests {
     use super::*;
     use graph::testing::Bench;
+    use msgs::tf2_msgs::msg::TFMessage;
 
     fn joints(time_s: f64, left: f64, right: f64) -> JointState {
         JointState {

@@ -1,0 +1,216 @@
+//! A container: a node that loads and unloads others by the services of composition_interfaces, as rclcpp's `component_container` does.
+
+use std::collections::BTreeMap;
+
+use msgs::composition_interfaces::srv::{
+    ListNodes, ListNodesResponse, LoadNode, LoadNodeRequest, LoadNodeResponse, UnloadNode, UnloadNodeResponse,
+};
+use msgs::rcl_interfaces::msg::Parameter;
+
+use crate::compose::{ChangeError, NodeRef};
+use crate::context::Context;
+use crate::error::{HandlerResult, SetupError};
+use crate::graph::{NodeFactory, NodeSpec};
+use crate::node::{Injector, Node, Setup};
+use crate::param::ParamValue;
+use crate::service::Responder;
+use crate::suggest::nearest;
+
+/// The package that all node types of a graph belong to.
+const PACKAGE: &str = "omnimind";
+
+/// Loads and unloads nodes of this process on request.
+///
+/// `~/_container/load_node` takes the package `omnimind` and a plug-in name: the node type as launch files say it (`gpu_manager`) or in the
+/// form of a C++ component (`omnimind::GpuManager`). Loaded nodes stay when the container itself is started again or goes.
+pub struct Container {
+    loaded: BTreeMap<u64, NodeRef>,
+    next: u64,
+    back: Injector<Self>,
+}
+
+impl Node for Container {
+    const NAME: &'static str = "component_container";
+
+    fn setup(setup: &mut Setup<Self>) -> Result<Self, SetupError> {
+        setup.service_deferred::<LoadNode>("~/_container/load_node", Self::load)?;
+        setup.service_deferred::<UnloadNode>("~/_container/unload_node", Self::unload)?;
+        setup.service::<ListNodes>("~/_container/list_nodes", |node: &mut Self, _, _| {
+            let (unique_ids, names) = node.loaded.iter().map(|(id, loaded)| (*id, loaded.name.to_string())).unzip();
+            Ok(ListNodesResponse { full_node_names: names, unique_ids })
+        })?;
+        Ok(Self { loaded: BTreeMap::new(), next: 1, back: setup.injector() })
+    }
+}
+
+impl Container {
+    fn load(&mut self, ctx: &mut Context, request: LoadNodeRequest, responder: Responder<LoadNode>) -> HandlerResult {
+        let (factory, spec) = match find(&ctx.node_types(), &request).and_then(|factory| Ok((factory, describe(ctx, &request)?)))
+        {
+            Ok(both) => both,
+            Err(error_message) => {
+                ctx.error(format!("cannot load `{}`: {error_message}", request.plugin_name));
+                responder.respond(ctx, LoadNodeResponse { error_message, ..Default::default() });
+                return Ok(());
+            }
+        };
+        let back = self.back.clone();
+        ctx.add_node(factory, spec, move |result| {
+            // False when the container is gone: then nobody waits for the answer either.
+            back.send(move |node, ctx| node.loaded(ctx, factory.name, result, responder));
+        });
+        Ok(())
+    }
+
+    fn loaded(
+        &mut self,
+        ctx: &mut Context,
+        kind: &str,
+        result: Result<NodeRef, ChangeError>,
+        responder: Responder<LoadNode>,
+    ) -> HandlerResult {
+        let response = match result {
+            Ok(node) => {
+                let (unique_id, full_node_name) = (self.next, node.name.to_string());
+                self.next += 1;
+                self.loaded.insert(unique_id, node);
+                ctx.info(format!("loaded `{kind}` as {full_node_name} ({unique_id})"));
+                LoadNodeResponse { success: true, full_node_name, unique_id, ..Default::default() }
+            }
+            Err(error) => {
+                ctx.error(format!("cannot load `{kind}`: {error}"));
+                LoadNodeResponse { error_message: error.to_string(), ..Default::default() }
+            }
+        };
+        responder.respond(ctx, response);
+        Ok(())
+    }
+
+    fn unload(
+        &mut self,
+        ctx: &mut Context,
+        request: msgs::composition_interfaces::srv::UnloadNodeRequest,
+        responder: Responder<UnloadNode>,
+    ) -> HandlerResult {
+        let id = request.unique_id;
+        let Some(node) = self.loaded.remove(&id) else {
+            let error_message = format!("No node found with unique_id: {id}");
+            responder.respond(ctx, UnloadNodeResponse { error_message, ..Default::default() });
+            return Ok(());
+        };
+        let back = self.back.clone();
+        ctx.remove_node(&node, move |result| {
+            back.send(move |_, ctx| {
+                let error_message = result.err().map(|error| error.to_string()).unwrap_or_default();
+                responder.respond(ctx, UnloadNodeResponse { success: error_message.is_empty(), error_message });
+                Ok(())
+            });
+        });
+        Ok(())
+    }
+}
+
+/// The node type that a request names.
+fn find(types: &[NodeFactory], request: &LoadNodeRequest) -> Result<NodeFactory, String> {
+    if request.package_name != PACKAGE {
+        return Err(format!(
+            "there is no package `{}` here: the nodes of this container are in `{PACKAGE}`",
+            request.package_name
+        ));
+    }
+    if types.is_empty() {
+        return Err("this graph was given no catalogue of node types".into());
+    }
+    let wanted = match request.plugin_name.strip_prefix("omnimind::") {
+        Some(class) => snake(class),
+        None => request.plugin_name.clone(),
+    };
+    types.iter().find(|factory| factory.name == wanted).copied().ok_or_else(|| {
+        let hint = nearest(&wanted, types.iter().map(|factory| factory.name));
+        let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        format!("there is no node type `{}`{hint}", request.plugin_name)
+    })
+}
+
+/// What the request says about the node.
+fn describe(ctx: &mut Context, request: &LoadNodeRequest) -> Result<NodeSpec, String> {
+    let mut spec = NodeSpec {
+        name: Some(request.node_name.clone()).filter(|name| !name.is_empty()),
+        namespace: Some(request.node_namespace.clone()).filter(|namespace| !namespace.is_empty()),
+        ..NodeSpec::default()
+    };
+    for rule in &request.remap_rules {
+        let Some((from, to)) = rule.split_once(":=").filter(|(from, to)| !from.is_empty() && !to.is_empty()) else {
+            return Err(format!("`{rule}` is no remap rule: they are written from:=to"));
+        };
+        match from {
+            "__node" | "__name" => spec.name = Some(to.to_owned()),
+            "__ns" => spec.namespace = Some(to.to_owned()),
+            // A request is for one node: a rule that names a node (`node:from:=to`) can only mean this one.
+            _ if from.contains(':') || from.contains('*') => {
+                return Err(format!("the remap rule `{rule}` is not understood: only from:=to, __node:= and __ns:= are"));
+            }
+            _ => {
+                spec.remaps.insert(from.to_owned(), to.to_owned());
+            }
+        }
+    }
+    for parameter in &request.parameters {
+        spec.parameters.insert(parameter.name.clone(), value(parameter)?);
+    }
+    for argument in &request.extra_arguments {
+        match argument.name.as_str() {
+            // Edges within a process are always shared pointers, and there are no global arguments that could be forwarded.
+            "use_intra_process_comms" | "forward_global_arguments" => {
+                if !matches!(value(argument)?, ParamValue::Bool(_)) {
+                    return Err(format!("the extra argument `{}` must be true or false", argument.name));
+                }
+            }
+            other => ctx.warn(format!("the extra argument `{other}` means nothing to this container")),
+        }
+    }
+    level(ctx, request.log_level)?;
+    Ok(spec)
+}
+
+fn value(parameter: &Parameter) -> Result<ParamValue, String> {
+    ParamValue::from_msg(&parameter.value)
+        .ok_or_else(|| format!("parameter `{}`: a value of that type cannot be set", parameter.name))
+}
+
+/// rcl_interfaces/Log: 10 (debug) to 50 (fatal); 0 is none.
+fn level(ctx: &mut Context, level: u8) -> Result<(), String> {
+    match level {
+        0 => Ok(()),
+        10 | 20 | 30 | 40 | 50 => {
+            ctx.warn("log levels of single nodes are not supported: the level of the request is not applied");
+            Ok(())
+        }
+        _ => Err(format!("{level} is no log level: there are 10, 20, 30, 40 and 50")),
+    }
+}
+
+/// `GpuManager` as `gpu_manager`.
+fn snake(class: &str) -> String {
+    let mut name = String::with_capacity(class.len() + 4);
+    for (index, letter) in class.chars().enumerate() {
+        if letter.is_ascii_uppercase() && index > 0 {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_names_are_node_types() {
+        assert_eq!(snake("Vision"), "vision");
+        assert_eq!(snake("GpuManager"), "gpu_manager");
+        assert_eq!(snake("vision"), "vision");
+        assert_eq!(snake(""), "");
+    }
+}

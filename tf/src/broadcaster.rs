@@ -1,0 +1,50 @@
+//! Telling where frames are.
+
+use std::collections::BTreeMap;
+
+use graph::{Context, Node, Publisher, Qos, Setup, SetupError};
+use msgs::geometry_msgs::msg::TransformStamped;
+use msgs::tf2_msgs::msg::TFMessage;
+
+/// Tells frames that move, on /tf.
+pub struct Broadcaster(Publisher<TFMessage>);
+
+impl Broadcaster {
+    /// Declares the publisher (tf2_ros: DynamicBroadcasterQoS).
+    ///
+    /// # Errors
+    /// As [`Setup::publisher`].
+    pub fn declare<N: Node>(setup: &mut Setup<N>) -> Result<Self, SetupError> {
+        Ok(Self(setup.publisher("/tf", Qos::reliable(100))?))
+    }
+
+    /// Tells where the frames are.
+    pub fn send(&self, ctx: &mut Context, transforms: Vec<TransformStamped>) {
+        self.0.publish(ctx, TFMessage { transforms });
+    }
+}
+
+/// Tells frames that never move, on /tf_static. Who joins late hears all of them: each message repeats what was told before.
+pub struct StaticBroadcaster {
+    publisher: Publisher<TFMessage>,
+    /// By child frame.
+    told: BTreeMap<String, TransformStamped>,
+}
+
+impl StaticBroadcaster {
+    /// Declares the publisher (tf2_ros: StaticBroadcasterQoS, transient local).
+    ///
+    /// # Errors
+    /// As [`Setup::publisher`].
+    pub fn declare<N: Node>(setup: &mut Setup<N>) -> Result<Self, SetupError> {
+        Ok(Self { publisher: setup.publisher("/tf_static", Qos::latched(1))?, told: BTreeMap::new() })
+    }
+
+    /// Tells where the frames are; a frame that was told before is moved.
+    pub fn send(&mut self, ctx: &mut Context, transforms: Vec<TransformStamped>) {
+        for transform in transforms {
+            self.told.insert(transform.child_frame_id.clone(), transform);
+        }
+        self.publisher.publish(ctx, TFMessage { transforms: self.told.values().cloned().collect() });
+    }
+}

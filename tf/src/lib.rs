@@ -1,0 +1,7 @@
+//! The tree of frames in a graph: [`Listener`], [`Broadcaster`], [`StaticBroadcaster`], with the quality of service of tf2_ros.
+
+mod broadcaster;
+mod listener;
+
+pub use broadcaster::{Broadcaster, StaticBroadcaster};
+pub use listener::{Listener, WaitError, WaitId};
