@@ -52,6 +52,7 @@ pub mod testing;
 mod time;
 mod topic;
 pub mod transport;
+mod type_description;
 mod watchdog;
 
 pub use action::{ActionClient, GoalHandle, GoalId, Outcome};

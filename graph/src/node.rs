@@ -19,6 +19,7 @@ use crate::shared::{Arrival, Shared};
 use crate::slot::{Event, Item, Runtime, Slot, TimerEntry};
 use crate::topic::{PublisherCore, SubscriberCore, Tap};
 use crate::transport::{Endpoint, EndpointKind};
+use crate::type_description::TypesInUse;
 use crate::{Qos, Time};
 
 /// A node: state, declared ports and parameters, and handlers.
@@ -133,6 +134,8 @@ pub struct Setup<N> {
     overrides: BTreeMap<String, ParamValue>,
     params: Arc<ParamStore>,
     handlers: Vec<Handler<N>>,
+    /// Types of the declared ports, for the type description service.
+    pub(crate) types: TypesInUse,
 }
 
 impl<N: Node> Setup<N> {
@@ -144,6 +147,7 @@ impl<N: Node> Setup<N> {
             overrides: slot.spec.parameters.clone(),
             params: Arc::default(),
             handlers: Vec::new(),
+            types: TypesInUse::default(),
         }
     }
 
@@ -198,6 +202,7 @@ impl<N: Node> Setup<N> {
     pub fn publisher<M: Message>(&mut self, topic: &str, qos: Qos) -> Result<Publisher<M>, SetupError> {
         let name = self.resolver.resolve(topic)?;
         let kind = M::message_type();
+        self.types.add(kind.name);
         let topic = self.shared.topic(&name, kind, &self.slot.name)?;
         let remote = match &self.shared.transport {
             Some(wire) => Some(wire.publisher(&self.endpoint(
@@ -232,6 +237,7 @@ impl<N: Node> Setup<N> {
     ) -> Result<(), SetupError> {
         let name = self.resolver.resolve(topic)?;
         let kind = M::message_type();
+        self.types.add(kind.name);
         let topic = self.shared.topic(&name, kind, &self.slot.name)?;
         let port = self.port(
             qos.depth(),
@@ -353,6 +359,7 @@ impl<N: Node> Setup<N> {
     ) -> Result<(), SetupError> {
         let name = self.resolver.resolve(name)?;
         let service_type = S::service_type();
+        self.types.add(service_type.name);
         let label = name.clone();
         let port = self.port(
             1000,
@@ -399,6 +406,7 @@ impl<N: Node> Setup<N> {
     ) -> Result<Client<S>, SetupError> {
         let name = self.resolver.resolve(name)?;
         let service_type = S::service_type();
+        self.types.add(service_type.name);
         if let Some(entry) = self.shared.services.read().get(&name)
             && entry.service_type.hash != service_type.hash
         {
@@ -500,6 +508,7 @@ pub(crate) fn build<N: Node>(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<B
         });
     }
     crate::param_services::declare(&mut setup)?;
+    crate::type_description::declare(&mut setup)?;
     for complaint in setup.resolver.complaints() {
         setup.warn(&complaint);
         slot.statuses.lock().insert("remap".into(), (Level::Warn, complaint));
