@@ -38,7 +38,8 @@ fn answer(defined: &mut HashMap<String, Definition>, line: &str) -> Answer {
             defined.insert(name.to_owned(), definition);
             Ok(hash)
         }
-        "encode" => encode(defined, name, &serde_json::from_str(text)?),
+        // JSON is YAML, and this reader takes every float for the nearest number, which serde_json's default does not.
+        "encode" => encode(defined, name, &serde_yaml_ng::from_str(text)?),
         "decode" => decode(defined, name, &from_hex(text)?),
         other => Err(format!("`{other}` is none of encode, decode, define").into()),
     }

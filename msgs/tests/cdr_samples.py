@@ -142,7 +142,8 @@ def main() -> None:
     rng = random.Random(20)
     lines, hashes = [], []
     for name in names(store, interfaces):
-        if "/msg/" in name and name.split("/")[0] in UNLISTED:
+        # rosbags hashes `char` as a type of its own; the official description of std_msgs/msg/Char says uint8.
+        if "/msg/" in name and name.split("/")[0] in UNLISTED and not name.endswith("/Char"):
             hashes.append(f"{name} {store.hash_rihs01(name)}")
         for mode in ("plain", "edge"):
             content = zero_stand_in(sample(rng, store, name, mode))

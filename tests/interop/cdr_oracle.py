@@ -10,6 +10,7 @@ rclpy's padding is not zero; it brings wide strings and the types of test_msgs, 
 import argparse
 import json
 import math
+import os
 import pathlib
 import random
 import re
@@ -22,6 +23,8 @@ sys.path.insert(0, str(ROOT / "msgs/tests"))
 import cdr_samples  # noqa: E402
 
 MODES = ["plain", "edge", "long"]
+# What stands in a type without fields.
+STAND_IN = "structure_needs_at_least_one_member"
 
 
 class Tool:
@@ -39,7 +42,7 @@ class Tool:
         return answer
 
     def encode(self, name, content):
-        return bytes.fromhex(self.ask("encode", name, json.dumps(cdr_samples.without_stand_in(content))))
+        return bytes.fromhex(self.ask("encode", name, json.dumps(cdr_samples.without_stand_in(content), ensure_ascii=False)))
 
     def decode(self, name, data):
         return json.loads(self.ask("decode", name, data.hex()))
@@ -48,7 +51,7 @@ class Tool:
 def same(path, one, other):
     """Fails with the place at which two values differ. Floats are compared exactly, NaN with NaN."""
     if isinstance(one, dict):
-        one = {key: item for key, item in one.items() if key != "structure_needs_at_least_one_member"}
+        one, other = ({key: item for key, item in side.items() if key != STAND_IN} for side in (one, other))
         assert one.keys() == other.keys(), f"{path}: {sorted(one)} and {sorted(other)}"
         for key, item in one.items():
             same(f"{path}.{key}", item, other[key])
@@ -92,7 +95,7 @@ class Rosbags:
         """The JSON with float32 values as they are, not their shortest decimal."""
         result = {}
         for field, definition in self.store.fielddefs[name][1]:
-            if field != "structure_needs_at_least_one_member":
+            if field != STAND_IN:
                 result[field] = self.exact_value(definition, content[field])
         return result
 
@@ -122,6 +125,8 @@ class Rclpy:
     def __init__(self, tool):
         import importlib
 
+        # The wheels are a prefix of their own.
+        os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
         from ament_index_python.packages import get_package_share_directory
         from rclpy.serialization import deserialize_message, serialize_message
 
@@ -168,7 +173,7 @@ class Rclpy:
     def fields(self, name):
         """Name, how many (None: one; a number: exactly; `<=n` or an empty text: a sequence) and element type of each field."""
         for field, text in self.classes[name].get_fields_and_field_types().items():
-            if field == "structure_needs_at_least_one_member":
+            if field == STAND_IN:
                 continue
             if match := re.fullmatch(r"sequence<(.*?)(?:, (\d+))?>", text):
                 yield field, f"<={match[2]}" if match[2] else "", match[1]
@@ -236,8 +241,8 @@ class Rclpy:
         theirs = bytes(self.serialize(self.build(name, content)))
         same(name, content, self.exact(name, tool.decode(name, theirs)))
         ours = tool.encode(name, content)
-        # A type without fields is one byte, and Fast CDR pads to four.
-        assert len(ours) <= len(theirs) < len(ours) + 4, f"{name}: {len(ours)} and {len(theirs)} bytes"
+        # rclpy's buffer is as long as an estimate that counts padding for empty sequences: what is over is not written.
+        assert len(ours) <= len(theirs), f"{name}: {len(ours)} and {len(theirs)} bytes"
         same(name, content, self.plain(name, self.deserialize(ours, self.classes[name])))
 
 
