@@ -15,6 +15,7 @@ os.environ.setdefault("CYDR_CACHE_DIR", f"{tempfile.gettempdir()}/omnimind-inter
 import command_line
 import example_programs
 import foreign_type
+import humble
 import pamoja_keys
 import pyzeros_peer
 import raw_zenoh
@@ -37,7 +38,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "w+") as log:
         node = subprocess.Popen([binary, "run", "battery"], env=environment, stdout=log, stderr=log, cwd=folder)
         try:
-            for module in (raw_zenoh, pyzeros_peer, pamoja_keys, zenoh_sdk_peer, command_line, foreign_type, example_programs):
+            for module in (raw_zenoh, pyzeros_peer, pamoja_keys, zenoh_sdk_peer, command_line, foreign_type, humble, example_programs):
                 for check in module.checks(endpoint, binary, environment):
                     try:
                         check()

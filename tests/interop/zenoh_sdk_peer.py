@@ -20,6 +20,11 @@ def checks(endpoint, binary, environment):
     where = {"router_ip": host, "router_port": int(port)}
     battery = "sensor_msgs/msg/BatteryState"
 
+    def texts(srv_type):
+        """The two parts of a service's definition; without them it would look for them on the network."""
+        request, response = (INTERFACES / f"{srv_type}.srv").read_text().split("---\n")
+        return {"request_definition": request, "response_definition": response}
+
     def omnimind(*words):
         return subprocess.run([binary, *words], env=environment, capture_output=True, text=True, timeout=60)
 
@@ -64,14 +69,16 @@ def checks(endpoint, binary, environment):
                 break
         assert message is not None and message.serial_number == "sdk", message
         assert 0.0 <= message.percentage <= 1.0
-        listed = omnimind("topic", "info", "/device/battery").stdout
-        assert talker.node_name in listed, listed
+        listed = omnimind("node", "list").stdout
+        assert f"/{talker.node_name}" in listed.splitlines(), listed
         talker.close()
         listener.close()
 
     def calls():
         """it calls a service"""
-        client = sdk.ROS2ServiceClient("/battery/get_parameter_types", "rcl_interfaces/srv/GetParameterTypes", **where)
+        client = sdk.ROS2ServiceClient(
+            "/battery/get_parameter_types", "rcl_interfaces/srv/GetParameterTypes", **texts("rcl_interfaces/srv/GetParameterTypes"), **where
+        )
         response = client.call(names=["capacity_wh", "no_such"])
         # PARAMETER_DOUBLE, PARAMETER_NOT_SET.
         assert response is not None and list(response.types) == [3, 0], response
@@ -85,7 +92,7 @@ def checks(endpoint, binary, environment):
             asked.put(request.data)
             return server.response_msg_class(success=request.data, message="from the SDK: Grüße")
 
-        server = sdk.ROS2ServiceServer("/sdk/switch", "std_srvs/srv/SetBool", callback=answer, **where)
+        server = sdk.ROS2ServiceServer("/sdk/switch", "std_srvs/srv/SetBool", callback=answer, **texts("std_srvs/srv/SetBool"), **where)
         done = omnimind("service", "call", "/sdk/switch", "data: true")
         assert done.returncode == 0 and "from the SDK: Grüße" in done.stdout, done.stdout + done.stderr
         assert asked.get(timeout=1.0) is True
