@@ -248,6 +248,7 @@ impl<N: Node> Setup<N> {
         mut on_goal: impl FnMut(&mut N, &mut Context, GoalHandle<A>) -> HandlerResult + Send + 'static,
         mut on_cancel: impl FnMut(&mut N, &mut Context, GoalId) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
+        self.types.add(A::action_type().name);
         let ports = Ports::<A> {
             served: Arc::new(Mutex::new(Served { goals: BTreeMap::new(), order: Vec::new() })),
             feedback: self.publisher(&format!("{name}/_action/feedback"), Qos::reliable(10))?,
@@ -358,6 +359,7 @@ impl<N: Node> Setup<N> {
         mut on_feedback: impl FnMut(&mut N, &mut Context, GoalId, A::Feedback) -> HandlerResult + Send + 'static,
         on_done: impl FnMut(&mut N, &mut Context, GoalId, Outcome<A>) -> HandlerResult + Send + 'static,
     ) -> Result<ActionClient<A>, SetupError> {
+        self.types.add(A::action_type().name);
         let sent = Arc::new(Mutex::new(Sent::default()));
         let on_done = Arc::new(Mutex::new(on_done));
 

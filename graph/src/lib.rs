@@ -59,6 +59,7 @@ pub mod testing;
 mod time;
 mod topic;
 pub mod transport;
+mod type_description;
 mod view;
 mod watchdog;
 

@@ -22,6 +22,7 @@ use crate::sim_time::JumpHandlers;
 use crate::slot::{Event, Item, Runtime, Slot, TimerEntry};
 use crate::topic::{PublisherCore, SubscriberCore, Tap};
 use crate::transport::{Endpoint, EndpointKind};
+use crate::type_description::TypesInUse;
 use crate::{Qos, Time};
 
 /// A node: state, declared ports and parameters, and handlers.
@@ -161,6 +162,8 @@ pub struct Setup<N> {
     hears_events: bool,
     /// Who wants to know of jumps of /clock.
     pub(crate) jumps: JumpHandlers<N>,
+    /// Types of the declared ports, for the type description service.
+    pub(crate) types: TypesInUse,
 }
 
 impl<N: Node> Setup<N> {
@@ -176,6 +179,7 @@ impl<N: Node> Setup<N> {
             handlers: Vec::new(),
             hears_events: false,
             jumps: Vec::new(),
+            types: TypesInUse::default(),
         }
     }
 
@@ -234,6 +238,7 @@ impl<N: Node> Setup<N> {
         qos: Qos,
     ) -> Result<Arc<PublisherCore>, SetupError> {
         let name = self.resolver.resolve(topic)?;
+        self.types.add(kind.name);
         let topic = self.shared.topic(&name, kind, &self.slot.name)?;
         let remote = match &self.shared.transport {
             Some(wire) => Some(wire.publisher(&self.endpoint(
@@ -269,6 +274,7 @@ impl<N: Node> Setup<N> {
     ) -> Result<(), SetupError> {
         let name = self.resolver.resolve(topic)?;
         let kind = M::message_type();
+        self.types.add(kind.name);
         let topic = self.shared.topic(&name, kind, &self.slot.name)?;
         let port = self.port(
             qos.depth(),
@@ -411,6 +417,7 @@ impl<N: Node> Setup<N> {
     ) -> Result<(), SetupError> {
         let name = self.resolver.resolve(name)?;
         let service_type = S::service_type();
+        self.types.add(service_type.name);
         let label = name.clone();
         let port = self.port(
             1000,
@@ -458,6 +465,7 @@ impl<N: Node> Setup<N> {
     ) -> Result<Client<S>, SetupError> {
         let name = self.resolver.resolve(name)?;
         let service_type = S::service_type();
+        self.types.add(service_type.name);
         if let Some(entry) = self.shared.services.read().get(&name)
             && entry.service_type.hash != service_type.hash
         {
@@ -566,6 +574,7 @@ pub(crate) fn build<N: Node>(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<B
     if slot.spec.autostart && setup.life.is_none() {
         setup.warn("autostart is for nodes with a managed life cycle; this one is at work anyway");
     }
+    crate::type_description::declare(&mut setup)?;
     for complaint in setup.resolver.complaints() {
         setup.warn(&complaint);
         slot.statuses.lock().insert("remap".into(), (Level::Warn, complaint));

@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod commands;
 pub mod file;
+pub mod foreign;
 pub mod map_text;
 pub mod networks;
 pub mod observer;

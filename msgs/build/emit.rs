@@ -1,13 +1,13 @@
 //! Writes the Rust code: one module per package and kind, one struct per message, static tables for the registry.
 
-use crate::hash::type_hash;
+use crate::describe::{describe, list_items, unquote};
 use crate::model::{Action, Message, Model, Service};
 use crate::parser::{Base, Constant, Field, Shape};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Generated source for the whole model.
-pub fn emit(model: &Model) -> Result<String, String> {
+/// Generated source for the whole model; `sources` are the definition files by full name.
+pub fn emit(model: &Model, sources: &BTreeMap<String, String>) -> Result<String, String> {
     let mut modules: BTreeMap<(&str, &str), String> = BTreeMap::new();
     let mut tables = String::new();
     let (mut messages, mut services, mut actions) = (String::new(), String::new(), String::new());
@@ -45,8 +45,13 @@ pub fn emit(model: &Model) -> Result<String, String> {
     let _ = writeln!(out, "pub(crate) mod tables {{\nuse crate::types::*;\n{tables}");
     let _ = writeln!(out, "pub(crate) static MESSAGES: &[&MessageType] = &[\n{messages}];");
     let _ = writeln!(out, "pub(crate) static SERVICES: &[&ServiceType] = &[\n{services}];");
-    let _ = writeln!(out, "pub(crate) static ACTIONS: &[&ActionType] = &[\n{actions}];\n}}");
+    let _ = writeln!(out, "pub(crate) static ACTIONS: &[&ActionType] = &[\n{actions}];");
+    let _ = writeln!(out, "pub(crate) static SOURCES: &[(&str, &str)] = &{:?};\n}}", sources.iter().collect::<Vec<_>>());
     Ok(out)
+}
+
+fn type_hash(model: &Model, name: &str) -> Result<String, String> {
+    Ok(describe(model, name)?.hash())
 }
 
 /// `sensor_msgs/msg/Image` -> `SENSOR_MSGS__MSG__IMAGE`.
@@ -93,7 +98,7 @@ fn rust_base(base: &Base) -> Result<String, String> {
         Base::F32 => "f32".into(),
         Base::F64 => "f64".into(),
         Base::String(_) => "::std::string::String".into(),
-        Base::WString(_) => return Err("wstring is not supported".into()),
+        Base::WString(_) => return Err("wstring is supported as a single field only, not in arrays and sequences".into()),
         Base::Named(name) => rust_path(name),
     })
 }
@@ -127,7 +132,10 @@ fn emit_struct(out: &mut String, message: &Message) -> Result<(), String> {
     let derive = if plain_default { "Clone, Debug, Default, PartialEq" } else { "Clone, Debug, PartialEq" };
     let _ = writeln!(out, "{doc}#[derive({derive})]\npub struct {name} {{");
     for field in fields {
-        let base = rust_base(&field.base)?;
+        let base = match (&field.base, field.shape) {
+            (Base::WString(_), Shape::Single) => "::std::string::String".into(),
+            (base, _) => rust_base(base)?,
+        };
         let rust = match field.shape {
             Shape::Single => base,
             Shape::Array(n) => format!("[{base}; {n}]"),
@@ -158,11 +166,6 @@ fn emit_struct(out: &mut String, message: &Message) -> Result<(), String> {
     Ok(())
 }
 
-fn unquote(text: &str) -> &str {
-    let inner = |quote| text.strip_prefix(quote).and_then(|t| t.strip_suffix(quote));
-    inner('"').or_else(|| inner('\'')).unwrap_or(text)
-}
-
 fn literal(base: &Base, value: &str) -> String {
     match base {
         Base::Bool => value.to_lowercase().replace('1', "true").replace('0', "false"),
@@ -179,8 +182,7 @@ fn default_value(field: &Field) -> String {
             _ => "Default::default()".into(),
         };
     }
-    let inner = field.default.trim_start_matches('[').trim_end_matches(']');
-    let items = || inner.split(',').map(|v| literal(&field.base, v.trim())).collect::<Vec<_>>().join(", ");
+    let items = || list_items(&field.default).iter().map(|v| literal(&field.base, v)).collect::<Vec<_>>().join(", ");
     match field.shape {
         Shape::Single => literal(&field.base, &field.default),
         Shape::Array(_) => format!("[{}]", items()),
@@ -224,9 +226,10 @@ fn encode_call(field: &Field, access: &str) -> String {
         (Base::Named(_), Shape::Single) => format!("crate::Message::encode(&self.{access}, w);"),
         (Base::Named(_), Shape::Array(_)) => format!("w.put_message_array(&self.{access});"),
         (Base::Named(_), _) => format!("w.put_message_sequence(&self.{access});"),
-        (Base::String(_) | Base::WString(_), Shape::Single) => format!("w.put_string(&self.{access});"),
-        (Base::String(_) | Base::WString(_), Shape::Array(_)) => format!("w.put_string_array(&self.{access});"),
-        (Base::String(_) | Base::WString(_), _) => format!("w.put_string_sequence(&self.{access});"),
+        (Base::WString(_), _) => format!("w.put_wstring(&self.{access});"),
+        (Base::String(_), Shape::Single) => format!("w.put_string(&self.{access});"),
+        (Base::String(_), Shape::Array(_)) => format!("w.put_string_array(&self.{access});"),
+        (Base::String(_), _) => format!("w.put_string_sequence(&self.{access});"),
         (_, Shape::Single) => format!("w.put(self.{access});"),
         (_, Shape::Array(_)) => format!("w.put_array(&self.{access});"),
         (_, _) if is_bytes(field) => format!("w.put_bytes(&self.{access});"),
@@ -243,9 +246,10 @@ fn decode_call(field: &Field) -> String {
         (Base::Named(_), Shape::Single) => "crate::Message::decode(r)?".into(),
         (Base::Named(_), Shape::Array(_)) => "r.get_message_array()?".into(),
         (Base::Named(_), _) => format!("r.get_message_sequence({bound})?"),
-        (Base::String(n) | Base::WString(n), Shape::Single) => format!("r.get_string({})?", string_bound(*n)),
-        (Base::String(n) | Base::WString(n), Shape::Array(_)) => format!("r.get_string_array({})?", string_bound(*n)),
-        (Base::String(n) | Base::WString(n), _) => format!("r.get_string_sequence({bound}, {})?", string_bound(*n)),
+        (Base::WString(n), _) => format!("r.get_wstring({})?", string_bound(*n)),
+        (Base::String(n), Shape::Single) => format!("r.get_string({})?", string_bound(*n)),
+        (Base::String(n), Shape::Array(_)) => format!("r.get_string_array({})?", string_bound(*n)),
+        (Base::String(n), _) => format!("r.get_string_sequence({bound}, {})?", string_bound(*n)),
         (_, Shape::Single) => "r.get()?".into(),
         (_, Shape::Array(_)) => "r.get_array()?".into(),
         (_, _) if is_bytes(field) => format!("r.get_bytes({bound})?"),
@@ -262,8 +266,10 @@ fn size_terms(field: &Field, access: &str, fixed: &mut usize, variable: &mut Str
     let term = match (&field.base, field.shape) {
         (Base::Named(_), Shape::Single) => format!(" + crate::Message::size_hint(&self.{access})"),
         (Base::Named(_), _) => format!(" + 8 + self.{access}.iter().map(crate::Message::size_hint).sum::<usize>()"),
-        (Base::String(_) | Base::WString(_), Shape::Single) => format!(" + 8 + self.{access}.len()"),
-        (Base::String(_) | Base::WString(_), _) => {
+        // Four bytes for every UTF-16 unit, of which there are at most as many as bytes of UTF-8.
+        (Base::WString(_), _) => format!(" + 8 + 4 * self.{access}.len()"),
+        (Base::String(_), Shape::Single) => format!(" + 8 + self.{access}.len()"),
+        (Base::String(_), _) => {
             format!(" + 8 + self.{access}.iter().map(|s| s.len() + 8).sum::<usize>()")
         }
         (base, shape) => {
@@ -288,8 +294,10 @@ fn emit_message_type(out: &mut String, model: &Model, name: &str, message: &Mess
     for field in shown {
         let kind = match &field.base {
             Base::Named(inner) => format!("Kind::Message(&{})", static_name(inner)),
-            Base::String(0) | Base::WString(0) => "Kind::String(None)".into(),
-            Base::String(n) | Base::WString(n) => format!("Kind::String(Some({n}))"),
+            Base::String(0) => "Kind::String(None)".into(),
+            Base::String(n) => format!("Kind::String(Some({n}))"),
+            Base::WString(0) => "Kind::WString(None)".into(),
+            Base::WString(n) => format!("Kind::WString(Some({n}))"),
             Base::Byte => "Kind::U8".into(),
             other => format!("Kind::{other:?}"),
         };

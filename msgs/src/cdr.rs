@@ -14,8 +14,8 @@ pub const HEADER: [u8; 4] = [0x00, 0x01, 0x00, 0x00];
 /// Why bytes are not an encoding of the wanted type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The header is not that of little-endian plain CDR.
-    #[error("encapsulation header {0:02x?} is not little-endian plain CDR (00 01 00 00)")]
+    /// The header is not that of plain CDR.
+    #[error("encapsulation header {0:02x?} is not that of plain CDR (00 01 00 00, or 00 00 00 00 for big-endian){reason}", reason = other_encapsulation(.0))]
     Encapsulation(Vec<u8>),
     /// The bytes end before the message does.
     #[error("truncated at byte {offset}: {needed} more bytes are needed, {remaining} are left")]
@@ -49,6 +49,12 @@ pub enum Error {
         /// Position after the header.
         offset: usize,
     },
+    /// A wide string is not UTF-16.
+    #[error("the wide string at byte {offset} is not UTF-16")]
+    Utf16 {
+        /// Position after the header.
+        offset: usize,
+    },
     /// A boolean is neither 0 nor 1.
     #[error("{value} at byte {offset} is not a boolean")]
     Boolean {
@@ -57,6 +63,17 @@ pub enum Error {
         /// Value found.
         value: u8,
     },
+}
+
+/// What another encapsulation is (OMG DDS-XTypes 1.3, 7.6.3.1.2), for the error message.
+fn other_encapsulation(header: &[u8]) -> &'static str {
+    match header {
+        [0, 2 | 3, ..] => ": it is a parameter list (PL_CDR)",
+        [0, 6..=11, ..] => ": it is XCDR version 2",
+        [0, 4 | 5, ..] => ": it is XML",
+        [_, _, _, _, ..] => "",
+        _ => ": it is too short",
+    }
 }
 
 mod sealed {
@@ -326,6 +343,12 @@ impl Writer {
         self.put_string_array(values);
     }
 
+    /// Writes a wide string as Fast CDR does: the number of UTF-16 units, and each unit in four bytes; no closing NUL.
+    pub fn put_wstring(&mut self, value: &str) {
+        self.put_length(value.encode_utf16().count());
+        value.encode_utf16().for_each(|unit| self.put(u32::from(unit)));
+    }
+
     /// Writes a fixed number of messages.
     pub fn put_message_array<M: Message>(&mut self, values: &[M]) {
         values.iter().for_each(|value| value.encode(self));
@@ -355,8 +378,16 @@ impl<'a> Reader<'a> {
     /// [`Error::Encapsulation`] if the header is not [`HEADER`] (the two option bytes are not looked at: some writers note padding
     /// there).
     pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
+        match Self::either(bytes)? {
+            (reader, false) => Ok(reader),
+            (_, true) => Err(Error::Encapsulation(bytes[..4].to_vec())),
+        }
+    }
+
+    /// A reader of the body, and whether the body is big-endian.
+    pub(crate) fn either(bytes: &'a [u8]) -> Result<(Self, bool), Error> {
         match bytes {
-            [0, 1, _, _, body @ ..] => Ok(Self { body, position: 0, whole: None }),
+            [0, order @ (0 | 1), _, _, body @ ..] => Ok((Self { body, position: 0, whole: None }, *order == 0)),
             other => Err(Error::Encapsulation(other[..other.len().min(4)].to_vec())),
         }
     }
@@ -456,6 +487,12 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn get_length(&mut self, bound: Option<usize>, element: usize) -> Result<usize, Error> {
         let length = self.get::<u32>()? as usize;
+        self.check_length(length, bound, element)
+    }
+
+    /// Refuses a length that was just read if it cannot be.
+    #[inline]
+    pub(crate) fn check_length(&self, length: usize, bound: Option<usize>, element: usize) -> Result<usize, Error> {
         if let Some(bound) = bound.filter(|bound| length > *bound) {
             return Err(Error::Bound { offset: self.position - 4, length, bound });
         }
@@ -473,6 +510,11 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn get_string(&mut self, bound: Option<usize>) -> Result<String, Error> {
         let length = self.get_length(bound.map(|b| b.saturating_add(1)), 1)?;
+        self.get_text(length)
+    }
+
+    /// Reads a string whose length was just read.
+    pub(crate) fn get_text(&mut self, length: usize) -> Result<String, Error> {
         let offset = self.position;
         match self.take(1, length)? {
             [] => Ok(String::new()),
@@ -506,6 +548,27 @@ impl<'a> Reader<'a> {
         Ok(values)
     }
 
+    /// Reads a wide string, see [`Writer::put_wstring`]. A unit over `FFFF` is taken for a whole character, as some writers mean it.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`]; [`Error::Bound`] if it has more than `bound` units; [`Error::Utf16`].
+    pub fn get_wstring(&mut self, bound: Option<usize>) -> Result<String, Error> {
+        let length = self.get_length(bound, 4)?;
+        let offset = self.position;
+        let bytes = self.take(4, length.saturating_mul(4))?;
+        wide_text(bytes.as_chunks().0.iter().map(|unit| u32::from_le_bytes(*unit))).ok_or(Error::Utf16 { offset })
+    }
+
+    /// Reads `length` bytes as they are.
+    pub(crate) fn get_raw(&mut self, align: usize, length: usize) -> Result<&'a [u8], Error> {
+        self.take(align, length)
+    }
+
+    /// Position after the header.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
     /// Reads a fixed number of messages.
     ///
     /// # Errors
@@ -535,4 +598,22 @@ impl<'a> Reader<'a> {
     fn modest<T>(&self, length: usize) -> Vec<T> {
         Vec::with_capacity(length.min(self.remaining() / size_of::<T>().max(1)))
     }
+}
+
+/// Text of UTF-16 units, or of whole characters.
+pub(crate) fn wide_text(units: impl Iterator<Item = u32>) -> Option<String> {
+    let mut text = String::new();
+    let mut units = units.peekable();
+    while let Some(unit) = units.next() {
+        let code = match (unit, units.peek()) {
+            (0xD800..0xDC00, Some(low @ 0xDC00..0xE000)) => {
+                let code = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+                units.next();
+                code
+            }
+            _ => unit,
+        };
+        text.push(char::from_u32(code)?);
+    }
+    Some(text)
 }

@@ -3,7 +3,9 @@
 //! JSON has no NaN and no infinities: they are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, both ways.
 
 use crate::cdr::{Error, Reader, Writer};
-use crate::{Field, Kind, MessageType, Shape};
+use crate::definition::describe::{list_items, unquote};
+use crate::layout::{FieldView, Layout, min_size};
+use crate::{Kind, Shape, walk};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
@@ -16,7 +18,7 @@ pub enum JsonError {
         /// Where, e.g. `header.stump`.
         path: String,
         /// Type that was searched.
-        message_type: &'static str,
+        message_type: String,
         /// Names of its fields.
         fields: String,
     },
@@ -46,17 +48,20 @@ pub enum JsonError {
 ///
 /// # Errors
 /// [`Error`] if the bytes are not an encoding of this type.
-pub fn to_json(message_type: &MessageType, bytes: &[u8]) -> Result<Value, Error> {
-    read_message(message_type, &mut Reader::new(bytes)?)
+pub fn to_json<'a>(layout: impl Layout<'a>, bytes: &[u8]) -> Result<Value, Error> {
+    match walk::to_little_endian(layout, bytes)? {
+        None => read_message(layout, &mut Reader::new(bytes)?),
+        Some(turned) => read_message(layout, &mut Reader::new(&turned)?),
+    }
 }
 
 /// Encodes a message given as JSON; `null` and fields that are left out stand for defaults.
 ///
 /// # Errors
 /// [`JsonError`] names the field that does not fit.
-pub fn from_json(message_type: &MessageType, value: &Value) -> Result<Vec<u8>, JsonError> {
-    let mut writer = Writer::with_capacity(message_type.min_size);
-    write_message(message_type, value, "", &mut writer)?;
+pub fn from_json<'a>(layout: impl Layout<'a>, value: &Value) -> Result<Vec<u8>, JsonError> {
+    let mut writer = Writer::with_capacity(layout.min_size());
+    write_message(layout, value, "", &mut writer)?;
     Ok(writer.finish())
 }
 
@@ -65,19 +70,16 @@ pub fn from_json(message_type: &MessageType, value: &Value) -> Result<Vec<u8>, J
 ///
 /// # Errors
 /// [`Error`] if the bytes are not an encoding of this type.
-pub fn to_text(message_type: &MessageType, bytes: &[u8], max_elements: usize) -> Result<String, Error> {
-    let value = to_json(message_type, bytes)?;
+pub fn to_text<'a>(layout: impl Layout<'a>, bytes: &[u8], max_elements: usize) -> Result<String, Error> {
+    let value = to_json(layout, bytes)?;
     let mut out = String::new();
-    text_fields(message_type, &value, 0, max_elements, &mut out);
+    text_fields(layout, &value, 0, max_elements, &mut out);
     Ok(out)
 }
 
-fn read_message(message_type: &MessageType, r: &mut Reader<'_>) -> Result<Value, Error> {
+fn read_message<'a, L: Layout<'a>>(layout: L, r: &mut Reader<'_>) -> Result<Value, Error> {
     let mut map = Map::new();
-    if message_type.fields.is_empty() {
-        r.get::<u8>()?;
-    }
-    for field in message_type.fields {
+    for field in layout.fields() {
         let value = match field.shape {
             Shape::Single => read_one(field.kind, r)?,
             Shape::Array(count) => read_many(field.kind, count, r)?,
@@ -88,29 +90,21 @@ fn read_message(message_type: &MessageType, r: &mut Reader<'_>) -> Result<Value,
         };
         map.insert(field.name.to_owned(), value);
     }
+    if map.is_empty() {
+        r.get::<u8>()?;
+    }
     Ok(Value::Object(map))
 }
 
-/// Fewest bytes of an encoded element.
-fn min_size(kind: Kind) -> usize {
-    match kind {
-        Kind::Bool | Kind::I8 | Kind::U8 => 1,
-        Kind::I16 | Kind::U16 => 2,
-        Kind::I32 | Kind::U32 | Kind::F32 | Kind::String(_) => 4,
-        Kind::I64 | Kind::U64 | Kind::F64 => 8,
-        Kind::Message(inner) => inner.min_size,
-    }
-}
-
-fn read_many(kind: Kind, count: usize, r: &mut Reader<'_>) -> Result<Value, Error> {
-    let mut values = Vec::new();
+fn read_many<'a, L: Layout<'a>>(kind: Kind<L>, count: usize, r: &mut Reader<'_>) -> Result<Value, Error> {
+    let mut values = Vec::with_capacity(count.min(r.remaining()));
     for _ in 0..count {
         values.push(read_one(kind, r)?);
     }
     Ok(Value::Array(values))
 }
 
-fn read_one(kind: Kind, r: &mut Reader<'_>) -> Result<Value, Error> {
+fn read_one<'a, L: Layout<'a>>(kind: Kind<L>, r: &mut Reader<'_>) -> Result<Value, Error> {
     Ok(match kind {
         Kind::Bool => r.get::<bool>()?.into(),
         Kind::I8 => r.get::<i8>()?.into(),
@@ -129,6 +123,7 @@ fn read_one(kind: Kind, r: &mut Reader<'_>) -> Result<Value, Error> {
         }
         Kind::F64 => float(r.get()?),
         Kind::String(bound) => r.get_string(bound)?.into(),
+        Kind::WString(bound) => r.get_wstring(bound)?.into(),
         Kind::Message(inner) => read_message(inner, r)?,
     })
 }
@@ -145,24 +140,24 @@ fn float(value: f64) -> Value {
     }
 }
 
-fn write_message(ty: &MessageType, value: &Value, path: &str, w: &mut Writer) -> Result<(), JsonError> {
+fn write_message<'a, L: Layout<'a>>(ty: L, value: &Value, path: &str, w: &mut Writer) -> Result<(), JsonError> {
     let empty = Map::new();
     let map = match value {
         Value::Null => &empty,
         Value::Object(map) => map,
-        other => return Err(mismatch(path, format!("an object ({})", ty.name), other)),
+        other => return Err(mismatch(path, format!("an object ({})", ty.name()), other)),
     };
     for name in map.keys() {
-        if !ty.fields.iter().any(|f| f.name == name) {
-            let fields = ty.fields.iter().map(|f| f.name).collect::<Vec<_>>().join(", ");
-            return Err(JsonError::UnknownField { path: join(path, name), message_type: ty.name, fields });
+        if !ty.fields().any(|f| f.name == name) {
+            let fields = ty.fields().map(|f| f.name).collect::<Vec<_>>().join(", ");
+            return Err(JsonError::UnknownField { path: join(path, name), message_type: ty.name().to_owned(), fields });
         }
     }
-    if ty.fields.is_empty() {
+    if ty.fields().next().is_none() {
         w.put(0_u8);
     }
-    for field in ty.fields {
-        let default = default_value(field);
+    for field in ty.fields() {
+        let default = default_value(&field);
         let value = map.get(field.name).filter(|v| !v.is_null()).unwrap_or(&default);
         let path = join(path, field.name);
         match field.shape {
@@ -187,7 +182,7 @@ fn write_message(ty: &MessageType, value: &Value, path: &str, w: &mut Writer) ->
     Ok(())
 }
 
-fn write_many(kind: Kind, items: &[Value], path: &str, w: &mut Writer) -> Result<(), JsonError> {
+fn write_many<'a, L: Layout<'a>>(kind: Kind<L>, items: &[Value], path: &str, w: &mut Writer) -> Result<(), JsonError> {
     for (index, item) in items.iter().enumerate() {
         write_one(kind, item, &format!("{path}[{index}]"), w)?;
     }
@@ -195,15 +190,18 @@ fn write_many(kind: Kind, items: &[Value], path: &str, w: &mut Writer) -> Result
 }
 
 /// The field's default as JSON; `null` for the zero of its type.
-fn default_value(field: &Field) -> Value {
-    if field.default.is_empty() {
-        return Value::Null;
+fn default_value<'a, L: Layout<'a>>(field: &FieldView<'a, L>) -> Value {
+    let element = |text: &str| match field.kind {
+        Kind::String(_) | Kind::WString(_) => unquote(text).into(),
+        Kind::Bool => matches!(text.to_ascii_lowercase().as_str(), "true" | "1").into(),
+        Kind::F32 | Kind::F64 => text.parse::<f64>().map_or_else(|_| text.into(), float),
+        _ => serde_json::from_str(text.trim_start_matches('+')).unwrap_or_else(|_| text.into()),
+    };
+    match field.shape {
+        _ if field.default.is_empty() => Value::Null,
+        Shape::Single => element(field.default),
+        Shape::Array(_) | Shape::Sequence(_) => list_items(field.default).iter().map(|item| element(item)).collect(),
     }
-    let text = field.default.to_owned();
-    let lower = text.to_lowercase();
-    serde_json::from_str(&text)
-        .or_else(|_| serde_json::from_str(&lower))
-        .unwrap_or_else(|_| Value::String(text.trim_matches(['"', '\'']).to_owned()))
 }
 
 fn elements<'v>(value: &'v Value, path: &str, count: Option<usize>, exact: bool) -> Result<&'v [Value], JsonError> {
@@ -220,7 +218,7 @@ fn elements<'v>(value: &'v Value, path: &str, count: Option<usize>, exact: bool)
     }
 }
 
-fn write_one(kind: Kind, value: &Value, path: &str, w: &mut Writer) -> Result<(), JsonError> {
+fn write_one<'a, L: Layout<'a>>(kind: Kind<L>, value: &Value, path: &str, w: &mut Writer) -> Result<(), JsonError> {
     match kind {
         Kind::Bool if value.is_null() => w.put(false),
         Kind::Bool => w.put(value.as_bool().ok_or_else(|| mismatch(path, "true or false".into(), value))?),
@@ -243,6 +241,15 @@ fn write_one(kind: Kind, value: &Value, path: &str, w: &mut Writer) -> Result<()
                 return Err(JsonError::Length { path: path.into(), wanted, found: text.len() });
             }
             w.put_string(text);
+        }
+        Kind::WString(bound) => {
+            let text = if value.is_null() { Some("") } else { value.as_str() };
+            let text = text.ok_or_else(|| mismatch(path, "a string".into(), value))?;
+            let found = text.encode_utf16().count();
+            if let Some(bound) = bound.filter(|bound| found > *bound) {
+                return Err(JsonError::Length { path: path.into(), wanted: format!("at most {bound} UTF-16 units"), found });
+            }
+            w.put_wstring(text);
         }
         Kind::Message(inner) => write_message(inner, value, path, w)?,
     }
@@ -284,12 +291,12 @@ fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-fn text_fields(ty: &MessageType, value: &Value, depth: usize, max: usize, out: &mut String) {
+fn text_fields<'a, L: Layout<'a>>(ty: L, value: &Value, depth: usize, max: usize, out: &mut String) {
     let indent = "  ".repeat(depth);
-    if ty.fields.is_empty() {
+    if ty.fields().next().is_none() {
         let _ = writeln!(out, "{indent}{{}}");
     }
-    for field in ty.fields {
+    for field in ty.fields() {
         let value = &value[field.name];
         match (field.shape, field.kind, value) {
             (Shape::Single, Kind::Message(inner), _) => {

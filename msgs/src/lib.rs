@@ -14,14 +14,19 @@
 
 pub mod action;
 pub mod cdr;
+pub mod definition;
+pub mod description;
 pub mod json;
+mod layout;
 pub mod registry;
 mod types;
+mod walk;
 pub mod words;
 
 pub use action::Action;
 pub use bytes::Bytes;
 pub use generated::*;
+pub use layout::{FieldView, Layout};
 pub use types::{ActionType, Field, Kind, Message, MessageType, Service, ServiceType, Shape};
 
 #[allow(missing_docs, clippy::all, clippy::pedantic)]

@@ -65,3 +65,9 @@ pub fn decode_json(message_type: &MessageType, bytes: &[u8]) -> Result<Value, cd
 pub fn encode_json(message_type: &MessageType, value: &Value) -> Result<Vec<u8>, JsonError> {
     json::from_json(message_type, value)
 }
+
+/// The type hash of a message, service or action by its ROS name.
+pub fn type_hash(name: &str) -> Option<&'static str> {
+    let message = find(name).map(|t| t.hash);
+    message.or_else(|| find_service(name).map(|t| t.hash)).or_else(|| find_action(name).map(|t| t.hash))
+}

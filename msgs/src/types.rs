@@ -1,6 +1,6 @@
 //! What generic code knows about an interface: traits of the generated types and their static descriptions.
 
-use crate::{Bytes, cdr};
+use crate::{Bytes, cdr, walk};
 
 /// A message type: encoded as CDR, described by a [`MessageType`].
 pub trait Message: Clone + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static {
@@ -33,12 +33,16 @@ pub trait Message: Clone + Default + PartialEq + std::fmt::Debug + Send + Sync +
         writer.finish_pieces()
     }
 
-    /// Reads what [`Message::to_cdr`] wrote. Bytes after the message are ignored: some peers pad.
+    /// Reads what [`Message::to_cdr`] wrote, or a big-endian peer (header `00 00 00 00`). Bytes after the message are ignored: some
+    /// peers pad.
     ///
     /// # Errors
     /// [`cdr::Error`] if the header is another one or the bytes are not an encoding of this type.
     fn from_cdr(bytes: &[u8]) -> Result<Self, cdr::Error> {
-        Self::decode(&mut cdr::Reader::new(bytes)?)
+        match walk::to_little_endian(Self::message_type(), bytes)? {
+            None => Self::decode(&mut cdr::Reader::new(bytes)?),
+            Some(turned) => Self::decode(&mut cdr::Reader::new(&turned)?),
+        }
     }
 
     /// As [`Message::from_cdr`], but large byte sequences are not copied: they keep hold of `bytes`.
@@ -46,7 +50,10 @@ pub trait Message: Clone + Default + PartialEq + std::fmt::Debug + Send + Sync +
     /// # Errors
     /// As [`Message::from_cdr`].
     fn from_shared(bytes: &Bytes) -> Result<Self, cdr::Error> {
-        Self::decode(&mut cdr::Reader::sharing(bytes)?)
+        match walk::to_little_endian(Self::message_type(), bytes)? {
+            None => Self::decode(&mut cdr::Reader::sharing(bytes)?),
+            Some(turned) => Self::decode(&mut cdr::Reader::sharing(&turned.into())?),
+        }
     }
 }
 
@@ -75,9 +82,19 @@ pub struct MessageType {
     pub min_size: usize,
     /// The fields in order; empty for a type without fields.
     pub fields: &'static [Field],
-    /// Decodes an encoded message with the generated code and encodes it again: checks bytes and normalises them (padding is zero,
-    /// nothing follows the message).
-    pub recode: fn(&[u8]) -> Result<Vec<u8>, cdr::Error>,
+    /// See [`MessageType::recode`].
+    pub(crate) recode: fn(&[u8]) -> Result<Vec<u8>, cdr::Error>,
+}
+
+impl MessageType {
+    /// Decodes an encoded message with the generated code and encodes it again: checks bytes and normalises them (little-endian,
+    /// padding is zero, nothing follows the message).
+    ///
+    /// # Errors
+    /// [`cdr::Error`] if the bytes are not an encoding of this type.
+    pub fn recode(&self, bytes: &[u8]) -> Result<Vec<u8>, cdr::Error> {
+        (self.recode)(bytes)
+    }
 }
 
 /// One field of a [`MessageType`].
@@ -92,10 +109,10 @@ pub struct Field {
     pub default: &'static str,
 }
 
-/// Element type of a [`Field`].
-#[derive(Clone, Copy)]
+/// Element type of a [`Field`]; `M` stands for a nested message's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Kind {
+pub enum Kind<M = &'static MessageType> {
     Bool,
     I8,
     U8,
@@ -109,8 +126,10 @@ pub enum Kind {
     F64,
     /// With the largest number of bytes, if bounded.
     String(Option<usize>),
+    /// Text of UTF-16 units, with their largest number, if bounded.
+    WString(Option<usize>),
     /// Another message.
-    Message(&'static MessageType),
+    Message(M),
 }
 
 /// Number of elements of a [`Field`].

@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
-"""Writes cdr_samples.txt (one line a sample: type, JSON, CDR in hexadecimal) and independent_hashes.txt with the rosbags library,
-an implementation of CDR and of type hashes that shares no code with this one.
+"""Writes cdr_samples.txt (one line a sample: type, JSON, CDR in hexadecimal, and for some the big-endian CDR) and
+independent_hashes.txt with the rosbags library, an implementation of CDR and of type hashes that shares no code with this one.
+`tests/interop/cdr_oracle.py` uses the same generator for more samples.
 
 usage, with rosbags 0.11.9 installed: cdr_samples.py <interfaces folder>
 """
 import json
+import math
 import pathlib
 import random
+import re
+import struct
 import sys
 
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-
 HERE = pathlib.Path(__file__).parent
-OURS = ("omnimind_msgs", "vision_msgs")
-UNHASHED = OURS + ("tf2_msgs",)
-# Of these, the parts of services and actions are hashed too.
-PARTS = {"srv": ("Request", "Response"), "action": ("Goal", "Result", "Feedback")}
+# Packages whose hashes are no official ones in official_hashes.txt: rosbags' own are kept.
+UNLISTED = ("omnimind_msgs", "vision_msgs", "example_interfaces", "tf2_msgs", "statistics_msgs", "composition_interfaces")
+# Of these, the parts of services and actions too.
 PARTED = ("composition_interfaces", "tf2_msgs")
 RANGES = {
     "int8": (-128, 127), "uint8": (0, 255), "byte": (0, 127), "octet": (0, 127), "char": (0, 255),
@@ -23,34 +24,51 @@ RANGES = {
     "int32": (-(2**31), 2**31 - 1), "uint32": (0, 2**32 - 1),
     "int64": (-(2**63), 2**63 - 1), "uint64": (0, 2**64 - 1),
 }
-WORDS = ["", "a", "map", "base_link", "Grüße", "four", "a longer text with blanks", "日本"]
+WORDS = ["", "a", "map", "base_link", "Grüße", "four", "a longer text with blanks", "日本", "emoji 🤖", "tab\tand \"quotes\""]
+EDGES_64 = [float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 5e-324, 1.7976931348623157e308, -1.0, 0.1]
+EDGES_32 = [float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 3.4028234663852886e38, -1.0, 0.10000000149011612]
 
 
-def base(rng, name, bound):
-    if name == "string":
-        return rng.choice(WORDS)
-    if name == "bool":
+def float32(value):
+    return struct.unpack("<f", struct.pack("<f", value))[0]
+
+
+def scalar(rng, name, bound=0, mode="plain"):
+    """A value of a primitive type; `mode` is plain, edge (smallest, largest, not a number) or long."""
+    if name in ("string", "wstring"):
+        words = [word for word in WORDS if not bound or len(word.encode()) <= bound]
+        return rng.choice(words) * (rng.choice([1, 40]) if mode == "long" and not bound else 1)
+    if name in ("bool", "boolean"):
         return rng.random() < 0.5
-    if name in ("float32", "float64"):
-        return rng.randint(-4000, 4000) / 8.0
-    return rng.randint(*RANGES[name])
+    if name in ("float", "float32"):
+        return rng.choice(EDGES_32) if mode == "edge" else float32(rng.uniform(-4000, 4000))
+    if name in ("double", "float64"):
+        return rng.choice(EDGES_64) if mode == "edge" else rng.uniform(-1e6, 1e6)
+    return rng.choice(RANGES[name]) if mode == "edge" else rng.randint(*RANGES[name])
 
 
-def sample(rng, store, name):
+def length(rng, bound, mode, depth):
+    most = {"plain": 3, "edge": 1, "long": 300 if depth == 0 else 3}[mode]
+    if bound and mode == "edge":
+        return bound
+    return rng.randint(0, min(bound or most, most))
+
+
+def sample(rng, store, name, mode="plain", depth=0):
     fields = store.fielddefs[name][1]
-    return {field: value(rng, store, definition) for field, definition in fields}
+    return {field: value(rng, store, definition, mode, depth) for field, definition in fields}
 
 
-def value(rng, store, definition):
+def value(rng, store, definition, mode, depth):
     node, detail = definition
     if node.name == "BASE":
-        return base(rng, *detail)
+        return scalar(rng, *detail, mode=mode)
     if node.name == "NAME":
-        return sample(rng, store, detail)
+        return sample(rng, store, detail, mode, depth + 1)
     inner, count = detail
     if node.name == "SEQUENCE":
-        count = rng.randint(0, min(count or 5, 5))
-    return [value(rng, store, inner) for _ in range(count)]
+        count = length(rng, count, mode, depth)
+    return [value(rng, store, inner, mode, depth + 1) for _ in range(count)]
 
 
 def build(store, name, content):
@@ -73,39 +91,71 @@ def build(store, name, content):
     return store.types[name](**arguments)
 
 
+def without_stand_in(content):
+    """The sample without the field that stands for "no field"."""
+    if isinstance(content, dict):
+        return {key: without_stand_in(item) for key, item in content.items() if key != "structure_needs_at_least_one_member"}
+    if isinstance(content, list):
+        return [without_stand_in(item) for item in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return "NaN" if math.isnan(content) else "Infinity" if content > 0 else "-Infinity"
+    return content
+
+
+def zero_stand_in(content):
+    """The same field is written as 0."""
+    if isinstance(content, dict):
+        return {
+            key: 0 if key == "structure_needs_at_least_one_member" else zero_stand_in(item) for key, item in content.items()
+        }
+    return [zero_stand_in(item) for item in content] if isinstance(content, list) else content
+
+
+def open_store(interfaces):
+    """rosbags' Kilted types, and those of our packages, services and actions that it does not bring."""
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    store = get_typestore(Stores.ROS2_KILTED)
+    added = {}
+    for path in sorted(interfaces.glob("*/*/*")):
+        package, kind = path.parent.parent.name, path.parent.name
+        texts = path.read_text().split("---\n") if kind != "msg" else [path.read_text()]
+        suffixes = {"msg": [""], "srv": ["_Request", "_Response"], "action": ["_Goal", "_Result", "_Feedback"]}.get(kind, [])
+        for suffix, text in zip(suffixes, texts):
+            name = f"{package}/{kind}/{path.stem}{suffix}"
+            # rosbags looks for unqualified names beside the type, ROS among the package's messages.
+            text = re.sub(r"^([A-Z]\w*)", rf"{package}/msg/\1", text, flags=re.MULTILINE)
+            if name not in store.fielddefs and "wstring" not in text:
+                (added[name],) = get_types_from_msg(text, name).values()
+    store.register(added)
+    return store
+
+
+def names(store, interfaces):
+    """Types that we have and rosbags can serialise."""
+    ours = {f"{path.parent.parent.name}/{path.parent.name}/{path.stem}" for path in interfaces.glob("*/*/*")}
+    strip = lambda name: name.rsplit("_", 1)[0] if "/msg/" not in name else name
+    return sorted(name for name in store.fielddefs if strip(name) in ours)
+
+
 def main() -> None:
     interfaces = pathlib.Path(sys.argv[1])
-    store = get_typestore(Stores.ROS2_JAZZY)
-    added = {}
-    for package in OURS:
-        for path in sorted((interfaces / package / "msg").glob("*.msg")):
-            added.update(get_types_from_msg(path.read_text(), f"{package}/msg/{path.stem}"))
-    store.register({name: definition for name, definition in added.items() if name.split("/")[0] in OURS})
+    store = open_store(interfaces)
     rng = random.Random(20)
     lines, hashes = [], []
-    for path in sorted(interfaces.glob("*/msg/*.msg")):
-        name = f"{path.parent.parent.name}/msg/{path.stem}"
-        if name not in store.fielddefs:
-            continue
-        if name.split("/")[0] in UNHASHED:
+    for name in names(store, interfaces):
+        # rosbags hashes `char` as a type of its own; the official description of std_msgs/msg/Char says uint8.
+        package, kind, _ = name.split("/")
+        if package in UNLISTED and (kind == "msg" or package in PARTED) and not name.endswith("/Char"):
             hashes.append(f"{name} {store.hash_rihs01(name)}")
-        for _ in range(3):
-            content = sample(rng, store, name)
-            encoded = bytes(store.serialize_cdr(build(store, name, content), name))
-            content.pop("structure_needs_at_least_one_member", None)
-            if "structure_needs" in str(store.fielddefs[name]):
-                encoded = encoded[:4] + b"\0"
-            text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-            lines.append(f"{name}\t{text}\t{encoded.hex()}")
-    for package in PARTED:
-        for kind, parts in PARTS.items():
-            for path in sorted((interfaces / package / kind).glob(f"*.{kind}")):
-                for part, text in zip(parts, path.read_text().split("---\n"), strict=True):
-                    name = f"{package}/{kind}/{path.stem}_{part}"
-                    # The library names what it parses as a message of a package `<package>/<kind>`.
-                    (store.fielddefs[name],) = get_types_from_msg(text, name).values()
-                    hashes.append(f"{name} {store.hash_rihs01(name)}")
-    hashes.sort()
+        for mode in ("plain", "edge"):
+            content = zero_stand_in(sample(rng, store, name, mode))
+            message = build(store, name, content)
+            text = json.dumps(without_stand_in(content), ensure_ascii=False, separators=(",", ":"))
+            columns = [name, text, bytes(store.serialize_cdr(message, name)).hex()]
+            if mode == "plain":
+                columns.append(bytes(store.serialize_cdr(message, name, little_endian=False)).hex())
+            lines.append("\t".join(columns))
     head = "# Made by cdr_samples.py with rosbags 0.11.9."
     (HERE / "cdr_samples.txt").write_text("\n".join([head, *lines]) + "\n")
     (HERE / "independent_hashes.txt").write_text("\n".join([head, *hashes]) + "\n")

@@ -13,9 +13,14 @@ import traceback
 os.environ.setdefault("CYDR_CACHE_DIR", f"{tempfile.gettempdir()}/omnimind-interop-cydr")
 
 import command_line
+import example_programs
+import foreign_type
+import humble
 import node_facilities
+import pamoja_keys
 import pyzeros_peer
 import raw_zenoh
+import zenoh_sdk_peer
 
 
 def free_port() -> int:
@@ -34,7 +39,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "w+") as log:
         node = subprocess.Popen([binary, "run", "battery"], env=environment, stdout=log, stderr=log, cwd=folder)
         try:
-            for module in (raw_zenoh, node_facilities, pyzeros_peer, command_line):
+            modules = (
+                raw_zenoh, node_facilities, pyzeros_peer, pamoja_keys, zenoh_sdk_peer, command_line, foreign_type, humble, example_programs
+            )
+            for module in modules:
                 for check in module.checks(endpoint, binary, environment):
                     try:
                         check()

@@ -162,7 +162,7 @@ impl Client {
             id: self.next_endpoint.fetch_add(1, Ordering::Relaxed),
             name: topic,
             dds_name: message_type.dds_name,
-            type_hash: message_type.hash,
+            type_hash: self.link.config.hash_chunk(message_type.hash),
             qos: &qos,
         };
         Ok(RawPublisher { publisher: WirePublisher::declare(&self.link, &parts, Locality::Any)? })
@@ -180,14 +180,15 @@ impl Client {
         timeout: Duration,
     ) -> Result<Vec<u8>, CallError> {
         let config = &self.link.config;
-        let key = key_expression(config.domain, service, service_type.dds_name, service_type.hash)?;
+        let type_hash = config.hash_chunk(service_type.hash);
+        let key = key_expression(config.domain, service, service_type.dds_name, type_hash)?;
         let parts = TokenParts {
             kind: EntityKind::Client,
             node: &self.node,
             id: self.next_endpoint.fetch_add(1, Ordering::Relaxed),
             name: service,
             dds_name: service_type.dds_name,
-            type_hash: service_type.hash,
+            type_hash,
             qos: &Qos::reliable(10),
         };
         let token = endpoint_token(config.domain, &self.link.zid, &config.enclave, &parts);

@@ -3,6 +3,9 @@
 use crate::error::OpenError;
 use zenoh::Config;
 
+/// What a system without type hashes says (rmw_zenoh: docs/design.md, "Topic and Service name mapping to Zenoh key expressions").
+pub const NO_TYPE_HASH: &str = "TypeHashNotSupported";
+
 /// Where the wire connects and how much it may use. [`WireConfig::default`] is rmw_zenoh's: a router on loopback, domain 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireConfig {
@@ -18,6 +21,9 @@ pub struct WireConfig {
     pub shared_memory: bool,
     /// Samples from this size on go through shared memory, bytes.
     pub shared_memory_threshold: usize,
+    /// Whether keys and tokens carry type hashes. Humble has none: `TypeHashNotSupported` stands in their place, and only systems that
+    /// say the same hear each other.
+    pub type_hashes: bool,
     /// Security enclave, as advertised.
     pub enclave: String,
     /// Further settings of Zenoh, as `path=json` (the form of `ZENOH_CONFIG_OVERRIDE`).
@@ -37,6 +43,7 @@ impl Default for WireConfig {
             listen: "tcp/127.0.0.1:0".into(),
             shared_memory: true,
             shared_memory_threshold: 32 << 10,
+            type_hashes: true,
             enclave: "/".into(),
             overrides: Vec::new(),
             session_file: None,
@@ -46,7 +53,7 @@ impl Default for WireConfig {
 }
 
 impl WireConfig {
-    /// The default with `ROS_DOMAIN_ID`, `ZENOH_SESSION_CONFIG_URI`, `ZENOH_ROUTER_CONFIG_URI` and `ZENOH_CONFIG_OVERRIDE` applied.
+    /// The default with `ROS_DOMAIN_ID`, `ROS_DISTRO` (`humble`: no type hashes), `ZENOH_SESSION_CONFIG_URI`, `ZENOH_ROUTER_CONFIG_URI` and `ZENOH_CONFIG_OVERRIDE` applied.
     /// An override of `connect/endpoints` names the router.
     ///
     /// # Errors
@@ -61,6 +68,7 @@ impl WireConfig {
             let parsed = domain.parse().ok().filter(|d| *d <= 232);
             config.domain = parsed.ok_or_else(|| OpenError::Config(format!("ROS_DOMAIN_ID `{domain}` is not 0 to 232")))?;
         }
+        config.type_hashes = variable("ROS_DISTRO").is_none_or(|distro| distro != "humble");
         config.session_file = variable("ZENOH_SESSION_CONFIG_URI");
         config.router_file = variable("ZENOH_ROUTER_CONFIG_URI");
         for setting in variable("ZENOH_CONFIG_OVERRIDE").unwrap_or_default().split(';').filter(|s| !s.trim().is_empty()) {
@@ -75,6 +83,11 @@ impl WireConfig {
             }
         }
         Ok(config)
+    }
+
+    /// The last chunk of a key for a type with this hash.
+    pub(crate) fn hash_chunk<'a>(&self, type_hash: &'a str) -> &'a str {
+        if self.type_hashes { type_hash } else { NO_TYPE_HASH }
     }
 
     /// Settings of the embedded router.
@@ -178,6 +191,16 @@ mod tests {
         config.peer_config().expect("Zenoh takes it");
         let error = WireConfig::from_variables(|name| (name == "ROS_DOMAIN_ID").then(|| "900".to_owned())).expect_err("range");
         assert!(error.to_string().contains("900"));
+    }
+
+    #[test]
+    fn humble_has_no_type_hashes() {
+        let config = |distro: &'static str| {
+            WireConfig::from_variables(move |name| (name == "ROS_DISTRO").then(|| distro.to_owned())).expect("valid")
+        };
+        assert_eq!(config("humble").hash_chunk("RIHS01_df66"), "TypeHashNotSupported");
+        assert_eq!(config("jazzy").hash_chunk("RIHS01_df66"), "RIHS01_df66");
+        assert_eq!(WireConfig::default().hash_chunk("RIHS01_df66"), "RIHS01_df66");
     }
 
     #[test]

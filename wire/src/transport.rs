@@ -88,13 +88,14 @@ impl Wire {
 
     fn token(&self, endpoint: &Endpoint) -> (String, Gid) {
         let config = &self.link.config;
-        let token = endpoint_token(config.domain, &self.link.zid, &config.enclave, &parts(endpoint));
+        let token = endpoint_token(config.domain, &self.link.zid, &config.enclave, &parts(config, endpoint));
         let gid = gid_of(&token);
         (token, gid)
     }
 
     fn key(&self, endpoint: &Endpoint) -> Result<String, WireError> {
-        key_expression(self.link.config.domain, &endpoint.name, endpoint.dds_name, endpoint.type_hash)
+        let config = &self.link.config;
+        key_expression(config.domain, &endpoint.name, endpoint.dds_name, config.hash_chunk(endpoint.type_hash))
     }
 }
 
@@ -105,14 +106,14 @@ impl Drop for Wire {
     }
 }
 
-fn parts(endpoint: &Endpoint) -> TokenParts<'_> {
+fn parts<'a>(config: &WireConfig, endpoint: &'a Endpoint) -> TokenParts<'a> {
     TokenParts {
         kind: EntityKind::from(endpoint.kind),
         node: &endpoint.node,
         id: endpoint.id,
         name: &endpoint.name,
         dds_name: endpoint.dds_name,
-        type_hash: endpoint.type_hash,
+        type_hash: config.hash_chunk(endpoint.type_hash),
         qos: &endpoint.qos,
     }
 }
@@ -190,7 +191,7 @@ impl Transport for Wire {
     }
 
     fn publisher(&self, endpoint: &Endpoint) -> Result<Box<dyn RemotePublisher>, TransportError> {
-        let publisher = WirePublisher::declare(&self.link, &parts(endpoint), Locality::Remote);
+        let publisher = WirePublisher::declare(&self.link, &parts(&self.link.config, endpoint), Locality::Remote);
         Ok(Box::new(publisher.map_err(transport_error)?))
     }
 

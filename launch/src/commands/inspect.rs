@@ -10,6 +10,7 @@ use wire::{EntityKind, RawSample};
 
 use crate::cli::{NodeCommand, ParamCommand, ServiceCommand, TopicCommand};
 use crate::file::Value;
+use crate::foreign::Reader;
 use crate::registry;
 use crate::remote::{Remote, RemoteError, full};
 use graph::suggest;
@@ -99,13 +100,14 @@ fn echo(topic: &str, once: bool, json: bool, elements: usize, timeout: f64) -> R
     let remote = Remote::connect()?;
     let (_subscription, samples) = remote.listen(topic)?;
     let patience = seconds(timeout)?;
+    let mut reader = Reader::new(&remote);
     loop {
         let sample =
             samples.recv_timeout(patience).map_err(|_| RemoteError::Silence { topic: topic.to_owned(), seconds: timeout })?;
         if json {
-            println!("{}", Remote::json(&sample)?);
+            println!("{}", reader.json(topic, &sample)?);
         } else {
-            println!("{}---", Remote::text(&sample, elements)?);
+            println!("{}---", reader.text(topic, &sample, elements)?);
         }
         if once {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Reads one ROS 2 interface definition (`.msg`, `.srv`, `.action`).
+//! Reads one ROS 2 interface definition (`.msg`, `.srv`, `.action`). Used by the build script and at run time.
 //!
 //! The grammar is the one of "About ROS 2 interfaces": `type name [default]`, `type NAME = value`, `#` comments, `---` between
 //! the sections of services and actions.
@@ -211,8 +211,24 @@ fn full_name(package: &str, text: &str) -> Result<String, String> {
         _ => return Err(format!("`{text}` is not a type")),
     };
     let camel = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(|c| c.is_ascii_alphanumeric());
-    if !camel {
-        return Err(format!("`{text}` is neither a primitive type nor the name of a message"));
+    let kind = if camel { Some("msg") } else { implied_kind(name) };
+    match kind {
+        Some(kind) => Ok(format!("{package}/{kind}/{name}")),
+        None => Err(format!("`{text}` is neither a primitive type nor the name of a message")),
     }
-    Ok(format!("{package}/msg/{name}"))
+}
+
+/// `srv` or `action` for the name of a message that a service or an action implies, such as `SetGoal_Request`: only those have an
+/// underscore, and definition texts leave the kind out.
+pub fn implied_kind(name: &str) -> Option<&'static str> {
+    let (stem, rest) = name.split_once('_')?;
+    let camel = stem.starts_with(|c: char| c.is_ascii_uppercase()) && stem.chars().all(|c| c.is_ascii_alphanumeric());
+    let part = |part: &str| matches!(part, "Request" | "Response" | "Event");
+    match rest.split_once('_') {
+        _ if !camel => None,
+        None if part(rest) => Some("srv"),
+        None if matches!(rest, "Goal" | "Result" | "Feedback" | "FeedbackMessage") => Some("action"),
+        Some(("SendGoal" | "GetResult", last)) if part(last) => Some("action"),
+        _ => None,
+    }
 }

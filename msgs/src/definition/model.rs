@@ -3,11 +3,14 @@
 //! A service is two messages and an event; an action is three messages, two services and a feedback message, as rosidl's
 //! `rosidl_parser/definition.py` lays them down.
 
-use crate::parser::{Base, Constant, Field, Interface, Section, Shape};
+use super::parser::{Base, Constant, Field, Interface, Section, Shape};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Field that stands in for "no field": C has no empty structs.
 pub const EMPTY_FIELD: &str = "structure_needs_at_least_one_member";
+
+/// How deep messages may lie in each other. rosidl has no limit; real interfaces stay below 10.
+const MAX_DEPTH: usize = 64;
 
 /// A message type, written by hand or implied by a service or an action.
 #[derive(Debug, Clone)]
@@ -86,6 +89,25 @@ impl Model {
         Ok(model)
     }
 
+    /// Messages by package, kind and name, without the services and actions that imply some of them.
+    ///
+    /// # Errors
+    /// If one of them contains itself, contains what is not there, or appears twice with different fields.
+    #[allow(dead_code)] // The build script has whole interfaces.
+    pub fn of_messages(messages: Vec<(String, String, String, Section)>) -> Result<Self, String> {
+        let mut model = Self::default();
+        for (package, kind, name, section) in messages {
+            let full = format!("{package}/{kind}/{name}");
+            let before = model.messages.get(&full).map(|m| m.fields.clone());
+            model.add(&package, &kind, &name, section);
+            if before.is_some_and(|fields| fields != model.messages[&full].fields) {
+                return Err(format!("`{full}` is defined twice, and not the same"));
+            }
+        }
+        model.check()?;
+        Ok(model)
+    }
+
     fn add(&mut self, package: &str, kind: &str, name: &str, section: Section) {
         let Section { text, doc, mut fields, constants } = section;
         if fields.is_empty() {
@@ -142,6 +164,9 @@ impl Model {
 
     fn collect(&self, name: &str, path: &mut Vec<String>, found: &mut BTreeSet<String>) -> Result<(), String> {
         let message = self.messages.get(name).ok_or_else(|| format!("type `{name}` is not defined"))?;
+        if path.len() >= MAX_DEPTH {
+            return Err(format!("types lie in each other more than {MAX_DEPTH} deep"));
+        }
         path.push(name.to_owned());
         for field in &message.fields {
             if let Base::Named(inner) = &field.base {
