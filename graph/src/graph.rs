@@ -45,6 +45,8 @@ pub struct GraphConfig {
     pub mode: Mode,
     /// The robot's name: the namespace of every node. Empty: none.
     pub robot: String,
+    /// Name of the graph's own node: graphs of several processes on one network each need their own.
+    pub monitor: String,
     /// The wire to other processes; none: stay in this one.
     pub transport: Option<Arc<dyn Transport>>,
     /// Who shows log lines to the user.
@@ -55,7 +57,7 @@ pub struct GraphConfig {
 
 impl Default for GraphConfig {
     fn default() -> Self {
-        Self { mode: Mode::default(), robot: String::new(), transport: None, log: stderr_sink(), threads: 0 }
+        Self { mode: Mode::default(), robot: String::new(), monitor: Monitor::NAME.to_owned(), transport: None, log: stderr_sink(), threads: 0 }
     }
 }
 
@@ -153,8 +155,9 @@ impl Graph {
             Mode::FreeRunning => (false, "free-running"),
         };
         let shared = Arc::new(Shared::new(lock_step, mode.into(), config.transport.clone(), Arc::clone(&config.log)));
+        let monitor = NodeSpec { name: Some(config.monitor.clone()), ..NodeSpec::default() };
         let mut graph = Self { shared, config };
-        graph.add(NodeFactory::of::<Monitor>(), NodeSpec::default())?;
+        graph.add(NodeFactory::of::<Monitor>(), monitor)?;
         Ok(graph)
     }
 

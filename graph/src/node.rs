@@ -351,7 +351,7 @@ impl<N: Node> Setup<N> {
         name: &str,
         mut handler: impl FnMut(&mut N, &mut Context, S::Request, Responder<S>) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
-        let name = self.resolver.resolve(name)?;
+        let name = self.resolver.resolve_service(name)?;
         let service_type = S::service_type();
         let label = name.clone();
         let port = self.port(
@@ -397,7 +397,7 @@ impl<N: Node> Setup<N> {
         name: &str,
         mut handler: impl FnMut(&mut N, &mut Context, CallId, Result<S::Response, CallError>) -> HandlerResult + Send + 'static,
     ) -> Result<Client<S>, SetupError> {
-        let name = self.resolver.resolve(name)?;
+        let name = self.resolver.resolve_service(name)?;
         let service_type = S::service_type();
         if let Some(entry) = self.shared.services.read().get(&name)
             && entry.service_type.hash != service_type.hash

@@ -1,5 +1,6 @@
 //! Running a launch file: the graph of this process, its child processes, and the view on it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,10 +15,10 @@ use crate::file::{At, Launch, Mode, NodeSpec, RestartPolicy};
 use crate::observer::{self, Board};
 use crate::process::{Children, SpawnError};
 use crate::summary::{Recording, Summary};
-use crate::{progress, registry, view};
+use crate::{process, progress, registry, view};
 
 /// What the user sees while the graph runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Display {
     /// A full-screen view.
     Terminal,
@@ -25,7 +26,12 @@ pub enum Display {
     Lines,
     /// Only warnings and errors.
     Quiet,
+    /// Log lines as ROS 2 executables write them.
+    Ros(LogSink),
 }
+
+/// Why a run ended that was asked to end by Ctrl-C or SIGTERM.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// How to run.
 pub struct RunOptions {
@@ -41,6 +47,8 @@ pub struct RunOptions {
     pub display: Display,
     /// Take part in the ROS 2 network.
     pub wire: bool,
+    /// Security enclave, as advertised; none: `/`.
+    pub enclave: Option<String>,
     /// End after this much graph time, s.
     pub duration_s: Option<f64>,
     /// Files that the run writes.
@@ -122,7 +130,8 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
             Mode::FreeRunning => graph::Mode::FreeRunning,
         },
         transport: wire,
-        log: board.log_sink(log_sink(options.display)),
+        log: board.log_sink(log_sink(&options.display)),
+        monitor: own_name("graph", options.group.as_deref(), launch),
         ..GraphConfig::default()
     };
     let mut graph = Graph::new(config).map_err(RunError::Graph)?;
@@ -134,9 +143,9 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     }
     // First, so that it sees every node from its start.
     let id = observer::register(&board);
-    let observer_name = options.group.as_ref().map(|group| format!("observer_{group}"));
+    let observer_name = own_name("observer", options.group.as_deref(), launch);
     let observer_spec =
-        GraphNode { name: observer_name, parameters: [("board".to_owned(), id.into())].into(), ..GraphNode::default() };
+        GraphNode { name: Some(observer_name), parameters: [("board".to_owned(), id.into())].into(), ..GraphNode::default() };
     graph.add(registry::observer(), observer_spec).map_err(RunError::Graph)?;
     for node in mine {
         add(&mut graph, node)?;
@@ -145,13 +154,13 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
         Children::start(launch, &options.path, &options.arguments, &flag)?
     } else {
         // A child ends with its parent: the pipe on its standard input closes.
-        crate::process::stop_with_parent(flag.clone());
+        process::stop_with_parent(flag.clone());
         Children::default()
     };
     let screen = match options.display {
         Display::Terminal => Some(view::show(board.clone(), flag.clone())),
         Display::Lines => Some(progress::show(board.clone())),
-        Display::Quiet => None,
+        Display::Quiet | Display::Ros(_) => None,
     };
     let report = graph.run();
     board.lock().ended = true;
@@ -161,8 +170,27 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
         let _ = screen.join();
     }
     observer::unregister(id);
-    let summary = Summary::new(&board.lock(), &report, options.recording);
+    let mut summary = Summary::new(&board.lock(), &report, options.recording);
+    if options.group.is_none() {
+        summary.add_children(&board.lock(), &names_of_children(launch));
+    }
     Ok(summary)
+}
+
+/// Names of the nodes that are no launch file's: the graph's own node and the observer. Each process of a launch has its own, and a
+/// process of one node has them named after it, so that several may run on one network.
+fn own_name(base: &str, group: Option<&str>, launch: &Launch) -> String {
+    match (group, launch.single.as_deref()) {
+        (Some(group), _) => format!("{base}_{}", process::word(group)),
+        (None, Some(node)) => format!("{base}_{}", process::word(node)),
+        (None, None) => base.to_owned(),
+    }
+}
+
+/// Full names of the nodes in child processes, their graphs' own included.
+fn names_of_children(launch: &Launch) -> BTreeSet<String> {
+    let own = launch.groups().into_iter().map(|group| format!("/{}", own_name("graph", Some(group), launch)));
+    launch.nodes.iter().filter(|node| node.process.is_some()).map(NodeSpec::full_name).chain(own).collect()
 }
 
 fn check_processes(options: &RunOptions) -> Result<(), RunError> {
@@ -219,7 +247,11 @@ fn add(graph: &mut Graph, node: &NodeSpec) -> Result<(), RunError> {
 const DISCOVERY: Duration = Duration::from_millis(500);
 
 fn open_wire(options: &RunOptions) -> Result<Arc<dyn Transport>, RunError> {
-    let wire = wire::Wire::open(wire::WireConfig::from_env()?)?;
+    let mut config = wire::WireConfig::from_env()?;
+    if let Some(enclave) = &options.enclave {
+        config.enclave.clone_from(enclave);
+    }
+    let wire = wire::Wire::open(config)?;
     // Whoever holds the router was first; who joins one looks whether its own nodes run there already.
     let deadline = Instant::now() + DISCOVERY;
     let ours: Vec<String> = options.launch.nodes.iter().filter(|n| n.process == options.group).map(NodeSpec::full_name).collect();
@@ -233,7 +265,7 @@ fn open_wire(options: &RunOptions) -> Result<Arc<dyn Transport>, RunError> {
     Ok(Arc::new(wire))
 }
 
-fn log_sink(display: Display) -> LogSink {
+fn log_sink(display: &Display) -> LogSink {
     match display {
         // The view shows them itself.
         Display::Terminal => graph::silent_sink(),
@@ -246,6 +278,7 @@ fn log_sink(display: Display) -> LogSink {
                 }
             })
         }
+        Display::Ros(sink) => Arc::clone(sink),
     }
 }
 
@@ -254,7 +287,7 @@ fn stop_on_interrupt(flag: StopFlag) {
     static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
     let handler = move || {
         if INTERRUPTS.fetch_add(1, Ordering::SeqCst) == 0 {
-            flag.stop("interrupted");
+            flag.stop(INTERRUPTED);
         } else {
             std::process::exit(130);
         }

@@ -41,7 +41,7 @@ pub fn load_text(path: &Path, text: &str, catalogue: &Catalogue, options: &Optio
     if loader.nodes.is_empty() {
         return Err(LaunchError::NoNodes { at });
     }
-    Ok(Launch { graph: outer.graph.unwrap_or_default(), nodes: loader.nodes, arguments: outer.arguments, values: outer.values })
+    Ok(Launch { graph: outer.graph.unwrap_or_default(), nodes: loader.nodes, arguments: outer.arguments, values: outer.values, single: None })
 }
 
 struct Loader<'a> {
@@ -159,7 +159,7 @@ impl Loader<'_> {
             parameter_lines: BTreeMap::new(),
             optional: BTreeSet::new(),
             remap: Vec::new(),
-            process: reader.text("process")?,
+            process: reader.text("process")?.filter(|process| !process.is_empty()),
             restart: restart_section(path, &reader)?,
             at: type_at,
         };
