@@ -57,7 +57,14 @@ pub struct GraphConfig {
 
 impl Default for GraphConfig {
     fn default() -> Self {
-        Self { mode: Mode::default(), robot: String::new(), monitor: Monitor::NAME.to_owned(), transport: None, log: stderr_sink(), threads: 0 }
+        Self {
+            mode: Mode::default(),
+            robot: String::new(),
+            monitor: Monitor::NAME.to_owned(),
+            transport: None,
+            log: stderr_sink(),
+            threads: 0,
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use msgs::MessageType;
 use msgs::diagnostic_msgs::msg::DiagnosticArray;
 use msgs::geometry_msgs::msg::Pose;
 use msgs::nav_msgs::msg::{OccupancyGrid, Path};
-use msgs::omnimind_msgs::msg::{Belief, Goal, GoalStatus, GraphStatistics, MissionState, NodeStatistics, Plan, SimState, Transcript};
+use msgs::omnimind_msgs::msg::{
+    Belief, Goal, GoalStatus, GraphStatistics, MissionState, NodeStatistics, Plan, SimState, Transcript,
+};
 use msgs::sensor_msgs::msg::BatteryState;
 use msgs::vision_msgs::msg::Detection2DArray;
 

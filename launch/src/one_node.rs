@@ -57,15 +57,18 @@ pub fn launch(type_: &str, ros: &RosArgs, share: Option<&Path>) -> Result<Launch
             ParameterSource::Rule { .. } => {}
         }
     }
-    Ok(Launch { graph: GraphSettings::default(), nodes: vec![spec], arguments: Vec::new(), values: BTreeMap::new(), single: Some(full_name) })
+    Ok(Launch {
+        graph: GraphSettings::default(),
+        nodes: vec![spec],
+        arguments: Vec::new(),
+        values: BTreeMap::new(),
+        single: Some(full_name),
+    })
 }
 
 fn file(spec: &mut NodeSpec, path: &Path, full_name: &str, at: &At) -> Result<(), LaunchError> {
-    let text = std::fs::read_to_string(path).map_err(|source| LaunchError::Read {
-        at: at.clone(),
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| LaunchError::Read { at: at.clone(), path: path.to_path_buf(), source })?;
     for section in params::parse(path, &text)?.iter().filter(|section| section.matches(full_name)) {
         for (name, value, line) in &section.values {
             set(spec, name, value.clone(), At { file: path.to_path_buf(), line: *line }, section.is_wildcard());

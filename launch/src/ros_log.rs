@@ -230,7 +230,12 @@ mod tests {
     fn lines_have_the_form_that_the_environment_asks_for() {
         let time = Duration::new(1_795_379_836, 849_537_264);
         let line = |format: &str| {
-            console(&[("RCUTILS_CONSOLE_OUTPUT_FORMAT", format)]).unwrap().line(Severity::Warn, "omni.eye", "{time} is {not}", time)
+            console(&[("RCUTILS_CONSOLE_OUTPUT_FORMAT", format)]).unwrap().line(
+                Severity::Warn,
+                "omni.eye",
+                "{time} is {not}",
+                time,
+            )
         };
         // rclpy (Kilted) writes this line so.
         assert_eq!(

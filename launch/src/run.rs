@@ -121,7 +121,7 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     check_processes(&options)?;
     let board = Board::default();
     board.lock().limit_s = options.duration_s;
-    let wire = if options.wire { Some(open_wire(&options)?) } else { None };
+    let wire = if options.wire { open_wire(&options)? } else { None };
     let config = GraphConfig {
         mode: match launch.graph.mode {
             Mode::LockStep => {
@@ -246,8 +246,13 @@ fn add(graph: &mut Graph, node: &NodeSpec) -> Result<(), RunError> {
 /// How long another graph on this machine has to show itself.
 const DISCOVERY: Duration = Duration::from_millis(500);
 
-fn open_wire(options: &RunOptions) -> Result<Arc<dyn Transport>, RunError> {
+/// None where the environment keeps graphs to themselves.
+fn open_wire(options: &RunOptions) -> Result<Option<Arc<dyn Transport>>, RunError> {
     let mut config = wire::WireConfig::from_env()?;
+    if config.range == wire::DiscoveryRange::Off {
+        eprintln!("omnimind: ROS_AUTOMATIC_DISCOVERY_RANGE is OFF: no other process will see this graph");
+        return Ok(None);
+    }
     if let Some(enclave) = &options.enclave {
         config.enclave.clone_from(enclave);
     }
@@ -262,7 +267,7 @@ fn open_wire(options: &RunOptions) -> Result<Arc<dyn Transport>, RunError> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(Arc::new(wire))
+    Ok(Some(Arc::new(wire)))
 }
 
 fn log_sink(display: &Display) -> LogSink {

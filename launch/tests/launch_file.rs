@@ -234,3 +234,14 @@ fn restarts_back_off_and_end() {
     assert_eq!([1, 2, 3, 4].map(|n| restart.wait_ms(n, true)), [Some(100), Some(200), Some(400), None]);
     assert_eq!(restart.wait_ms(1, false), None);
 }
+
+#[test]
+fn when_and_unless_both_have_to_agree() {
+    let started = |when: &str, unless: &str| {
+        let file = format!("nodes:\n  - {{type: lidar}}\n  - {{type: lidar, name: second, when: {when}, unless: {unless}}}\n");
+        text(&file).unwrap().nodes.len() == 2
+    };
+    assert!(started("true", "false") && started("'rerun+http://x'", "''"));
+    assert!(!started("true", "true") && !started("false", "false") && !started("''", "false"));
+    assert!(fails("nodes: [{type: lidar, unless: [1]}]\n").contains("`unless`"));
+}

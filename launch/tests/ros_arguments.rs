@@ -84,7 +84,11 @@ fn every_case_is_understood_or_refused_as_rcl_does() {
             }
             (None, Ok((names, values))) => {
                 understood += 1;
-                let mut check = |fine: bool, what: String| if !fine { wrong.push(format!("{line}: {what}")) };
+                let mut check = |fine: bool, what: String| {
+                    if !fine {
+                        wrong.push(format!("{line}: {what}"))
+                    }
+                };
                 check(case["node"] == names.full(), format!("node {}", names.full()));
                 for (scheme, key) in [("rostopic://", "topics"), ("rosservice://", "services")] {
                     for (name, full) in case[key].as_object().unwrap() {

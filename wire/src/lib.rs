@@ -21,7 +21,7 @@ mod view;
 
 pub use attachment::{Attachment, Gid, gid_of};
 pub use client::{Client, RawPublisher, RawSample, RawSubscription};
-pub use config::WireConfig;
+pub use config::{DiscoveryRange, WireConfig};
 pub use error::{CallError, OpenError, WireError};
 pub use name::{Entity, EntityKind, key_expression, parse_token};
 pub use plain::{PlainPublisher, PlainSubscription};

@@ -9,10 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Result, bail};
 
 use crate::cli::{DemoArgs, LaunchArgs, RunArgs};
+use crate::file::check;
 use crate::file::{Launch, Mode, Options, Value, load};
 use crate::run::{Display, INTERRUPTED, RunOptions, run};
 use crate::summary::{Recording, Summary};
-use crate::file::check;
 use crate::{networks, one_node, registry, ros_args, ros_log, share};
 
 /// `omnimind demo`: exit code 0 only when the mission was achieved.

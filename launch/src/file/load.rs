@@ -41,7 +41,13 @@ pub fn load_text(path: &Path, text: &str, catalogue: &Catalogue, options: &Optio
     if loader.nodes.is_empty() {
         return Err(LaunchError::NoNodes { at });
     }
-    Ok(Launch { graph: outer.graph.unwrap_or_default(), nodes: loader.nodes, arguments: outer.arguments, values: outer.values, single: None })
+    Ok(Launch {
+        graph: outer.graph.unwrap_or_default(),
+        nodes: loader.nodes,
+        arguments: outer.arguments,
+        values: outer.values,
+        single: None,
+    })
 }
 
 struct Loader<'a> {
@@ -58,7 +64,8 @@ struct FileResult {
 }
 
 const TOP: [&str; 4] = ["arguments", "graph", "include", "nodes"];
-const NODE: [&str; 9] = ["type", "name", "namespace", "parameters", "parameter_files", "remap", "process", "restart", "when"];
+const NODE: [&str; 10] =
+    ["type", "name", "namespace", "parameters", "parameter_files", "remap", "process", "restart", "when", "unless"];
 
 impl Loader<'_> {
     fn file(
@@ -124,8 +131,8 @@ impl Loader<'_> {
         let (file, given, inner) = match &item.kind {
             Kind::Text(file) => (file.clone(), BTreeMap::new(), String::new()),
             _ => {
-                let reader = Reader::new(path, item, "an include", &["file", "arguments", "namespace", "when"])?;
-                if reader.wanted("when")? == Some(false) {
+                let reader = Reader::new(path, item, "an include", &["file", "arguments", "namespace", "when", "unless"])?;
+                if reader.switched_off()? {
                     return Ok(None);
                 }
                 let mut values = Vec::new();
@@ -171,7 +178,7 @@ impl Loader<'_> {
             }
         }
         // Read in full even when it is switched off, so that a mistake shows before the switch is turned.
-        if reader.wanted("when")? == Some(false) {
+        if reader.switched_off()? {
             return Ok(());
         }
         if let Some(first) = self.nodes.iter().find(|n| n.full_name() == spec.full_name()) {

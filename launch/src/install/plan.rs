@@ -140,7 +140,9 @@ fn dependencies(package: &Path) -> Result<String, InstallError> {
 /// can load them; they are no shared libraries.
 fn components() -> String {
     let class = |name: &str| -> String {
-        name.split('_').map(|word| word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect::<String>()).collect()
+        name.split('_')
+            .map(|word| word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect::<String>())
+            .collect()
     };
     let line = |name: &str| format!("omnimind::{};lib/omnimind/{name}\n", class(name));
     registry::kinds().iter().map(|kind| line(kind.factory.name)).collect()

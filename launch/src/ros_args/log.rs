@@ -70,8 +70,9 @@ impl Default for LogArgs {
 impl LogArgs {
     pub(super) fn level(&mut self, text: &str) -> Result<(), String> {
         let (logger, level) = text.split_once(":=").map_or((None, text), |(logger, level)| (Some(logger), level));
-        let severity = Severity::parse(level)
-            .ok_or_else(|| format!("`{level}` is not a level{}", graph::suggest::hint(level, ["debug", "info", "warn", "error", "fatal"])))?;
+        let severity = Severity::parse(level).ok_or_else(|| {
+            format!("`{level}` is not a level{}", graph::suggest::hint(level, ["debug", "info", "warn", "error", "fatal"]))
+        })?;
         match logger {
             None => self.default = Some(severity),
             Some("") => return Err("the logger's name is missing".into()),
