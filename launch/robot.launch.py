@@ -21,14 +21,14 @@ ARGUMENTS = [
 ]
 
 
-def text(*parts):
+def text(value):
     """A parameter that is text, whatever it looks like."""
-    return ParameterValue([LaunchConfiguration(part[1:]) if part.startswith("$") else part for part in parts], value_type=str)
+    return ParameterValue(value, value_type=str)
 
 
 # Executable, and the parameters that differ from config/<executable>.yaml.
 NODES = [
-    ("camera", {"source": text("v4l2"), "path": text("$camera")}),
+    ("camera", {"source": text("v4l2"), "path": text(LaunchConfiguration("camera"))}),
     ("microphone", {"source": text("alsa")}),
     ("touch", {}),
     ("proprioception", {}),
@@ -38,13 +38,13 @@ NODES = [
     ("battery", {}),
     ("vision", {}),
     ("audio", {"vocabulary": ["omni", "cup", "bottle", "bowl", "apple", "teddy bear", "kitchen", "living room", "bedroom", "hall", "study"]}),
-    ("fusion", {"home": text("$home")}),
-    ("planner", {"home": text("$home")}),
-    ("motion", {"home": text("$home"), "map": text("$map")}),
+    ("fusion", {"home": text(LaunchConfiguration("home"))}),
+    ("planner", {"home": text(LaunchConfiguration("home"))}),
+    ("motion", {"home": text(LaunchConfiguration("home")), "map": text(LaunchConfiguration("map"))}),
     ("gpu_manager", {}),
     ("safety", {}),
-    ("recorder", {"path": text("$out", "/recording.mcap")}),
-    ("viewer", {"path": text("$out", "/recording.rrd"), "url": text("")}),
+    ("recorder", {"path": text(PathJoinSubstitution([LaunchConfiguration("out"), "recording.mcap"]))}),
+    ("viewer", {"path": text(PathJoinSubstitution([LaunchConfiguration("out"), "recording.rrd"])), "url": text("")}),
 ]
 
 

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use graph::transport::Transport;
@@ -287,11 +286,14 @@ fn log_sink(display: &Display) -> LogSink {
     }
 }
 
-/// Asks the graph to stop at the first Ctrl-C or SIGTERM, and leaves at the second.
+/// Signals so close to the first are the same wish: a terminal signals the whole process group, and `ros2 launch` hands its own on.
+const SAME_INTERRUPT: Duration = Duration::from_secs(1);
+
+/// Asks the graph to stop at the first Ctrl-C or SIGTERM, and leaves at a later one.
 fn stop_on_interrupt(flag: StopFlag) {
-    static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
+    static FIRST: OnceLock<Instant> = OnceLock::new();
     let handler = move || {
-        if INTERRUPTS.fetch_add(1, Ordering::SeqCst) == 0 {
+        if FIRST.get_or_init(Instant::now).elapsed() < SAME_INTERRUPT {
             flag.stop(INTERRUPTED);
         } else {
             std::process::exit(130);
