@@ -185,6 +185,9 @@ pub fn run_node(args: &RunArgs) -> Result<ExitCode> {
         }
         return super::photos::run(source, args.out.as_deref());
     }
+    if !ros.log.rosout {
+        eprintln!("omnimind: --disable-rosout-logs is not honoured: /rosout is published");
+    }
     let launch = one_node::launch(&args.node, &ros, share::dir().as_deref())?;
     let recording = recording(&launch);
     let summary = run(RunOptions {
