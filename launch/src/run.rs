@@ -85,7 +85,9 @@ pub enum RunError {
         node: String,
     },
     /// Child processes without a wire would not hear each other.
-    #[error("{at}: node `{node}` is in a process of its own, which needs the ROS 2 network: run without `--no-wire`")]
+    #[error(
+        "{at}: node `{node}` is in a process of its own, which needs the ROS 2 network: run without `--no-wire`, and not with ROS_AUTOMATIC_DISCOVERY_RANGE=OFF"
+    )]
     NeedsWire {
         /// Where.
         at: At,
@@ -117,10 +119,11 @@ pub enum RunError {
 /// [`RunError`], before anything moves.
 pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     let launch = &options.launch;
-    check_processes(&options)?;
+    let config = wire_config(&options)?;
+    check_processes(launch, config.is_some())?;
     let board = Board::default();
     board.lock().limit_s = options.duration_s;
-    let wire = if options.wire { open_wire(&options)? } else { None };
+    let wire = config.map(|config| open_wire(&options, config)).transpose()?;
     let config = GraphConfig {
         mode: match launch.graph.mode {
             Mode::LockStep => {
@@ -192,13 +195,13 @@ fn names_of_children(launch: &Launch) -> BTreeSet<String> {
     launch.nodes.iter().filter(|node| node.process.is_some()).map(NodeSpec::full_name).chain(own).collect()
 }
 
-fn check_processes(options: &RunOptions) -> Result<(), RunError> {
-    let Some(node) = options.launch.nodes.iter().find(|n| n.process.is_some()) else { return Ok(()) };
+fn check_processes(launch: &Launch, wire: bool) -> Result<(), RunError> {
+    let Some(node) = launch.nodes.iter().find(|n| n.process.is_some()) else { return Ok(()) };
     let (at, name) = (node.at.clone(), node.name.clone());
-    if options.launch.graph.mode == Mode::LockStep {
+    if launch.graph.mode == Mode::LockStep {
         return Err(RunError::LockStepProcess { at, node: name });
     }
-    if options.wire { Ok(()) } else { Err(RunError::NeedsWire { at, node: name }) }
+    if wire { Ok(()) } else { Err(RunError::NeedsWire { at, node: name }) }
 }
 
 fn add(graph: &mut Graph, node: &NodeSpec) -> Result<(), RunError> {
@@ -245,8 +248,11 @@ fn add(graph: &mut Graph, node: &NodeSpec) -> Result<(), RunError> {
 /// How long another graph on this machine has to show itself.
 const DISCOVERY: Duration = Duration::from_millis(500);
 
-/// None where the environment keeps graphs to themselves.
-fn open_wire(options: &RunOptions) -> Result<Option<Arc<dyn Transport>>, RunError> {
+/// None where options or environment keep the graph to its process.
+fn wire_config(options: &RunOptions) -> Result<Option<wire::WireConfig>, RunError> {
+    if !options.wire {
+        return Ok(None);
+    }
     let mut config = wire::WireConfig::from_env()?;
     if config.range == wire::DiscoveryRange::Off {
         eprintln!("omnimind: ROS_AUTOMATIC_DISCOVERY_RANGE is OFF: no other process will see this graph");
@@ -255,6 +261,10 @@ fn open_wire(options: &RunOptions) -> Result<Option<Arc<dyn Transport>>, RunErro
     if let Some(enclave) = &options.enclave {
         config.enclave.clone_from(enclave);
     }
+    Ok(Some(config))
+}
+
+fn open_wire(options: &RunOptions, config: wire::WireConfig) -> Result<Arc<dyn Transport>, RunError> {
     let wire = wire::Wire::open(config)?;
     // Whoever holds the router was first; who joins one looks whether its own nodes run there already.
     let deadline = Instant::now() + DISCOVERY;
@@ -266,7 +276,7 @@ fn open_wire(options: &RunOptions) -> Result<Option<Arc<dyn Transport>>, RunErro
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(Some(Arc::new(wire)))
+    Ok(Arc::new(wire))
 }
 
 fn log_sink(display: &Display) -> LogSink {

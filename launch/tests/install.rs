@@ -220,6 +220,39 @@ fn a_node_takes_what_ros2_launch_passes_and_ends_in_order_when_it_is_told_to() {
 }
 
 #[test]
+fn a_network_that_is_switched_off_is_none_for_processes_of_one_launch() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.yaml");
+    std::fs::write(&file, "nodes: [{type: battery}, {type: lidar, process: head}]\n").unwrap();
+    let mut command = Network::new().command(Path::new(env!("CARGO_BIN_EXE_omnimind")), &["launch", "--headless"]);
+    let out = command.arg(&file).env("ROS_AUTOMATIC_DISCOVERY_RANGE", "OFF").output().unwrap();
+    assert_eq!(out.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("node `lidar` is in a process of its own"), "{out:?}");
+}
+
+#[test]
+fn children_end_with_a_parent_that_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.yaml");
+    std::fs::write(&file, "nodes: [{type: battery}, {type: lidar, process: head}]\n").unwrap();
+    let network = Network::new();
+    let program = Path::new(env!("CARGO_BIN_EXE_omnimind"));
+    let mut launch = network.command(program, &["launch", "--headless", &file.display().to_string()]);
+    let mut launch = launch.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !network.ask(program, &["node", "list"]).contains("/lidar") {
+        assert!(Instant::now() < deadline);
+    }
+    launch.kill().unwrap();
+    launch.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let left = || Command::new("pgrep").args(["-f", &file.display().to_string()]).output().unwrap().stdout;
+    while !left().is_empty() {
+        assert!(Instant::now() < deadline, "{}", String::from_utf8_lossy(&left()));
+    }
+}
+
+#[test]
 fn processes_of_one_launch_have_names_of_their_own_and_are_all_in_the_summary() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.yaml");
