@@ -47,6 +47,8 @@ pub struct GraphConfig {
     pub mode: Mode,
     /// The robot's name: the namespace of every node. Empty: none.
     pub robot: String,
+    /// Name of the graph's own node: graphs of several processes on one network each need their own.
+    pub monitor: String,
     /// The wire to other processes; none: stay in this one.
     pub transport: Option<Arc<dyn Transport>>,
     /// Who shows log lines to the user.
@@ -59,7 +61,15 @@ pub struct GraphConfig {
 
 impl Default for GraphConfig {
     fn default() -> Self {
-        Self { mode: Mode::default(), robot: String::new(), transport: None, log: stderr_sink(), threads: 0, catalogue: None }
+        Self {
+            mode: Mode::default(),
+            robot: String::new(),
+            monitor: Monitor::NAME.to_owned(),
+            transport: None,
+            log: stderr_sink(),
+            threads: 0,
+            catalogue: None,
+        }
     }
 }
 
@@ -167,8 +177,9 @@ impl Graph {
             let graph = Arc::downgrade(&shared);
             wire.follow(Box::new(move |change| graph.upgrade().map(|shared| shared.remote_news(change)).is_some()));
         }
+        let monitor = NodeSpec { name: Some(config.monitor.clone()), ..NodeSpec::default() };
         let mut graph = Self { shared, config };
-        graph.add(NodeFactory::of::<Monitor>(), NodeSpec::default())?;
+        graph.add(NodeFactory::of::<Monitor>(), monitor)?;
         Ok(graph)
     }
 

@@ -11,7 +11,8 @@ pub(crate) struct Resolver {
     /// "/" or "/robot".
     pub namespace: String,
     pub node: String,
-    /// From a name as the node writes it, or fully qualified, to another.
+    /// From a name as the node writes it, or fully qualified, to another; with `rostopic://` or `rosservice://` in front for those
+    /// of topics or services only.
     pub remaps: BTreeMap<String, String>,
     /// The names that the node wrote.
     names: BTreeSet<String>,
@@ -39,8 +40,19 @@ impl Resolver {
     ///
     /// ROS 2 design, "Topic and Service name mapping": `/a` is absolute, `~/a` is private, anything else is relative to the namespace.
     pub fn resolve(&mut self, name: &str) -> Result<String, SetupError> {
+        self.resolve_as("rostopic://", name)
+    }
+
+    /// As [`Resolver::resolve`], for a service.
+    pub fn resolve_service(&mut self, name: &str) -> Result<String, SetupError> {
+        self.resolve_as("rosservice://", name)
+    }
+
+    fn resolve_as(&mut self, scheme: &str, name: &str) -> Result<String, SetupError> {
         let expanded = self.expand(name);
-        let remapped = self.remaps.get_key_value(name).or_else(|| self.remaps.get_key_value(&expanded));
+        let of_kind = |name: &str| self.remaps.get_key_value(&format!("{scheme}{name}"));
+        let any = |name: &str| self.remaps.get_key_value(name);
+        let remapped = of_kind(name).or_else(|| of_kind(&expanded)).or_else(|| any(name)).or_else(|| any(&expanded));
         let full = match remapped {
             Some((from, to)) => {
                 let (from, full) = (from.clone(), self.expand(to));
@@ -104,6 +116,16 @@ mod tests {
             assert_eq!(resolver.resolve(name).unwrap(), full);
         }
         assert_eq!(resolver.complaints(), ["the remap of `scna` renames nothing; did you mean `scan`?"]);
+    }
+
+    #[test]
+    fn a_remap_may_be_for_topics_or_services_only() {
+        let remaps = BTreeMap::from([("rosservice:///reset".to_owned(), "/zero".to_owned())]);
+        let mut resolver = Resolver::new("/".into(), "arm".into(), remaps);
+        assert_eq!(resolver.resolve("reset").unwrap(), "/reset");
+        assert!(!resolver.complaints().is_empty());
+        assert_eq!(resolver.resolve_service("reset").unwrap(), "/zero");
+        assert!(resolver.complaints().is_empty());
     }
 
     #[test]

@@ -415,7 +415,7 @@ impl<N: Node> Setup<N> {
         qos: Qos,
         mut handler: impl FnMut(&mut N, &mut Context, S::Request, Responder<S>) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
-        let name = self.resolver.resolve(name)?;
+        let name = self.resolver.resolve_service(name)?;
         let service_type = S::service_type();
         self.types.add(service_type.name);
         let label = name.clone();
@@ -463,7 +463,7 @@ impl<N: Node> Setup<N> {
         name: &str,
         mut handler: impl FnMut(&mut N, &mut Context, CallId, Result<S::Response, CallError>) -> HandlerResult + Send + 'static,
     ) -> Result<Client<S>, SetupError> {
-        let name = self.resolver.resolve(name)?;
+        let name = self.resolver.resolve_service(name)?;
         let service_type = S::service_type();
         self.types.add(service_type.name);
         if let Some(entry) = self.shared.services.read().get(&name)

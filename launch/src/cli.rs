@@ -54,6 +54,8 @@ pub enum Command {
     Map,
     /// Check this machine: files, models, processors, network
     Doctor,
+    /// Install as an ament package, for `ros2 launch omnimind` and `ros2 run omnimind`
+    Install(InstallArgs),
     /// Measure this machine
     Bench(BenchArgs),
     /// The other process of `bench`
@@ -120,7 +122,7 @@ pub struct LaunchArgs {
     /// Stay out of the ROS 2 network
     #[arg(long)]
     pub no_wire: bool,
-    /// Only check the file and show what it would start
+    /// Only check the file and show what it would start; with --json as JSON
     #[arg(long)]
     pub check: bool,
     /// Only the nodes of this process group (used for child processes)
@@ -148,6 +150,23 @@ pub struct RunArgs {
     /// As `ros2 run` gives them: --ros-args -r from:=to -p name:=value --params-file F
     #[arg(last = false, trailing_var_arg = true, allow_hyphen_values = true)]
     pub ros_args: Vec<String>,
+}
+
+/// `omnimind install`
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// The prefix, e.g. ~/.local or /opt/omnimind
+    #[arg(long)]
+    pub prefix: PathBuf,
+    /// Links to this program and this folder instead of copies, for development
+    #[arg(long, conflicts_with = "copy")]
+    pub link: bool,
+    /// Copies: the prefix stands alone (this is so unless --link is given)
+    #[arg(long)]
+    pub copy: bool,
+    /// Remove what was installed there
+    #[arg(long, conflicts_with_all = ["link", "copy"])]
+    pub remove: bool,
 }
 
 /// `omnimind node`

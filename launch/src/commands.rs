@@ -4,6 +4,7 @@ mod bench;
 mod component;
 mod doctor;
 mod inspect;
+mod install;
 mod models;
 mod photos;
 mod start;
@@ -44,6 +45,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, anyhow::Error> {
         Some(Command::Goal { words }) => inspect::goal(&words.join(" ")),
         Some(Command::Map) => inspect::map(),
         Some(Command::Doctor) => doctor::run(),
+        Some(Command::Install(args)) => install::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::BenchPublish(args)) => bench::publish(&args),
         Some(Command::Models(command)) => models::run(&command),

@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod catalogue;
+pub mod check;
 pub mod error;
 mod load;
 pub mod params;
@@ -31,6 +32,8 @@ pub struct Launch {
     pub arguments: Vec<Argument>,
     /// Their values.
     pub values: BTreeMap<String, Value>,
+    /// The full name of the node, if this is no launch file but one node started by itself.
+    pub single: Option<String>,
 }
 
 /// How time passes in the graph.

@@ -5,16 +5,20 @@
 
 pub mod cli;
 pub mod commands;
+pub mod date;
 pub mod file;
 pub mod foreign;
+pub mod install;
 pub mod map_text;
 pub mod networks;
 pub mod observer;
+pub mod one_node;
 pub mod process;
 pub mod progress;
 pub mod registry;
 pub mod remote;
 pub mod ros_args;
+pub mod ros_log;
 pub mod run;
 pub mod share;
 pub mod summary;

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use graph::{AnyMessage, Context, HandlerResult, Level, LogRecord, LogSink, Node, Setup, SetupError, Time};
+use graph::{AnyMessage, Context, HandlerResult, Level, LogRecord, LogSink, Node, Qos, Setup, SetupError, Time};
 use msgs::MessageType;
 use msgs::diagnostic_msgs::msg::DiagnosticArray;
 use msgs::geometry_msgs::msg::Pose;
 use msgs::nav_msgs::msg::{OccupancyGrid, Path};
-use msgs::omnimind_msgs::msg::{Belief, Goal, GoalStatus, GraphStatistics, MissionState, Plan, SimState, Transcript};
+use msgs::omnimind_msgs::msg::{
+    Belief, Goal, GoalStatus, GraphStatistics, MissionState, NodeStatistics, Plan, SimState, Transcript,
+};
 use msgs::sensor_msgs::msg::BatteryState;
 use msgs::vision_msgs::msg::Detection2DArray;
 
@@ -47,6 +49,8 @@ pub struct Snapshot {
     pub room: String,
     /// The graph's own counts.
     pub statistics: Option<Arc<GraphStatistics>>,
+    /// The newest counts of every node that is heard of, those of other processes too, by name.
+    pub nodes: BTreeMap<String, NodeStatistics>,
     /// What is not well, by name.
     pub troubles: BTreeMap<String, String>,
     /// The last log lines.
@@ -138,6 +142,12 @@ impl Node for Observer {
         let board = BOARDS.lock().unwrap_or_else(PoisonError::into_inner).get(&id.get()).cloned();
         let board = board.ok_or_else(|| s.failed("it belongs to the command line and cannot be started by a launch file"))?;
         s.tap(wanted, Self::on_message)?;
+        // A tap hears this process; a subscription hears the others too.
+        s.subscribe("graph/statistics", Qos::reliable(10), |node: &mut Self, _, statistics: Arc<GraphStatistics>| {
+            let mut snapshot = node.board.lock();
+            snapshot.nodes.extend(statistics.nodes.iter().map(|node| (node.name.clone(), node.clone())));
+            Ok(())
+        })?;
         s.timer(LOOK, Self::watch_limit)?;
         Ok(Self { board, begun: None })
     }

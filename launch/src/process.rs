@@ -1,9 +1,11 @@
 //! Process groups: nodes that run in processes of their own, supervised by the one that was started by hand.
 //!
 //! Each child's standard input is a pipe from its parent. It closes when the parent ends, in whatever way, and the child stops
-//! in order: there are no orphans, and no signal has to be caught in time.
+//! in order: there are no orphans, and no signal has to be caught in time. A terminal's Ctrl-C reaches the parent only, whose nodes
+//! stop first: whoever has the last word on motion is still there when they do.
 
 use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
@@ -59,7 +61,7 @@ impl Children {
             let mut command = Command::new(&program);
             command.args(["launch", "--headless", "--process", group]).arg(path).args(arguments);
             // Its standard output would mix with the parent's, whose last line is the result.
-            command.stdin(Stdio::piped()).stdout(Stdio::null());
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
             let supervisor = Supervisor { name: group.to_owned(), command, restart, flag: flag.clone() };
             match supervisor.start() {
                 Ok(handle) => children.supervisors.push(handle),
@@ -156,6 +158,12 @@ fn stop(child: &mut Child) {
     // It had its time. Errors mean that it is gone already.
     let _ = child.kill();
     let _ = child.wait();
+}
+
+/// A name of any letters as a word of a ROS name.
+#[must_use]
+pub fn word(name: &str) -> String {
+    name.trim_matches('/').chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
 /// Stops the graph when standard input closes: in a child process, when the parent is gone.

@@ -1,6 +1,8 @@
 //! Talking to a graph that runs elsewhere: everything the command line does through the wire.
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use graph::{Durability, Qos, Reliability};
@@ -64,6 +66,43 @@ pub enum RemoteError {
     },
 }
 
+/// Samples that came and were not looked at yet, few of them: a view holds the publisher's shared memory.
+pub struct Samples<T = RawSample> {
+    queue: Receiver<T>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// How many samples wait at most.
+const WAITING: usize = 16;
+
+impl<T: Send + 'static> Samples<T> {
+    /// A queue and the function that fills it: what finds no room is dropped and counted.
+    fn queue() -> (impl Fn(T) + Send + Sync + 'static, Self) {
+        let (sender, queue) = sync_channel(WAITING);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&dropped);
+        let fill = move |sample| {
+            if let Err(TrySendError::Full(_)) = sender.try_send(sample) {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        (fill, Self { queue, dropped })
+    }
+
+    /// The next sample.
+    ///
+    /// # Errors
+    /// Nothing came in time.
+    pub fn recv_timeout(&self, patience: Duration) -> Result<T, RecvTimeoutError> {
+        self.queue.recv_timeout(patience)
+    }
+
+    /// How many were dropped since the last question, because this side was too slow.
+    pub fn take_dropped(&self) -> u64 {
+        self.dropped.swap(0, Ordering::Relaxed)
+    }
+}
+
 /// A connection to a running graph.
 pub struct Remote {
     client: Client,
@@ -116,7 +155,7 @@ impl Remote {
     ///
     /// # Errors
     /// Nobody has the topic, or [`RemoteError::Wire`].
-    pub fn listen(&self, topic: &str) -> Result<(RawSubscription, Receiver<RawSample>), RemoteError> {
+    pub fn listen(&self, topic: &str) -> Result<(RawSubscription, Samples), RemoteError> {
         let topics = self.view()?.topics();
         let found = topics.iter().find(|t| t.name == topic);
         let info = found.ok_or_else(|| unknown("topic", topic, topics.iter().map(|t| t.name.as_str())))?;
@@ -126,10 +165,10 @@ impl Remote {
         if latched {
             qos.durability = Durability::TransientLocal;
         }
-        let (sender, receiver) = channel();
+        let (sender, samples) = Samples::queue();
         // The receiver is gone when the command ends: nothing is lost then.
-        let subscription = self.client.subscribe(topic, qos, move |sample| drop(sender.send(sample)))?;
-        Ok((subscription, receiver))
+        let subscription = self.client.subscribe(topic, qos, sender)?;
+        Ok((subscription, samples))
     }
 
     /// A sample as YAML-like text, long lists cut after `max_elements`.
@@ -273,6 +312,16 @@ fn encode(message_type: &MessageType, text: &str) -> Result<Vec<u8>, RemoteError
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_looked_at_is_dropped_and_counted() {
+        let (fill, samples) = Samples::queue();
+        (0..WAITING + 3).for_each(fill);
+        assert_eq!(samples.take_dropped(), 3);
+        assert_eq!(samples.take_dropped(), 0);
+        assert!((0..WAITING).all(|number| samples.recv_timeout(Duration::ZERO) == Ok(number)));
+        assert!(samples.recv_timeout(Duration::ZERO).is_err());
+    }
 
     #[test]
     fn texts_become_messages_or_errors() {

@@ -1,26 +1,47 @@
-//! The arguments that `ros2 launch` and `ros2 run` give to an executable: `--ros-args -r from:=to -p name:=value
-//! --params-file F -r __node:=N -r __ns:=/ns --log-level L [--]`.
+//! The arguments that `ros2 launch` and `ros2 run` give to an executable, understood as rcl understands them
+//! (`rcl/src/rcl/arguments.c`; ROS 2 design, "ROS Command Line Arguments"): remappings, parameters, logging, enclave.
+
+mod log;
+mod remap;
+mod value;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+pub use log::{LogArgs, Severity};
+pub use remap::{Names, RemapRule, Target};
 
 use crate::file::Value;
 
 /// What the arguments say.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RosArgs {
-    /// `__node`
-    pub name: Option<String>,
-    /// `__ns`, without slashes at its ends.
-    pub namespace: Option<String>,
-    /// Other remappings.
-    pub remap: Vec<(String, String)>,
-    /// `-p name:=value`
-    pub parameters: BTreeMap<String, Value>,
-    /// `--params-file`
-    pub parameter_files: Vec<PathBuf>,
+    /// `-r`, in order: of the rules that fit a name the first counts.
+    pub remaps: Vec<RemapRule>,
+    /// `-p` and `--params-file`, in order: of the values of a parameter the last counts.
+    pub parameters: Vec<ParameterSource>,
+    /// `-e`
+    pub enclave: Option<String>,
+    /// `--log-level` and its like.
+    pub log: LogArgs,
     /// What does not belong to ROS, in order.
     pub rest: Vec<String>,
+}
+
+/// Where parameter values come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ParameterSource {
+    /// `--params-file`
+    File(PathBuf),
+    /// `-p [node:]name:=value`
+    Rule {
+        /// Only for the node of this name.
+        node: Option<String>,
+        /// The parameter.
+        name: String,
+        /// Its value.
+        value: Value,
+    },
 }
 
 /// Why the arguments cannot be understood.
@@ -37,15 +58,41 @@ pub enum RosArgsError {
         /// Its value.
         text: String,
     },
-    /// An option that ROS 2 does not have.
-    #[error("`{0}` is not a ROS argument")]
-    Unknown(String),
+    /// Not a word of ROS: rclcpp ends with the same words.
+    #[error("found unknown ROS arguments: '{0}'{1}")]
+    Unknown(String, String),
+    /// An option whose value does not fit.
+    #[error("`{option} {text}`: {reason}")]
+    Value {
+        /// The option.
+        option: String,
+        /// Its value.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
+
+const OPTIONS: [&str; 13] = [
+    "--remap",
+    "--param",
+    "--params-file",
+    "--log-level",
+    "--log-config-file",
+    "--log-file-name",
+    "--enclave",
+    "--enable-rosout-logs",
+    "--disable-rosout-logs",
+    "--enable-stdout-logs",
+    "--disable-stdout-logs",
+    "--enable-external-lib-logs",
+    "--disable-external-lib-logs",
+];
 
 /// Parses; outside `--ros-args ... --` everything is `rest`.
 ///
 /// # Errors
-/// [`RosArgsError`].
+/// [`RosArgsError`], for whatever rcl or rclcpp would refuse.
 pub fn parse(arguments: &[String]) -> Result<RosArgs, RosArgsError> {
     let mut parsed = RosArgs::default();
     let mut inside = false;
@@ -59,35 +106,43 @@ pub fn parse(arguments: &[String]) -> Result<RosArgs, RosArgsError> {
             parsed.rest.push(word.clone());
             continue;
         }
-        let mut value = || words.next().cloned().ok_or_else(|| RosArgsError::Missing(word.clone()));
+        let mut next = || words.next().cloned().ok_or_else(|| RosArgsError::Missing(word.clone()));
+        let wrong = |text: &str, reason: String| RosArgsError::Value { option: word.clone(), text: text.to_owned(), reason };
         match word.as_str() {
             "--" => inside = false,
             "-r" | "--remap" => {
-                let text = value()?;
-                let (from, to) = assignment(word, &text)?;
-                // `node:from:=to` is for one node of several; this process has one.
-                let from = from.rsplit_once(':').map_or(from, |(_, from)| from);
-                match from {
-                    "__node" | "__name" => parsed.name = Some(to.to_owned()),
-                    "__ns" => parsed.namespace = Some(to.trim_matches('/').to_owned()),
-                    _ => parsed.remap.push((from.to_owned(), to.to_owned())),
-                }
+                let text = next()?;
+                parsed.remaps.push(RemapRule::parse(&text).map_err(|reason| wrong(&text, reason))?);
             }
             "-p" | "--param" => {
-                let text = value()?;
-                let (name, text) = assignment(word, &text)?;
-                parsed.parameters.insert(name.to_owned(), Value::from_text(text));
+                let text = next()?;
+                let (name, value) = assignment(word, &text)?;
+                let (node, name) = value::parameter_name(name).map_err(|reason| wrong(&text, reason))?;
+                let value = value::parameter(value).map_err(|reason| wrong(&text, reason))?;
+                parsed.parameters.push(ParameterSource::Rule { node, name, value });
             }
-            "--params-file" => parsed.parameter_files.push(value()?.into()),
-            // Understood by every ROS 2 executable; logging is the launching program's here.
-            "--log-level" | "--log-config-file" | "-e" | "--enclave" => drop(value()?),
-            "--enable-rosout-logs"
-            | "--disable-rosout-logs"
-            | "--enable-stdout-logs"
-            | "--disable-stdout-logs"
-            | "--enable-external-lib-logs"
-            | "--disable-external-lib-logs" => {}
-            _ => return Err(RosArgsError::Unknown(word.clone())),
+            "--params-file" => parsed.parameters.push(ParameterSource::File(next()?.into())),
+            "--log-level" => {
+                let text = next()?;
+                parsed.log.level(&text).map_err(|reason| wrong(&text, reason))?;
+            }
+            "--log-config-file" => {
+                let text = next()?;
+                return Err(wrong(&text, "a logging library that reads one is not there".into()));
+            }
+            "--log-file-name" => parsed.log.file_name = Some(next()?).filter(|name| !name.is_empty()),
+            "-e" | "--enclave" => {
+                let text = next()?;
+                remap::absolute(&text).map_err(|reason| wrong(&text, format!("an enclave {reason}")))?;
+                parsed.enclave = Some(text);
+            }
+            "--enable-rosout-logs" => parsed.log.rosout = true,
+            "--disable-rosout-logs" => parsed.log.rosout = false,
+            "--enable-stdout-logs" => parsed.log.console = true,
+            "--disable-stdout-logs" => parsed.log.console = false,
+            "--enable-external-lib-logs" => parsed.log.file = Some(true),
+            "--disable-external-lib-logs" => parsed.log.file = Some(false),
+            _ => return Err(RosArgsError::Unknown(word.clone(), graph::suggest::hint(word, OPTIONS))),
         }
     }
     Ok(parsed)
@@ -119,19 +174,19 @@ mod tests {
     fn what_ros2_launch_passes_is_understood() {
         let line = "--source x.jpg --ros-args -r __node:=eye -r __ns:=/omni -r image:=camera/image --params-file /tmp/p.yaml -p rate:=5 --log-level info -- tail";
         let args = parse(&words(line)).unwrap();
-        assert_eq!(args.name.as_deref(), Some("eye"));
-        assert_eq!(args.namespace.as_deref(), Some("omni"));
-        assert_eq!(args.remap, [("image".to_owned(), "camera/image".to_owned())]);
-        assert_eq!(args.parameters["rate"], Value::Int(5));
-        assert_eq!(args.parameter_files, [PathBuf::from("/tmp/p.yaml")]);
+        let names = Names::new("vision", &args.remaps);
+        assert_eq!(names.full(), "/omni/eye");
+        assert_eq!(names.remaps["/omni/image"], "/omni/camera/image");
+        let rule = ParameterSource::Rule { node: None, name: "rate".into(), value: Value::Int(5) };
+        assert_eq!(args.parameters, [ParameterSource::File("/tmp/p.yaml".into()), rule]);
+        assert_eq!(args.log.threshold("eye"), Severity::Info);
         assert_eq!(args.rest, ["--source", "x.jpg", "tail"]);
     }
 
     #[test]
-    fn broken_arguments_are_errors() {
-        assert_eq!(parse(&words("--ros-args -r")), Err(RosArgsError::Missing("-r".into())));
-        assert!(matches!(parse(&words("--ros-args -p rate=5")), Err(RosArgsError::Assignment { .. })));
-        assert_eq!(parse(&words("--ros-args --nonsense")), Err(RosArgsError::Unknown("--nonsense".into())));
+    fn what_a_misspelt_option_may_have_meant_is_said() {
+        let error = parse(&words("--ros-args --params-fiel x")).unwrap_err();
+        assert!(error.to_string().contains("did you mean `--params-file`"), "{error}");
         assert!(launch_arguments(&words("seed=5")).is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! Running a launch file: the graph of this process, its child processes, and the view on it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use graph::transport::Transport;
@@ -14,10 +14,10 @@ use crate::file::{At, Launch, Mode, NodeSpec, RestartPolicy};
 use crate::observer::{self, Board};
 use crate::process::{Children, SpawnError};
 use crate::summary::{Recording, Summary};
-use crate::{progress, registry, view};
+use crate::{process, progress, registry, view};
 
 /// What the user sees while the graph runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Display {
     /// A full-screen view.
     Terminal,
@@ -25,7 +25,12 @@ pub enum Display {
     Lines,
     /// Only warnings and errors.
     Quiet,
+    /// Log lines as ROS 2 executables write them.
+    Ros(LogSink),
 }
+
+/// Why a run ended that was asked to end by Ctrl-C or SIGTERM.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// How to run.
 pub struct RunOptions {
@@ -41,6 +46,8 @@ pub struct RunOptions {
     pub display: Display,
     /// Take part in the ROS 2 network.
     pub wire: bool,
+    /// Security enclave, as advertised; none: `/`.
+    pub enclave: Option<String>,
     /// End after this much graph time, s.
     pub duration_s: Option<f64>,
     /// Files that the run writes.
@@ -70,7 +77,9 @@ pub enum RunError {
         node: String,
     },
     /// Child processes without a wire would not hear each other.
-    #[error("{at}: node `{node}` is in a process of its own, which needs the ROS 2 network: run without `--no-wire`")]
+    #[error(
+        "{at}: node `{node}` is in a process of its own, which needs the ROS 2 network: run without `--no-wire`, and not with ROS_AUTOMATIC_DISCOVERY_RANGE=OFF"
+    )]
     NeedsWire {
         /// Where.
         at: At,
@@ -102,10 +111,11 @@ pub enum RunError {
 /// [`RunError`], before anything moves.
 pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     let launch = &options.launch;
-    check_processes(&options)?;
+    let config = wire_config(&options)?;
+    check_processes(launch, config.is_some())?;
     let board = Board::default();
     board.lock().limit_s = options.duration_s;
-    let wire = if options.wire { Some(open_wire(&options)?) } else { None };
+    let wire = config.map(|config| open_wire(&options, config)).transpose()?;
     let config = GraphConfig {
         mode: match launch.graph.mode {
             Mode::LockStep => {
@@ -115,7 +125,8 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
         },
         transport: wire,
         catalogue: Some(registry::components),
-        log: board.log_sink(log_sink(options.display)),
+        log: board.log_sink(log_sink(&options.display)),
+        monitor: own_name("graph", options.group.as_deref(), launch),
         ..GraphConfig::default()
     };
     let mut graph = Graph::new(config).map_err(RunError::Graph)?;
@@ -127,9 +138,9 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     }
     // First, so that it sees every node from its start.
     let id = observer::register(&board);
-    let observer_name = options.group.as_ref().map(|group| format!("observer_{group}"));
+    let observer_name = own_name("observer", options.group.as_deref(), launch);
     let observer_spec =
-        GraphNode { name: observer_name, parameters: [("board".to_owned(), id.into())].into(), ..GraphNode::default() };
+        GraphNode { name: Some(observer_name), parameters: [("board".to_owned(), id.into())].into(), ..GraphNode::default() };
     graph.add(registry::observer(), observer_spec).map_err(RunError::Graph)?;
     for node in mine {
         add(&mut graph, node)?;
@@ -138,13 +149,13 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
         Children::start(launch, &options.path, &options.arguments, &flag)?
     } else {
         // A child ends with its parent: the pipe on its standard input closes.
-        crate::process::stop_with_parent(flag.clone());
+        process::stop_with_parent(flag.clone());
         Children::default()
     };
     let screen = match options.display {
         Display::Terminal => Some(view::show(board.clone(), flag.clone())),
         Display::Lines => Some(progress::show(board.clone())),
-        Display::Quiet => None,
+        Display::Quiet | Display::Ros(_) => None,
     };
     let report = graph.run();
     board.lock().ended = true;
@@ -154,17 +165,36 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
         let _ = screen.join();
     }
     observer::unregister(id);
-    let summary = Summary::new(&board.lock(), &report, options.recording);
+    let mut summary = Summary::new(&board.lock(), &report, options.recording);
+    if options.group.is_none() {
+        summary.add_children(&board.lock(), &names_of_children(launch));
+    }
     Ok(summary)
 }
 
-fn check_processes(options: &RunOptions) -> Result<(), RunError> {
-    let Some(node) = options.launch.nodes.iter().find(|n| n.process.is_some()) else { return Ok(()) };
+/// Names of the nodes that are no launch file's: the graph's own node and the observer. Each process of a launch has its own, and a
+/// process of one node has them named after it, so that several may run on one network.
+fn own_name(base: &str, group: Option<&str>, launch: &Launch) -> String {
+    match (group, launch.single.as_deref()) {
+        (Some(group), _) => format!("{base}_{}", process::word(group)),
+        (None, Some(node)) => format!("{base}_{}", process::word(node)),
+        (None, None) => base.to_owned(),
+    }
+}
+
+/// Full names of the nodes in child processes, their graphs' own included.
+fn names_of_children(launch: &Launch) -> BTreeSet<String> {
+    let own = launch.groups().into_iter().map(|group| format!("/{}", own_name("graph", Some(group), launch)));
+    launch.nodes.iter().filter(|node| node.process.is_some()).map(NodeSpec::full_name).chain(own).collect()
+}
+
+fn check_processes(launch: &Launch, wire: bool) -> Result<(), RunError> {
+    let Some(node) = launch.nodes.iter().find(|n| n.process.is_some()) else { return Ok(()) };
     let (at, name) = (node.at.clone(), node.name.clone());
-    if options.launch.graph.mode == Mode::LockStep {
+    if launch.graph.mode == Mode::LockStep {
         return Err(RunError::LockStepProcess { at, node: name });
     }
-    if options.wire { Ok(()) } else { Err(RunError::NeedsWire { at, node: name }) }
+    if wire { Ok(()) } else { Err(RunError::NeedsWire { at, node: name }) }
 }
 
 fn add(graph: &mut Graph, node: &NodeSpec) -> Result<(), RunError> {
@@ -212,8 +242,24 @@ fn add(graph: &mut Graph, node: &NodeSpec) -> Result<(), RunError> {
 /// How long another graph on this machine has to show itself.
 const DISCOVERY: Duration = Duration::from_millis(500);
 
-fn open_wire(options: &RunOptions) -> Result<Arc<dyn Transport>, RunError> {
-    let wire = wire::Wire::open(wire::WireConfig::from_env()?)?;
+/// None where options or environment keep the graph to its process.
+fn wire_config(options: &RunOptions) -> Result<Option<wire::WireConfig>, RunError> {
+    if !options.wire {
+        return Ok(None);
+    }
+    let mut config = wire::WireConfig::from_env()?;
+    if config.range == wire::DiscoveryRange::Off {
+        eprintln!("omnimind: ROS_AUTOMATIC_DISCOVERY_RANGE is OFF: no other process will see this graph");
+        return Ok(None);
+    }
+    if let Some(enclave) = &options.enclave {
+        config.enclave.clone_from(enclave);
+    }
+    Ok(Some(config))
+}
+
+fn open_wire(options: &RunOptions, config: wire::WireConfig) -> Result<Arc<dyn Transport>, RunError> {
+    let wire = wire::Wire::open(config)?;
     // Whoever holds the router was first; who joins one looks whether its own nodes run there already.
     let deadline = Instant::now() + DISCOVERY;
     let ours: Vec<String> = options.launch.nodes.iter().filter(|n| n.process == options.group).map(NodeSpec::full_name).collect();
@@ -227,7 +273,7 @@ fn open_wire(options: &RunOptions) -> Result<Arc<dyn Transport>, RunError> {
     Ok(Arc::new(wire))
 }
 
-fn log_sink(display: Display) -> LogSink {
+fn log_sink(display: &Display) -> LogSink {
     match display {
         // The view shows them itself.
         Display::Terminal => graph::silent_sink(),
@@ -240,15 +286,19 @@ fn log_sink(display: Display) -> LogSink {
                 }
             })
         }
+        Display::Ros(sink) => Arc::clone(sink),
     }
 }
 
-/// Asks the graph to stop at the first Ctrl-C or SIGTERM, and leaves at the second.
+/// Signals so close to the first are the same wish: a terminal signals the whole process group, and `ros2 launch` hands its own on.
+const SAME_INTERRUPT: Duration = Duration::from_secs(1);
+
+/// Asks the graph to stop at the first Ctrl-C or SIGTERM, and leaves at a later one.
 fn stop_on_interrupt(flag: StopFlag) {
-    static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
+    static FIRST: OnceLock<Instant> = OnceLock::new();
     let handler = move || {
-        if INTERRUPTS.fetch_add(1, Ordering::SeqCst) == 0 {
-            flag.stop("interrupted");
+        if FIRST.get_or_init(Instant::now).elapsed() < SAME_INTERRUPT {
+            flag.stop(INTERRUPTED);
         } else {
             std::process::exit(130);
         }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-/// The folder that holds `launch/demo.yaml`: `OMNIMIND_HOME`, or the first that has it among the working directory and its
-/// parents, the parents of the program (links followed), and the source tree that it was built from.
+/// The folder that holds `launch/demo.yaml`: `OMNIMIND_HOME`; or `share/omnimind` of the prefix that the program is installed in; or
+/// the first that has it among the working directory and its parents, the parents of the program (links followed), and the source
+/// tree that it was built from.
 #[must_use]
 pub fn dir() -> Option<PathBuf> {
     let holds = |dir: &Path| dir.join("launch/demo.yaml").is_file();
@@ -12,6 +13,10 @@ pub fn dir() -> Option<PathBuf> {
     }
     let here = std::env::current_dir().ok();
     let program = std::env::current_exe().ok().and_then(|p| p.canonicalize().ok());
+    let prefix = program.as_ref().and_then(|p| p.parent()?.parent());
+    if let Some(installed) = prefix.map(|prefix| prefix.join("share/omnimind")).filter(|dir| holds(dir)) {
+        return Some(installed);
+    }
     let parents =
         [here, program].into_iter().flatten().flat_map(|start| start.ancestors().map(Path::to_path_buf).collect::<Vec<_>>());
     let mut places = parents.flat_map(|dir| [dir.clone(), dir.join("share/omnimind")]);

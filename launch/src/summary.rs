@@ -1,11 +1,11 @@
 //! What a run came to: the JSON object of `--json` and the table that a person reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use graph::RunReport;
-use msgs::omnimind_msgs::msg::MissionState;
+use msgs::omnimind_msgs::msg::{MissionState, NodeStatistics};
 use omnimind_audio::wer::{word_errors, words};
 use serde::Serialize;
 
@@ -76,7 +76,7 @@ pub struct TranscriptSummary {
 }
 
 /// One node.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct NodeSummary {
     /// Full name.
     pub name: String,
@@ -92,6 +92,20 @@ pub struct NodeSummary {
     pub handled: u64,
     /// How often it was started again.
     pub restarts: u32,
+}
+
+impl NodeSummary {
+    fn new(node: &NodeStatistics) -> Self {
+        Self {
+            name: node.name.clone(),
+            state: node.state.clone(),
+            p50_ms: round(f64::from(node.p50_ms), 3),
+            p99_ms: round(f64::from(node.p99_ms), 3),
+            dropped: node.dropped,
+            handled: node.handled,
+            restarts: node.restarts,
+        }
+    }
 }
 
 /// Files of the run; null for those that were not written.
@@ -112,7 +126,6 @@ impl Summary {
         });
         let used_wh = if by_consumer.is_empty() { snapshot.drawn_wh } else { by_consumer.values().sum() };
         let seconds = report.graph_seconds;
-        let statistics = &report.statistics;
         Self {
             mission: mission(snapshot, &report.reason, seconds),
             energy: Energy { used_wh: round(used_wh, 4), by_consumer },
@@ -121,22 +134,19 @@ impl Summary {
             collisions: snapshot.sim.as_ref().map(|sim| sim.collisions),
             worst_collision_speed: snapshot.sim.as_ref().map(|sim| round(f64::from(sim.worst_collision_speed), 3)),
             distance_m: snapshot.sim.as_ref().map(|sim| round(f64::from(sim.distance), 2)),
-            nodes: statistics
-                .nodes
-                .iter()
-                .map(|n| NodeSummary {
-                    name: n.name.clone(),
-                    state: n.state.clone(),
-                    p50_ms: round(f64::from(n.p50_ms), 3),
-                    p99_ms: round(f64::from(n.p99_ms), 3),
-                    dropped: n.dropped,
-                    handled: n.handled,
-                    restarts: n.restarts,
-                })
-                .collect(),
+            nodes: report.statistics.nodes.iter().map(NodeSummary::new).collect(),
             real_time_factor: round(seconds / report.wall_seconds.max(1e-9), 2),
             ended: report.reason.clone(),
             recording,
+        }
+    }
+
+    /// Adds the nodes of other processes as far as they have told of themselves; of those that have not, the name.
+    pub fn add_children(&mut self, snapshot: &Snapshot, names: &BTreeSet<String>) {
+        for name in names {
+            let told = snapshot.nodes.get(name).map(NodeSummary::new);
+            let unknown = || NodeSummary { name: name.clone(), state: "never heard of".into(), ..NodeSummary::default() };
+            self.nodes.push(told.unwrap_or_else(unknown));
         }
     }
 
@@ -255,7 +265,7 @@ fn round(value: f64, digits: i32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use msgs::omnimind_msgs::msg::{GraphStatistics, NodeStatistics, SimState, Transcript};
+    use msgs::omnimind_msgs::msg::{GraphStatistics, SimState, Transcript};
     use std::sync::Arc;
 
     fn report() -> RunReport {
@@ -325,6 +335,19 @@ mod tests {
         assert_eq!(summary.mission.result, "failed");
         assert!(summary.mission.reason.contains("`spoken`"));
         assert!(!summary.achieved());
+    }
+
+    #[test]
+    fn nodes_of_other_processes_are_in_the_summary_even_if_they_never_spoke() {
+        let mut snapshot = snapshot();
+        let safety = NodeStatistics { name: "/safety".into(), handled: 7, state: "running".into(), ..NodeStatistics::default() };
+        let stranger = NodeStatistics { name: "/somebody_elses".into(), ..NodeStatistics::default() };
+        snapshot.nodes = [safety, stranger].map(|node| (node.name.clone(), node)).into();
+        let mut summary = Summary::new(&snapshot, &report(), Recording::default());
+        summary.add_children(&snapshot, &["/safety", "/silent"].map(str::to_owned).into());
+        let nodes: Vec<(&str, &str, u64)> =
+            summary.nodes.iter().map(|n| (n.name.as_str(), n.state.as_str(), n.handled)).collect();
+        assert_eq!(nodes, [("/battery", "", 0), ("/safety", "running", 7), ("/silent", "never heard of", 0)]);
     }
 
     #[test]

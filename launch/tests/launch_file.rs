@@ -250,3 +250,14 @@ fn a_nodes_log_level_and_autostart_are_read_and_checked() {
     let message = read(", autostart: maybe").unwrap_err().to_string();
     assert!(message.contains("top.yaml:2") && message.contains("true or false"), "{message}");
 }
+
+#[test]
+fn when_and_unless_both_have_to_agree() {
+    let started = |when: &str, unless: &str| {
+        let file = format!("nodes:\n  - {{type: lidar}}\n  - {{type: lidar, name: second, when: {when}, unless: {unless}}}\n");
+        text(&file).unwrap().nodes.len() == 2
+    };
+    assert!(started("true", "false") && started("'rerun+http://x'", "''"));
+    assert!(!started("true", "true") && !started("false", "false") && !started("''", "false"));
+    assert!(fails("nodes: [{type: lidar, unless: [1]}]\n").contains("`unless`"));
+}

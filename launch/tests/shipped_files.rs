@@ -22,9 +22,12 @@ fn options(arguments: &[(&str, &str)]) -> Options {
 
 #[test]
 fn every_shipped_launch_file_can_be_read() {
-    for (file, arguments) in
-        [("demo.yaml", &[("seed", "7")][..]), ("robot.yaml", &[]), ("recording.yaml", &[("bag", "/tmp/a.mcap")])]
-    {
+    for (file, arguments) in [
+        ("demo.yaml", &[("seed", "7")][..]),
+        ("robot.yaml", &[]),
+        ("gazebo.yaml", &[]),
+        ("recording.yaml", &[("bag", "/tmp/a.mcap")]),
+    ] {
         let launch = load(&root().join("launch").join(file), &registry::catalogue(), &options(arguments))
             .unwrap_or_else(|e| panic!("{e}"));
         assert!(launch.nodes.len() > 5, "{file}");
@@ -50,6 +53,34 @@ fn the_demo_is_lock_step_and_hands_its_seed_on() {
     let seed = |type_: &str| launch.nodes.iter().find(|n| n.type_ == type_).map(|n| n.parameters["seed"].clone());
     assert_eq!(seed("simulator"), Some(Value::Int(7)));
     assert_eq!(seed("scenario"), Some(Value::Int(7)));
+}
+
+#[test]
+fn a_live_view_needs_no_recording() {
+    let types = |arguments: &[(&str, &str)]| -> Vec<String> {
+        let launch = load(&root().join("launch/demo.yaml"), &registry::catalogue(), &options(arguments)).unwrap();
+        launch.nodes.into_iter().map(|n| n.type_).filter(|t| t == "viewer" || t == "recorder").collect()
+    };
+    assert_eq!(types(&[]), ["recorder", "viewer"]);
+    assert_eq!(types(&[("record", "false"), ("rerun_url", "rerun+http://x")]), ["viewer"]);
+    assert!(types(&[("record", "false")]).is_empty());
+}
+
+#[test]
+fn safety_is_a_process_of_its_own_on_a_robot_and_not_in_lock_step() {
+    let process = |file: &str, arguments: &[(&str, &str)]| {
+        let launch = load(&root().join("launch").join(file), &registry::catalogue(), &options(arguments)).unwrap();
+        launch.nodes.into_iter().find(|n| n.type_ == "safety").unwrap().process
+    };
+    assert_eq!(process("robot.yaml", &[]).as_deref(), Some("safety"));
+    assert_eq!(process("robot.yaml", &[("safety_process", "")]), None);
+    assert_eq!(process("demo.yaml", &[]), None);
+}
+
+#[test]
+fn a_robots_name_is_the_namespace_of_all_its_nodes() {
+    let launch = load(&root().join("launch/robot.yaml"), &registry::catalogue(), &options(&[("robot", "omni")])).unwrap();
+    assert!(launch.nodes.iter().all(|n| n.namespace == "omni"));
 }
 
 #[test]

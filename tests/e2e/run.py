@@ -396,7 +396,9 @@ def other_sources(run):
         result = json.loads(stdout.strip().splitlines()[-1])
         found = result["detections"] if wanted == "detections" else result["transcript"]["text"]
         assert code == 0 and found and "panicked" not in stderr, f"{argument}: {code}: {stderr[-2000:]}"
-    code, stdout, stderr = run.omnimind("launch", "robot.yaml", "record:=false", "--headless", "--json", "--no-wire", "--duration", "3", "--out", run.out / "robot")
+        # A folder is over after its last picture.
+        assert ("pictures are shown" in result["ended"]) == argument.startswith("images"), result["ended"]
+    code, stdout, stderr = run.omnimind("launch", "robot.yaml", "record:=false", "safety_process:=", "--headless", "--json", "--no-wire", "--duration", "3", "--out", run.out / "robot")
     states = {node["name"]: node["state"] for node in json.loads(stdout.strip().splitlines()[-1])["nodes"]}
     assert "panicked" not in stderr and states["/planner"] in ("running", "stopped") and "v4l2" in stderr.lower(), stderr[-3000:]
 

@@ -6,6 +6,18 @@ use zenoh::Config;
 /// What a system without type hashes says (rmw_zenoh: docs/design.md, "Topic and Service name mapping to Zenoh key expressions").
 pub const NO_TYPE_HASH: &str = "TypeHashNotSupported";
 
+/// How far nodes are looked for (ROS 2: `ROS_AUTOMATIC_DISCOVERY_RANGE`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DiscoveryRange {
+    /// Nowhere: a graph stays in its process.
+    Off,
+    /// On this machine. rmw_zenoh's router listens to the network; ours does only if it is told to.
+    #[default]
+    Localhost,
+    /// Everywhere: the embedded router listens on all addresses.
+    Subnet,
+}
+
 /// Where the wire connects and how much it may use. [`WireConfig::default`] is rmw_zenoh's: a router on loopback, domain 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireConfig {
@@ -15,6 +27,11 @@ pub struct WireConfig {
     pub router: String,
     /// Start a router at that endpoint if none is there, and again if it goes away.
     pub embed_router: bool,
+    /// How far nodes are looked for.
+    pub range: DiscoveryRange,
+    /// How often a router elsewhere is looked for, once a second, before it is an error (`ZENOH_ROUTER_CHECK_ATTEMPTS`): 0 for ever,
+    /// less than 0 not at all: the session opens and finds it when it comes.
+    pub router_attempts: i32,
     /// Where other peers reach this session directly; a port of 0 is chosen by the system.
     pub listen: String,
     /// Hand large samples to peers on this host in shared memory.
@@ -40,6 +57,8 @@ impl Default for WireConfig {
             domain: 0,
             router: "tcp/127.0.0.1:7447".into(),
             embed_router: true,
+            range: DiscoveryRange::Localhost,
+            router_attempts: 5,
             listen: "tcp/127.0.0.1:0".into(),
             shared_memory: true,
             shared_memory_threshold: 32 << 10,
@@ -53,7 +72,8 @@ impl Default for WireConfig {
 }
 
 impl WireConfig {
-    /// The default with `ROS_DOMAIN_ID`, `ROS_DISTRO` (`humble`: no type hashes), `ZENOH_SESSION_CONFIG_URI`, `ZENOH_ROUTER_CONFIG_URI` and `ZENOH_CONFIG_OVERRIDE` applied.
+    /// The default with `ROS_DOMAIN_ID`, `ROS_DISTRO` (`humble`: no type hashes), `ROS_AUTOMATIC_DISCOVERY_RANGE`,
+    /// `ZENOH_SESSION_CONFIG_URI`, `ZENOH_ROUTER_CONFIG_URI`, `ZENOH_ROUTER_CHECK_ATTEMPTS` and `ZENOH_CONFIG_OVERRIDE` applied.
     /// An override of `connect/endpoints` names the router.
     ///
     /// # Errors
@@ -69,6 +89,21 @@ impl WireConfig {
             config.domain = parsed.ok_or_else(|| OpenError::Config(format!("ROS_DOMAIN_ID `{domain}` is not 0 to 232")))?;
         }
         config.type_hashes = variable("ROS_DISTRO").is_none_or(|distro| distro != "humble");
+        if let Some(range) = variable("ROS_AUTOMATIC_DISCOVERY_RANGE") {
+            config.range = match range.as_str() {
+                "OFF" => DiscoveryRange::Off,
+                "LOCALHOST" | "SYSTEM_DEFAULT" => DiscoveryRange::Localhost,
+                "SUBNET" => DiscoveryRange::Subnet,
+                _ => {
+                    let allowed = "OFF, LOCALHOST, SUBNET or SYSTEM_DEFAULT";
+                    return Err(OpenError::Config(format!("ROS_AUTOMATIC_DISCOVERY_RANGE `{range}` is not {allowed}")));
+                }
+            };
+        }
+        if let Some(attempts) = variable("ZENOH_ROUTER_CHECK_ATTEMPTS") {
+            let wrong = || OpenError::Config(format!("ZENOH_ROUTER_CHECK_ATTEMPTS `{attempts}` is not a whole number"));
+            config.router_attempts = attempts.parse().map_err(|_| wrong())?;
+        }
         config.session_file = variable("ZENOH_SESSION_CONFIG_URI");
         config.router_file = variable("ZENOH_ROUTER_CONFIG_URI");
         for setting in variable("ZENOH_CONFIG_OVERRIDE").unwrap_or_default().split(';').filter(|s| !s.trim().is_empty()) {
@@ -94,7 +129,7 @@ impl WireConfig {
     pub(crate) fn router_config(&self) -> Result<Config, OpenError> {
         let mut config = base(self.router_file.as_deref())?;
         set(&mut config, "mode", "\"router\"")?;
-        set(&mut config, "listen/endpoints", &format!("[{:?}]", self.router))?;
+        set(&mut config, "listen/endpoints", &format!("[{:?}]", self.router_listen()))?;
         set(&mut config, "connect/endpoints", "[]")?;
         self.common(&mut config)?;
         // Neighbours on a host share memory with each other, not through the router. And two sessions of one process that hold each
@@ -108,8 +143,7 @@ impl WireConfig {
         let mut config = base(self.session_file.as_deref())?;
         set(&mut config, "mode", "\"peer\"")?;
         set(&mut config, "connect/endpoints", &format!("[{:?}]", self.router))?;
-        set(&mut config, "connect/timeout_ms", "5000")?;
-        set(&mut config, "connect/exit_on_failure", "true")?;
+        self.patience(&mut config)?;
         set(&mut config, "listen/endpoints", &format!("[{:?}]", self.listen))?;
         self.common(&mut config)?;
         self.apply_overrides(&mut config)?;
@@ -121,11 +155,19 @@ impl WireConfig {
         let mut config = base(self.session_file.as_deref())?;
         set(&mut config, "mode", "\"client\"")?;
         set(&mut config, "connect/endpoints", &format!("[{:?}]", self.router))?;
-        set(&mut config, "connect/timeout_ms", "5000")?;
-        set(&mut config, "connect/exit_on_failure", "true")?;
+        self.patience(&mut config)?;
         self.common(&mut config)?;
         self.apply_overrides(&mut config)?;
         Ok(config)
+    }
+
+    fn patience(&self, config: &mut Config) -> Result<(), OpenError> {
+        let timeout_ms = match self.router_attempts {
+            0 => -1,
+            attempts => i64::from(attempts.max(1)) * 1000,
+        };
+        set(config, "connect/timeout_ms", &timeout_ms.to_string())?;
+        set(config, "connect/exit_on_failure", &(self.router_attempts >= 0).to_string())
     }
 
     fn common(&self, config: &mut Config) -> Result<(), OpenError> {
@@ -142,6 +184,15 @@ impl WireConfig {
 
     fn apply_overrides(&self, config: &mut Config) -> Result<(), OpenError> {
         self.overrides.iter().try_for_each(|(path, value)| set(config, path, value))
+    }
+
+    /// Where an embedded router listens.
+    fn router_listen(&self) -> String {
+        let port = self.router_address().and_then(|address| address.rsplit_once(':')).map(|(_, port)| port);
+        match (self.range, port) {
+            (DiscoveryRange::Subnet, Some(port)) => format!("tcp/[::]:{port}"),
+            _ => self.router.clone(),
+        }
     }
 
     /// `host:port` of the router, if its endpoint is a TCP one.
@@ -201,6 +252,26 @@ mod tests {
         assert_eq!(config("humble").hash_chunk("RIHS01_df66"), "TypeHashNotSupported");
         assert_eq!(config("jazzy").hash_chunk("RIHS01_df66"), "RIHS01_df66");
         assert_eq!(WireConfig::default().hash_chunk("RIHS01_df66"), "RIHS01_df66");
+    }
+
+    #[test]
+    fn the_range_says_where_the_router_listens_and_attempts_how_long_it_is_looked_for() {
+        let of = |pairs: &[(&str, &str)]| {
+            WireConfig::from_variables(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        };
+        let listen = |config: WireConfig| config.router_config().expect("router").get_json("listen/endpoints").expect("there");
+        assert_eq!(listen(of(&[]).expect("default")), r#"["tcp/127.0.0.1:7447"]"#);
+        let subnet = of(&[("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")]).expect("valid");
+        assert_eq!(listen(subnet), r#"["tcp/[::]:7447"]"#);
+        assert_eq!(of(&[("ROS_AUTOMATIC_DISCOVERY_RANGE", "OFF")]).expect("valid").range, DiscoveryRange::Off);
+        let error = of(&[("ROS_AUTOMATIC_DISCOVERY_RANGE", "local")]).expect_err("no such range");
+        assert!(error.to_string().contains("LOCALHOST"), "{error}");
+        for (attempts, timeout, fatal) in [("3", "3000", "true"), ("0", "-1", "true"), ("-1", "1000", "false")] {
+            let config = of(&[("ZENOH_ROUTER_CHECK_ATTEMPTS", attempts)]).expect("valid").peer_config().expect("peer");
+            assert_eq!(config.get_json("connect/timeout_ms").expect("there"), timeout, "{attempts}");
+            assert_eq!(config.get_json("connect/exit_on_failure").expect("there"), fatal, "{attempts}");
+        }
+        assert!(of(&[("ZENOH_ROUTER_CHECK_ATTEMPTS", "often")]).is_err());
     }
 
     #[test]

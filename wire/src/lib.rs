@@ -22,7 +22,7 @@ mod view;
 
 pub use attachment::{Attachment, Gid, gid_of};
 pub use client::{Client, RawPublisher, RawSample, RawSubscription};
-pub use config::{NO_TYPE_HASH, WireConfig};
+pub use config::{DiscoveryRange, NO_TYPE_HASH, WireConfig};
 pub use error::{CallError, OpenError, WireError};
 pub use name::{Entity, EntityKind, key_expression, parse_token};
 pub use plain::{PlainPublisher, PlainSubscription};

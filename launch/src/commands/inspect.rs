@@ -109,6 +109,10 @@ fn echo(topic: &str, once: bool, json: bool, elements: usize, timeout: f64) -> R
         } else {
             println!("{}---", reader.text(topic, &sample, elements)?);
         }
+        let dropped = samples.take_dropped();
+        if dropped > 0 {
+            eprintln!("{dropped} messages of {topic} were not shown: they come faster than they can be printed");
+        }
         if once {
             return Ok(());
         }
@@ -125,6 +129,10 @@ fn hz(topic: &str, window: f64) -> Result<()> {
         let RawSample { payload, .. } = sample;
         times.push(Instant::now());
         bytes += payload.len();
+    }
+    let dropped = samples.take_dropped();
+    if dropped > 0 {
+        eprintln!("{dropped} messages of {topic} were not counted: they came faster than they could be taken");
     }
     let gaps: Vec<f64> = times.windows(2).map(|w| w[1].duration_since(w[0]).as_secs_f64()).collect();
     if gaps.is_empty() {

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::cli::{DemoArgs, LaunchArgs, RunArgs};
-use crate::file::{Launch, Mode, Options, Value, load, load_text};
-use crate::run::{Display, RunOptions, run};
+use crate::file::check;
+use crate::file::{Launch, Mode, Options, Value, load};
+use crate::run::{Display, INTERRUPTED, RunOptions, run};
 use crate::summary::{Recording, Summary};
-use crate::{networks, registry, ros_args, share};
+use crate::{networks, one_node, registry, ros_args, ros_log, share};
 
 /// `omnimind demo`: exit code 0 only when the mission was achieved.
 pub fn demo(args: &DemoArgs) -> Result<ExitCode> {
@@ -60,7 +61,9 @@ pub fn launch(args: &LaunchArgs) -> Result<ExitCode> {
     };
     let Some(summary) = start.go()? else { return Ok(ExitCode::SUCCESS) };
     let broken = summary.nodes.iter().any(|n| n.state == "failed");
-    Ok(if summary.mission.result == "failed" || broken { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    // As rclcpp's executables: to be interrupted is not a failure. A demo, though, is about its mission.
+    let failed = summary.mission.result == "failed" && summary.ended != INTERRUPTED;
+    Ok(if failed || broken { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 struct Start {
@@ -91,7 +94,11 @@ impl Start {
         let options = Options { arguments: ros_args::launch_arguments(&self.arguments)?, builtin };
         let launch = load(&path, &registry::catalogue(), &options)?;
         if self.check {
-            describe(&launch);
+            if self.json {
+                println!("{}", serde_json::to_string(&check::json(&launch))?);
+            } else {
+                describe(&launch);
+            }
             return Ok(None);
         }
         let recording = recording(&launch);
@@ -114,6 +121,7 @@ impl Start {
             group: self.group,
             display,
             wire: self.wire,
+            enclave: None,
             duration_s: self.duration_s,
             recording,
         })?;
@@ -165,7 +173,7 @@ fn describe(launch: &Launch) {
     }
 }
 
-/// `omnimind run`: one node, or vision over pictures.
+/// `omnimind run`: one node, or vision over pictures. As of an rclcpp executable, the exit code is 0 when it was asked to end.
 pub fn run_node(args: &RunArgs) -> Result<ExitCode> {
     let ros = ros_args::parse(&args.ros_args)?;
     if let Some(unexpected) = ros.rest.first() {
@@ -177,16 +185,19 @@ pub fn run_node(args: &RunArgs) -> Result<ExitCode> {
         }
         return super::photos::run(source, args.out.as_deref());
     }
-    let text = one_node(&args.node, &ros)?;
-    let launch = load_text(Path::new("omnimind run"), &text, &registry::catalogue(), &Options::default())?;
+    if !ros.log.rosout {
+        eprintln!("omnimind: --disable-rosout-logs is not honoured: /rosout is published");
+    }
+    let launch = one_node::launch(&args.node, &ros, share::dir().as_deref())?;
     let recording = recording(&launch);
     let summary = run(RunOptions {
         path: PathBuf::new(),
         arguments: Vec::new(),
         launch,
         group: None,
-        display: Display::Lines,
+        display: Display::Ros(ros_log::sink(&ros.log, &args.node)?),
         wire: !args.no_wire,
+        enclave: ros.enclave,
         duration_s: args.duration,
         recording,
     })?;
@@ -194,86 +205,6 @@ pub fn run_node(args: &RunArgs) -> Result<ExitCode> {
     Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-/// A launch file for one node; JSON is YAML.
-fn one_node(type_: &str, ros: &ros_args::RosArgs) -> Result<String> {
-    let mut node = serde_json::Map::new();
-    node.insert("type".into(), type_.into());
-    if let Some(name) = &ros.name {
-        node.insert("name".into(), name.clone().into());
-    }
-    if let Some(namespace) = &ros.namespace {
-        node.insert("namespace".into(), namespace.clone().into());
-    }
-    let mut parameters = serde_json::Map::new();
-    for (name, value) in &ros.parameters {
-        parameters.insert(name.clone(), json(value));
-    }
-    node.insert("parameters".into(), parameters.into());
-    let here = std::env::current_dir().context("the working directory is gone")?;
-    let files: Vec<String> = ros.parameter_files.iter().map(|f| here.join(f).display().to_string()).collect();
-    node.insert("parameter_files".into(), files.into());
-    let remap: serde_json::Map<String, serde_json::Value> =
-        ros.remap.iter().map(|(from, to)| (from.clone(), to.clone().into())).collect();
-    node.insert("remap".into(), remap.into());
-    let file = serde_json::json!({"graph": {"mode": "free-running"}, "nodes": [node]});
-    // A dollar sign is a substitution in launch files.
-    Ok(serde_json::to_string(&file)?.replace('$', "$$"))
-}
-
-fn json(value: &Value) -> serde_json::Value {
-    match value.clone() {
-        Value::Bool(v) => v.into(),
-        Value::Int(v) => v.into(),
-        Value::Float(v) => v.into(),
-        Value::Text(v) => v.into(),
-        Value::Ints(v) => v.into(),
-        Value::Floats(v) => v.into(),
-        Value::Texts(v) => v.into(),
-        Value::Bools(v) => v.into(),
-    }
-}
-
-/// `2026-11-22_14-30-05`, UTC.
 fn timestamp() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02}_{:02}-{:02}-{:02}", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
-/// Year, month and day of a day since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let doe = z % 146_097;
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
-    (yoe + era * 400 + u64::from(month <= 2), month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_become_dates() {
-        assert_eq!(civil(0), (1970, 1, 1));
-        assert_eq!(civil(11_016), (2000, 2, 29));
-        assert_eq!(civil(20_454), (2026, 1, 1));
-    }
-
-    #[test]
-    fn ros_arguments_become_a_launch_file() {
-        let ros = ros_args::RosArgs {
-            name: Some("rec".into()),
-            parameters: BTreeMap::from([("path".to_owned(), Value::Text("a$b".into()))]),
-            ..Default::default()
-        };
-        let text = one_node("recorder", &ros).unwrap();
-        let launch = load_text(Path::new("x"), &text, &registry::catalogue(), &Options::default()).unwrap();
-        assert_eq!(launch.nodes[0].full_name(), "/rec");
-        assert_eq!(launch.nodes[0].parameters["path"], Value::Text("a$b".into()));
-    }
+    crate::date::for_file_names(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }

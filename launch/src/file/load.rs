@@ -41,7 +41,13 @@ pub fn load_text(path: &Path, text: &str, catalogue: &Catalogue, options: &Optio
     if loader.nodes.is_empty() {
         return Err(LaunchError::NoNodes { at });
     }
-    Ok(Launch { graph: outer.graph.unwrap_or_default(), nodes: loader.nodes, arguments: outer.arguments, values: outer.values })
+    Ok(Launch {
+        graph: outer.graph.unwrap_or_default(),
+        nodes: loader.nodes,
+        arguments: outer.arguments,
+        values: outer.values,
+        single: None,
+    })
 }
 
 struct Loader<'a> {
@@ -58,7 +64,7 @@ struct FileResult {
 }
 
 const TOP: [&str; 4] = ["arguments", "graph", "include", "nodes"];
-const NODE: [&str; 11] = [
+const NODE: [&str; 12] = [
     "type",
     "name",
     "namespace",
@@ -70,6 +76,7 @@ const NODE: [&str; 11] = [
     "log_level",
     "autostart",
     "when",
+    "unless",
 ];
 /// As [`graph::Severity`] reads them.
 const SEVERITIES: [&str; 5] = ["debug", "info", "warn", "error", "fatal"];
@@ -138,8 +145,8 @@ impl Loader<'_> {
         let (file, given, inner) = match &item.kind {
             Kind::Text(file) => (file.clone(), BTreeMap::new(), String::new()),
             _ => {
-                let reader = Reader::new(path, item, "an include", &["file", "arguments", "namespace", "when"])?;
-                if reader.wanted("when")? == Some(false) {
+                let reader = Reader::new(path, item, "an include", &["file", "arguments", "namespace", "when", "unless"])?;
+                if reader.switched_off()? {
                     return Ok(None);
                 }
                 let mut values = Vec::new();
@@ -173,7 +180,7 @@ impl Loader<'_> {
             parameter_lines: BTreeMap::new(),
             optional: BTreeSet::new(),
             remap: Vec::new(),
-            process: reader.text("process")?,
+            process: reader.text("process")?.filter(|process| !process.is_empty()),
             restart: restart_section(path, &reader)?,
             log_level: reader.word("log_level", &SEVERITIES)?.and_then(|word| word.parse().ok()),
             autostart: autostart(&reader)?,
@@ -187,7 +194,7 @@ impl Loader<'_> {
             }
         }
         // Read in full even when it is switched off, so that a mistake shows before the switch is turned.
-        if reader.wanted("when")? == Some(false) {
+        if reader.switched_off()? {
             return Ok(());
         }
         if let Some(first) = self.nodes.iter().find(|n| n.full_name() == spec.full_name()) {

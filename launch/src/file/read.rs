@@ -150,6 +150,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether `when` or `unless` leave it out.
+    ///
+    /// # Errors
+    /// [`LaunchError::WrongType`].
+    pub fn switched_off(&self) -> Result<bool, LaunchError> {
+        let (when, unless) = (self.wanted("when")?, self.wanted("unless")?);
+        Ok(when == Some(false) || unless == Some(true))
+    }
+
     /// A list; absent is empty.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ pub struct Camera {
     size: (u32, u32),
     rate: f64,
     repeat: bool,
+    end_graph: bool,
     frame_id: String,
     fov: f64,
     stale_after: Param<f64>,
@@ -109,6 +110,12 @@ impl Node for Camera {
             .read_only()
             .declare()?
             .get();
+        let end_graph = s
+            .param("end_graph", false)
+            .describe("end the graph after the last picture, for source folder")
+            .read_only()
+            .declare()?
+            .get();
         let frame_id = s
             .param("frame_id", "camera_optical_frame".to_owned())
             .describe("frame of the pictures, for all sources but topic")
@@ -150,6 +157,7 @@ impl Node for Camera {
             size: (side(width), side(height)),
             rate,
             repeat,
+            end_graph,
             frame_id,
             fov,
             stale_after,
@@ -288,7 +296,11 @@ impl Camera {
             }
             None => {
                 self.driver = Driver::None;
-                ctx.status(Level::Warn, "source", format!("all {} pictures are shown", self.color_stream.accepted));
+                let told = format!("all {} pictures are shown", self.color_stream.accepted);
+                ctx.status(Level::Warn, "source", &told);
+                if self.end_graph {
+                    ctx.shutdown(told);
+                }
             }
         }
         Ok(())

@@ -84,6 +84,24 @@ fn silence_is_stale() {
 }
 
 #[test]
+fn the_last_picture_of_a_folder_ends_the_graph_if_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    image::RgbImage::new(8, 6).save(folder.path().join("a.png")).unwrap();
+    let reason = |end: bool, repeat: bool| {
+        let mut bench = Bench::new();
+        let path = folder.path().to_str().unwrap();
+        let parameters =
+            [("source", "folder".into()), ("path", path.into()), ("end_graph", end.into()), ("repeat", repeat.into())];
+        bench.add::<Camera>(&parameters).unwrap();
+        bench.run_for(Duration::from_secs(2));
+        bench.stop_reason()
+    };
+    assert_eq!(reason(true, false).as_deref(), Some("all 1 pictures are shown"));
+    assert_eq!(reason(true, true), None);
+    assert_eq!(reason(false, false), None);
+}
+
+#[test]
 fn a_folder_is_shown_at_its_rate_and_rubbish_is_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["a.png", "c.png"] {
