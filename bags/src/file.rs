@@ -1,6 +1,6 @@
 //! Writing one MCAP file that ROS 2 tools read: profile `ros2`, schemas `ros2msg`, messages in CDR, zstd chunks.
 //!
-//! Chunks are closed about once per second of message time, so that a killed process leaves a file that is readable up to
+//! Chunks are closed twice per second of message time, so that a killed process leaves a file that is readable up to
 //! its last second. Specification: <https://mcap.dev/spec>, "ROS 2" profile in <https://mcap.dev/spec/registry>.
 
 use std::collections::BTreeMap;
@@ -83,7 +83,7 @@ pub struct WriterOptions {
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { flush_interval_ns: 1_000_000_000, chunk_bytes: 4 << 20, compress: true, level: 0 }
+        Self { flush_interval_ns: 500_000_000, chunk_bytes: 4 << 20, compress: true, level: 0 }
     }
 }
 

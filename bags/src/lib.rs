@@ -11,6 +11,7 @@ pub mod qos;
 mod read_ahead;
 mod reader;
 mod recover;
+pub mod select;
 mod survey;
 mod writer;
 

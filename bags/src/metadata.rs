@@ -193,10 +193,9 @@ impl Metadata {
             }
         }
         let custom = match root.get("custom_data") {
-            Some(Value::Mapping(map)) => map
-                .iter()
-                .filter_map(|(k, v)| Some((k.as_str()?.to_owned(), v.as_str()?.to_owned())))
-                .collect(),
+            Some(Value::Mapping(map)) => {
+                map.iter().filter_map(|(k, v)| Some((k.as_str()?.to_owned(), v.as_str()?.to_owned()))).collect()
+            }
             _ => BTreeMap::new(),
         };
         Ok(Self {

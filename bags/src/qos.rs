@@ -314,8 +314,7 @@ pub fn overrides(text: &str) -> Result<BTreeMap<String, QosProfile>, QosProfileE
         {
             return Err(QosProfileError::Form(format!("{topic}: `{odd}` is no policy{}", graph::suggest::hint(odd, POLICIES))));
         }
-        let profile =
-            QosProfile::from_value(profile).map_err(|error| QosProfileError::Form(format!("{topic}: {error}")))?;
+        let profile = QosProfile::from_value(profile).map_err(|error| QosProfileError::Form(format!("{topic}: {error}")))?;
         found.insert(topic.to_owned(), profile);
     }
     Ok(found)

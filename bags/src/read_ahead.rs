@@ -114,8 +114,7 @@ mod tests {
 
     fn bag(path: &std::path::Path) -> Bag {
         let mut writer = BagWriter::create(path, Naming::Folder, BagOptions::default()).unwrap();
-        let channel =
-            Channel { topic: "/a", message_type: "std_msgs/msg/Empty", definition: "", type_hash: "", qos: &[] };
+        let channel = Channel { topic: "/a", message_type: "std_msgs/msg/Empty", definition: "", type_hash: "", qos: &[] };
         for i in 0..500u64 {
             writer.write(&channel, i, i, i as u32, &i.to_le_bytes()).unwrap();
         }

@@ -172,11 +172,9 @@ impl Linear {
                         return Ok(Some(Found::Channel(id)));
                     }
                 }
-                Record::Message { header, data } => {
-                    // A message of a channel that was never announced is damage of that message alone.
-                    if self.channels.contains_key(&header.channel_id) {
-                        return Ok(Some(Found::Message(header, data.into_owned())));
-                    }
+                // A message of a channel that was never announced is damage of that message alone.
+                Record::Message { header, data } if self.channels.contains_key(&header.channel_id) => {
+                    return Ok(Some(Found::Message(header, data.into_owned())));
                 }
                 Record::DataEnd(_) => break,
                 _ => {}
@@ -387,7 +385,10 @@ mod tests {
         let (messages, cut) = read(&path, 0);
         assert!(!cut);
         assert_eq!(messages.len(), 25);
-        assert_eq!((messages[24].log_ns, messages[24].publish_ns, messages[24].data.as_slice()), (2400, 24, [24; 1000].as_slice()));
+        assert_eq!(
+            (messages[24].log_ns, messages[24].publish_ns, messages[24].data.as_slice()),
+            (2400, 24, [24; 1000].as_slice())
+        );
         assert_eq!(read(&path, 1250).0, messages[13..]);
         let bag = Bag::open(&path).unwrap();
         assert_eq!((bag.messages, bag.start_ns, bag.end_ns, bag.cut), (25, 0, 2400, false));

@@ -133,8 +133,8 @@ fn one(path: &Path) -> Result<(FileReport, FileSummary), RecoverError> {
     let mut failure = None;
     let scanned = scan(path, |item| match item {
         Item::Channel { channel, schema } => {
-            let (name, definition) =
-                schema.map_or((String::new(), String::new()), |s| (s.name.clone(), String::from_utf8_lossy(&s.text).into_owned()));
+            let (name, definition) = schema
+                .map_or((String::new(), String::new()), |s| (s.name.clone(), String::from_utf8_lossy(&s.text).into_owned()));
             let offered = channel.metadata.get("offered_qos_profiles").and_then(|text| qos::from_text(text).ok());
             let topic = TopicSummary {
                 topic: channel.topic.clone(),

@@ -252,11 +252,8 @@ mod tests {
         for name in ["a_10.mcap", "a_2.mcap", "a_0.mcap", "notes.txt"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        let names: Vec<String> = mcap_files(folder.path())
-            .unwrap()
-            .iter()
-            .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
-            .collect();
+        let names: Vec<String> =
+            mcap_files(folder.path()).unwrap().iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect();
         assert_eq!(names, ["a_0.mcap", "a_2.mcap", "a_10.mcap"]);
     }
 }

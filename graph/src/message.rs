@@ -8,6 +8,7 @@ use msgs::cdr::Pieces;
 use msgs::{Message, MessageType};
 
 use crate::Time;
+use crate::raw::RawMessage;
 
 /// A message whose type is known only at run time.
 pub trait Erased: Send + Sync + 'static {
@@ -58,9 +59,12 @@ pub struct AnyMessage {
 }
 
 impl AnyMessage {
-    /// The message itself, if it is an `M`; shared, not copied.
+    /// The message itself, if it is an `M`; shared, not copied. One that travelled as bytes is decoded.
     pub fn downcast<M: Message>(&self) -> Option<Arc<M>> {
-        Arc::clone(&self.payload).into_any().downcast::<M>().ok()
+        match Arc::clone(&self.payload).into_any().downcast::<M>() {
+            Ok(message) => Some(message),
+            Err(any) => any.downcast::<RawMessage>().ok()?.decode().map(Arc::new),
+        }
     }
 
     /// Serialised, with the encapsulation header.

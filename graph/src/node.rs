@@ -129,7 +129,7 @@ impl<N: Node> Injector<N> {
 pub struct Setup<N> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) slot: Arc<Slot>,
-    resolver: Resolver,
+    pub(crate) resolver: Resolver,
     overrides: BTreeMap<String, ParamValue>,
     params: Arc<ParamStore>,
     handlers: Vec<Handler<N>>,
@@ -167,12 +167,12 @@ impl<N: Node> Setup<N> {
         SetupError::Node { node: self.slot.name.to_string(), reason: reason.to_string() }
     }
 
-    fn port(&mut self, depth: usize, handler: Handler<N>) -> usize {
+    pub(crate) fn port(&mut self, depth: usize, handler: Handler<N>) -> usize {
         self.handlers.push(handler);
         self.slot.open_port(depth)
     }
 
-    fn endpoint(
+    pub(crate) fn endpoint(
         &self,
         kind: EndpointKind,
         name: &str,
@@ -196,8 +196,17 @@ impl<N: Node> Setup<N> {
     /// # Errors
     /// A forbidden name, a topic that carries another type, or a wire that refuses it.
     pub fn publisher<M: Message>(&mut self, topic: &str, qos: Qos) -> Result<Publisher<M>, SetupError> {
+        let core = self.publisher_of(topic, M::message_type(), qos)?;
+        Ok(Publisher { core, _message: PhantomData })
+    }
+
+    pub(crate) fn publisher_of(
+        &mut self,
+        topic: &str,
+        kind: &'static MessageType,
+        qos: Qos,
+    ) -> Result<Arc<PublisherCore>, SetupError> {
         let name = self.resolver.resolve(topic)?;
-        let kind = M::message_type();
         let topic = self.shared.topic(&name, kind, &self.slot.name)?;
         let remote = match &self.shared.transport {
             Some(wire) => Some(wire.publisher(&self.endpoint(
@@ -217,7 +226,7 @@ impl<N: Node> Setup<N> {
             remote,
         });
         topic.ends.write().publishers.push(Arc::clone(&core));
-        Ok(Publisher { core, _message: PhantomData })
+        Ok(core)
     }
 
     /// Declares a subscription.

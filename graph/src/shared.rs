@@ -81,6 +81,8 @@ pub(crate) struct Shared {
     /// Where log lines go; the monitor sets it up.
     pub rosout: RwLock<Option<Arc<PublisherCore>>>,
     taps: RwLock<Vec<Arc<Tap>>>,
+    /// Taps on the answers of services.
+    pub reply_taps: RwLock<Vec<Arc<Tap>>>,
     now: AtomicI64,
     next_id: AtomicU64,
 }
@@ -102,6 +104,7 @@ impl Shared {
             queue: OnceLock::new(),
             rosout: RwLock::default(),
             taps: RwLock::default(),
+            reply_taps: RwLock::default(),
             now: AtomicI64::new(0),
             next_id: AtomicU64::new(1),
         }
@@ -210,6 +213,7 @@ impl Shared {
             ends.taps.retain(|tap| !Arc::ptr_eq(&tap.slot, slot));
         }
         self.taps.write().retain(|tap| !Arc::ptr_eq(&tap.slot, slot));
+        self.reply_taps.write().retain(|tap| !Arc::ptr_eq(&tap.slot, slot));
         self.services.write().retain(|_, entry| !Arc::ptr_eq(&entry.slot, slot));
         self.rosout.write().take_if(|core| Arc::ptr_eq(&core.slot, slot));
     }
@@ -246,7 +250,10 @@ impl Shared {
                     _ => reply.finish(Err(CallError::Unavailable(client.name.to_string()))),
                 }
             }
-            Output::Reply { reply, response } => reply.finish(Ok(Body::Typed(response))),
+            Output::Reply { reply, response } => {
+                self.show_reply(from, &reply, &response);
+                reply.finish(Ok(Body::Typed(response)));
+            }
             Output::Log(log) => {
                 let rosout = self.rosout.read().clone();
                 if let Some(core) = rosout {

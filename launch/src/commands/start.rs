@@ -236,7 +236,7 @@ fn json(value: &Value) -> serde_json::Value {
 }
 
 /// `2026-11-22_14-30-05`, UTC.
-fn timestamp() -> String {
+pub(super) fn timestamp() -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);
