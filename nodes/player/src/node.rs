@@ -1,6 +1,6 @@
 //! The node: plays a bag into the graph.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ struct Replay {
     comparison: Comparison,
     /// By channel of answers: who waits for them, with the number of the call.
     waiting: BTreeMap<usize, VecDeque<RawResponder>>,
+    /// Calls that the recording never answers: they stay open, as they did then.
+    unanswered: Vec<RawResponder>,
     report: String,
     /// The moment that is being replayed, ns.
     moment_ns: u64,
@@ -189,6 +191,7 @@ impl Node for Player {
             replay: replay.then(|| Replay {
                 comparison: Comparison::new(masked),
                 waiting: BTreeMap::new(),
+                unanswered: Vec::new(),
                 report,
                 moment_ns: 0,
             }),
@@ -250,7 +253,7 @@ impl Player {
                     heard.push(channel.topic.clone());
                 }
                 (Some(replay), Some(service)) => {
-                    if serve(s, place, service, &channel.message_type)? {
+                    if serve(s, Some(place), service, &channel.message_type)? {
                         replay.waiting.insert(place, VecDeque::new());
                     }
                 }
@@ -261,6 +264,7 @@ impl Player {
             self.routes.push(route);
         }
         if self.replay.is_some() {
+            hold_open(s, &bag)?;
             s.tap(move |topic, _| heard.iter().any(|h| h == topic), Self::on_made)?;
         }
         Ok(())
@@ -487,13 +491,16 @@ impl Player {
     }
 }
 
-/// Serves a service whose answers were recorded; false if nobody here knows it, or a node of the graph serves it itself.
-fn serve(s: &mut Setup<Player>, place: usize, service: &str, response: &str) -> Result<bool, SetupError> {
+/// Serves a service whose answers were recorded at `place`, or that was never answered; false if it is not of an action, nobody here
+/// knows it, or a node of the graph serves it itself.
+fn serve(s: &mut Setup<Player>, place: Option<usize>, service: &str, response: &str) -> Result<bool, SetupError> {
     let kind = response.strip_suffix("_Response").and_then(msgs::registry::find_service);
     let Some(kind) = kind.filter(|_| service.contains("/_action/")) else { return Ok(false) };
     let served = s.service_raw(service, kind, move |node: &mut Player, ctx, _request, responder| {
-        if let Some(waiting) = node.replay.as_mut().and_then(|r| r.waiting.get_mut(&place)) {
-            waiting.push_back(responder);
+        let Some(replay) = &mut node.replay else { return Ok(()) };
+        match place.and_then(|place| replay.waiting.get_mut(&place)) {
+            Some(waiting) => waiting.push_back(responder),
+            None => replay.unanswered.push(responder),
         }
         node.advance_replay(ctx)
     });
@@ -502,6 +509,27 @@ fn serve(s: &mut Setup<Player>, place: usize, service: &str, response: &str) -> 
         Err(SetupError::ServiceTaken { .. }) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Serves what an action of the recording has besides the services that were answered: a goal that was still worked on at the end of the
+/// recording has no result in it.
+fn hold_open(s: &mut Setup<Player>, bag: &Bag) -> Result<(), SetupError> {
+    let answered = |service: &str| bag.channels.iter().any(|c| c.topic.strip_suffix(graph::REPLY) == Some(service));
+    let mut held = BTreeSet::new();
+    for channel in &bag.channels {
+        let action = channel.topic.strip_suffix("/_action/send_goal/_reply");
+        let kind = channel.message_type.strip_suffix("_SendGoal_Response");
+        let (Some(action), Some(kind)) = (action, kind) else { continue };
+        for (part, response) in
+            [("get_result", format!("{kind}_GetResult_Response")), ("cancel_goal", "action_msgs/srv/CancelGoal_Response".into())]
+        {
+            let service = format!("{action}/_action/{part}");
+            if !answered(&service) && held.insert(service.clone()) {
+                serve(s, None, &service, &response)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

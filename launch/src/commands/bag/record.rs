@@ -159,6 +159,8 @@ struct Cache {
     waiting: VecDeque<Waiting>,
     bytes: usize,
     dropped: u64,
+    /// What came while it was paused.
+    skipped: u64,
 }
 
 #[derive(Default)]
@@ -171,10 +173,11 @@ struct Inbox {
 
 impl Inbox {
     fn push(&self, item: Waiting, most_bytes: usize) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if self.paused.load(Ordering::Relaxed) {
+            cache.skipped += 1;
             return;
         }
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let size = item.sample.payload.len();
         // One message is always taken, however large.
         if cache.bytes > 0 && cache.bytes + size > most_bytes {
@@ -186,13 +189,12 @@ impl Inbox {
         self.filled.notify_one();
     }
 
-    /// What waits, at the latest after `patience`; and how many were dropped since the last call.
-    fn take(&self, patience: Duration) -> (VecDeque<Waiting>, u64) {
+    /// What waits, and what was dropped since the last call; at the latest after `patience`.
+    fn take(&self, patience: Duration) -> Cache {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let empty = |cache: &mut Cache| cache.waiting.is_empty() && !self.stop.load(Ordering::Relaxed);
         let (mut cache, _) = self.filled.wait_timeout_while(cache, patience, empty).unwrap_or_else(PoisonError::into_inner);
-        let taken = std::mem::take(&mut *cache);
-        (taken.waiting, taken.dropped)
+        std::mem::take(&mut *cache)
     }
 }
 
@@ -237,8 +239,8 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode> {
             look_at =
                 if args.no_discovery { Instant::now() + Duration::from_secs(86_400 * 365) } else { Instant::now() + period };
         }
-        let (waiting, dropped) = inbox.take(look_at.saturating_duration_since(Instant::now()).min(Duration::from_millis(200)));
-        if let Err(error) = write(&mut writer, waiting, dropped, &mut counts) {
+        let cache = inbox.take(look_at.saturating_duration_since(Instant::now()).min(Duration::from_millis(200)));
+        if let Err(error) = write(&mut writer, cache, &mut counts) {
             let kept = writer.finish().map_or_else(
                 |e| format!("it cannot be closed: {e}; `omnimind bag recover` makes it whole"),
                 |m| format!("{} messages are kept", m.messages),
@@ -250,8 +252,8 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode> {
     let malformed: u64 =
         ears.open.values().filter_map(|(ear, _)| ear.as_ref()).map(RawSubscription::malformed).max().unwrap_or(0);
     ears.open.clear();
-    let (waiting, dropped) = inbox.take(Duration::ZERO);
-    write(&mut writer, waiting, dropped, &mut counts)?;
+    let cache = inbox.take(Duration::ZERO);
+    write(&mut writer, cache, &mut counts)?;
     writer.drop_messages("malformed attachment", malformed);
     let losses: Vec<String> = writer.dropped().iter().map(|(why, count)| format!("{count} {why}")).collect();
     let metadata = writer.finish()?;
@@ -283,21 +285,32 @@ fn options(args: &RecordArgs) -> Result<BagOptions> {
 #[derive(Default)]
 struct Counts {
     last: BTreeMap<[u8; 16], i64>,
+    /// Left out here, and not yet seen as gaps.
+    left_out: u64,
 }
 
 impl Counts {
     /// How many samples of this publisher are missing before this one.
     fn gap(&mut self, gid: [u8; 16], sequence: i64) -> u64 {
-        let before = self.last.insert(gid, sequence);
-        before.and_then(|before| u64::try_from(sequence.checked_sub(before)?.checked_sub(1)?).ok()).unwrap_or(0)
+        let Some(last) = self.last.get_mut(&gid) else {
+            self.last.insert(gid, sequence);
+            return 0;
+        };
+        let gap = sequence.checked_sub(*last).and_then(|ahead| u64::try_from(ahead - 1).ok()).unwrap_or(0);
+        *last = sequence.max(*last);
+        // What was left out here is a gap too, and no loss on the way.
+        let own = gap.min(self.left_out);
+        self.left_out -= own;
+        gap - own
     }
 }
 
-fn write(writer: &mut BagWriter, waiting: VecDeque<Waiting>, dropped: u64, counts: &mut Counts) -> Result<(), bags::WriteError> {
-    writer.drop_messages("cache full", dropped);
-    let mut gaps = 0;
-    for Waiting { topic, sample, received_ns } in waiting {
-        gaps += counts.gap(sample.attachment.gid, sample.attachment.sequence);
+fn write(writer: &mut BagWriter, cache: Cache, counts: &mut Counts) -> Result<(), bags::WriteError> {
+    writer.drop_messages("cache full", cache.dropped);
+    counts.left_out += cache.dropped + cache.skipped;
+    let mut lost = 0;
+    for Waiting { topic, sample, received_ns } in cache.waiting {
+        lost += counts.gap(sample.attachment.gid, sample.attachment.sequence);
         let Some(kind) = known(&sample.type_name, &sample.type_hash) else {
             writer.drop_messages("unknown type", 1);
             continue;
@@ -316,8 +329,7 @@ fn write(writer: &mut BagWriter, waiting: VecDeque<Waiting>, dropped: u64, count
             eprintln!("closed {}", closed.display());
         }
     }
-    // What the cache dropped is a gap too: it is counted once.
-    writer.drop_messages("lost on the way", gaps.saturating_sub(dropped));
+    writer.drop_messages("lost on the way", lost);
     writer.flush_due(wall_ns())
 }
 
@@ -407,6 +419,8 @@ mod tests {
         let mut counts = Counts::default();
         let gaps: Vec<u64> = [(1, 5), (1, 6), (2, 1), (1, 9), (1, 8), (2, 2)].map(|(who, n)| counts.gap([who; 16], n)).to_vec();
         assert_eq!(gaps, [0, 0, 0, 2, 0, 0]);
+        counts.left_out = 3;
+        assert_eq!(counts.gap([1; 16], 15), 2, "of five that are missing three were left out here");
     }
 
     #[test]
@@ -425,11 +439,12 @@ mod tests {
         for size in [500, 40, 60, 10] {
             inbox.push(item(size), 100);
         }
-        let (waiting, dropped) = inbox.take(Duration::ZERO);
-        assert_eq!((waiting.len(), dropped), (1, 3));
+        let cache = inbox.take(Duration::ZERO);
+        assert_eq!((cache.waiting.len(), cache.dropped), (1, 3));
         inbox.paused.store(true, Ordering::Relaxed);
         inbox.push(item(1), 100);
         inbox.stop.store(true, Ordering::Relaxed);
-        assert_eq!(inbox.take(Duration::ZERO).0.len(), 0);
+        let cache = inbox.take(Duration::ZERO);
+        assert_eq!((cache.waiting.len(), cache.dropped, cache.skipped), (0, 0, 1));
     }
 }
