@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
+from ruamel.yaml import YAML
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 FOREVER = QosTime(9223372036, 854775807)
@@ -133,17 +135,23 @@ def both_ways(run):
         assert player.returncode == 0 and "121 messages played" in said, said
         time.sleep(0.5)
         said = end(recorder)
-        assert recorder.returncode == 0 and "none dropped" in said, said
-        heard = read_bag(target)
-        for topic, data in sent.items():
-            assert [raw for _, raw in heard.get(topic, [])] == data, f"{topic}: {len(heard.get(topic, []))} of {len(data)}"
+        assert recorder.returncode == 0, said
+        heard = {topic: [raw for _, raw in messages] for topic, messages in read_bag(target).items()}
+        for topic in ("/chatter", "/tf_static"):
+            assert heard[topic] == sent[topic], f"{topic}: {len(heard[topic])} of {len(sent[topic])}"
+        # Best effort, and large: what is lost on a busy machine is counted.
+        pictures = iter(sent["/camera/image"])
+        assert all(picture in pictures for picture in heard["/camera/image"]), "other pictures, or another order"
+        lost = re.search(r"dropped: (\d+) lost on the way", said)
+        lost = int(lost[1]) if lost else 0
+        assert len(heard["/camera/image"]) + lost == 60 and lost < 6, said
         with Reader(target) as bag:
             offers = {c.topic: c.ext.offered_qos_profiles for c in bag.connections}
             assert offers["/tf_static"][0].durability == QosDurability.TRANSIENT_LOCAL, offers
             assert offers["/camera/image"][0].reliability == QosReliability.BEST_EFFORT and offers["/camera/image"][0].depth == 5, offers
             assert all(c.digest.startswith("RIHS01_") for c in bag.connections)
         # The pace is that of the recording.
-        times = [stamp for stamp, _ in heard["/chatter"]]
+        times = [stamp for stamp, _ in read_bag(target)["/chatter"]]
         assert 2.5e9 < times[-1] - times[0] < 6e9, times[-1] - times[0]
         info = run.omnimind("bag", "info", target).stdout
         assert "Topic: /chatter | Type: std_msgs/msg/String | Count: 60 | Serialization Format: cdr" in info, info
@@ -151,7 +159,7 @@ def both_ways(run):
             from mcap.reader import make_reader
 
             reader = make_reader(stream, validate_crcs=True)
-            assert reader.get_summary().statistics.message_count == 121 and reader.get_header().profile == "ros2"
+            assert reader.get_summary().statistics.message_count == 121 - lost and reader.get_header().profile == "ros2"
             gaps = [m.log_time - m.publish_time for _, _, m in reader.iter_messages()]
             assert all(0 <= gap < 2e9 for gap in gaps), "received before it was published"
 
@@ -241,8 +249,11 @@ def splits(run):
         files = sorted(path.glob("*.mcap"))
         assert len(files) >= 3, files
         with Reader(path) as bag:
-            assert [f["path"] for f in bag.files] == [f.name for f in sorted(files, key=lambda f: int(f.stem.rsplit("_", 1)[1]))]
-            assert bag.metadata.custom["who"] == "test"
+            assert bag.message_count > 300
+        told = YAML(typ="safe").load(path / "metadata.yaml")["rosbag2_bagfile_information"]
+        in_order = [f.name for f in sorted(files, key=lambda f: int(f.stem.rsplit("_", 1)[1]))]
+        assert told["relative_file_paths"] == [f["path"] for f in told["files"]] == in_order, told["files"]
+        assert told["custom_data"]["who"] == "test" and told["version"] == 9, told
         stamps = [stamp for stamp, _ in read_bag(path)["/talk"]]
         assert stamps == sorted(stamps)
         if name == "by_size":
@@ -259,7 +270,7 @@ def full(run):
                                  str(path), "--storage-preset-profile", "fastwrite"], cwd=run.out, env=run.env, stderr=subprocess.PIPE, text=True)
     said = recorder.communicate(timeout=60)[1]
     end(talk)
-    assert recorder.returncode == 1 and "recording ended" in said and "recover" in said, said
+    assert recorder.returncode == 2 and "recording ended" in said and "recover" in said, said
     done = run.omnimind("bag", "recover", path)
     assert done.returncode == 0, done
     assert len(read_bag(path)["/talk"]) > 100
@@ -284,7 +295,7 @@ def bad_input(run):
         (("play", source, "--remap", "a=b"), "from:=to"),
     ]:
         done = run.omnimind("bag", *words, timeout=60)
-        assert done.returncode == 1 and expected in done.stderr and "panicked" not in done.stderr, (words, done)
+        assert done.returncode == 2 and expected in done.stderr and "panicked" not in done.stderr, (words, done)
 
 
 @check
