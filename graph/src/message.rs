@@ -67,10 +67,7 @@ impl AnyMessage {
     pub fn downcast<M: Message>(&self) -> Option<Arc<M>> {
         match Arc::clone(&self.payload).into_any().downcast::<M>() {
             Ok(message) => Some(message),
-            Err(any) => {
-                let raw = any.downcast::<RawMessage>().ok()?;
-                (raw.message_type.hash == M::message_type().hash).then(|| M::from_shared(&raw.bytes).ok().map(Arc::new)).flatten()
-            }
+            Err(any) => any.downcast::<RawMessage>().ok()?.decode().map(Arc::new),
         }
     }
 

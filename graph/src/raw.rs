@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use msgs::cdr::{self, Pieces};
-use msgs::{Bytes, MessageType};
+use msgs::{Bytes, Message, MessageType};
 use parking_lot::Mutex;
 
 use crate::context::{Context, Output};
@@ -35,6 +35,11 @@ impl RawMessage {
     pub fn new(message_type: &'static MessageType, bytes: Bytes) -> Result<Self, cdr::Error> {
         cdr::Reader::new(&bytes)?;
         Ok(Self { message_type, bytes })
+    }
+
+    /// As an `M`, if it is one and can be read.
+    pub fn decode<M: Message>(&self) -> Option<M> {
+        if self.message_type.hash == M::message_type().hash { M::from_shared(&self.bytes).ok() } else { None }
     }
 }
 
@@ -93,7 +98,8 @@ pub struct RawPublisher {
 }
 
 impl RawPublisher {
-    /// Publishes an encoded message (CDR with its encapsulation header).
+    /// Publishes an encoded message (CDR with its encapsulation header). Subscribers in this process decode it; one that cannot be
+    /// decoded does not reach them.
     ///
     /// # Errors
     /// [`cdr::Error`] if the header is missing or of a kind that is not understood.

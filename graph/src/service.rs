@@ -8,6 +8,7 @@ use msgs::{Message, Service, ServiceType};
 use crate::context::{Context, Output};
 use crate::error::NodeError;
 use crate::message::Erased;
+use crate::raw::RawMessage;
 use crate::shared::Shared;
 use crate::slot::{Event, Item, Slot};
 use crate::transport::RemoteClient;
@@ -44,12 +45,21 @@ pub(crate) enum Body {
 impl Body {
     pub fn open<M: Message>(self) -> Result<M, String> {
         match self {
-            Self::Typed(message) => message
-                .into_any()
-                .downcast::<M>()
-                .map(Arc::unwrap_or_clone)
-                .map_err(|_| format!("it is no {}", M::message_type().name)),
+            Self::Typed(message) => match message.into_any().downcast::<M>() {
+                Ok(message) => Ok(Arc::unwrap_or_clone(message)),
+                Err(any) => {
+                    let decoded = any.downcast::<RawMessage>().ok().and_then(|raw| raw.decode());
+                    decoded.ok_or_else(|| format!("it is no {}", M::message_type().name))
+                }
+            },
             Self::Cdr(bytes) => M::from_cdr(&bytes).map_err(|error| error.to_string()),
+        }
+    }
+
+    pub fn to_cdr(&self) -> Vec<u8> {
+        match self {
+            Self::Typed(message) => message.to_cdr(),
+            Self::Cdr(bytes) => bytes.clone(),
         }
     }
 }
@@ -83,6 +93,14 @@ impl ReplyTo {
 
     pub fn remote(reply: Box<dyn FnOnce(Vec<u8>) + Send>) -> Self {
         Self(Some(Target::Remote(reply)))
+    }
+
+    /// The service and the number of the call, if the caller is in this process.
+    pub fn local_call(&self) -> Option<(&str, u64)> {
+        match &self.0 {
+            Some(Target::Local { call, name, .. }) => Some((name, call.0)),
+            _ => None,
+        }
     }
 
     /// Answers, from the thread that routes.

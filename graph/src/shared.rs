@@ -120,6 +120,8 @@ pub(crate) struct Shared {
     /// Nodes that are to come and to go.
     pub composition: Composition,
     pub taps: RwLock<Vec<Arc<Tap>>>,
+    /// Taps on the answers of services.
+    pub reply_taps: RwLock<Vec<Arc<Tap>>>,
     now: AtomicI64,
     next_id: AtomicU64,
 }
@@ -147,6 +149,7 @@ impl Shared {
             ears_stale: AtomicBool::new(false),
             composition: Composition::default(),
             taps: RwLock::default(),
+            reply_taps: RwLock::default(),
             now: AtomicI64::new(0),
             next_id: AtomicU64::new(1),
         }
@@ -286,6 +289,7 @@ impl Shared {
         }
         self.service_watches.lock().retain(|watch| !Arc::ptr_eq(&watch.slot, slot));
         self.taps.write().retain(|tap| !Arc::ptr_eq(&tap.slot, slot));
+        self.reply_taps.write().retain(|tap| !Arc::ptr_eq(&tap.slot, slot));
         let mut served = Vec::new();
         self.services.write().retain(|name, entry| {
             let gone = Arc::ptr_eq(&entry.slot, slot);
@@ -341,7 +345,10 @@ impl Shared {
                 }
             }
             Output::Change(change) => self.composition.ask(change),
-            Output::Reply { reply, response } => reply.finish(Ok(Body::Typed(response))),
+            Output::Reply { reply, response } => {
+                self.show_reply(from, &reply, &response);
+                reply.finish(Ok(Body::Typed(response)));
+            }
             Output::Log(log) => crate::logger::publish(self, from, log),
         }
     }

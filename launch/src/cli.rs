@@ -64,6 +64,9 @@ pub enum Command {
     /// Networks: which there are, and their files
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Record, play, look at and recover bags, as `ros2 bag` does
+    #[command(subcommand)]
+    Bag(crate::commands::bag::BagCommand),
 }
 
 /// `omnimind demo`

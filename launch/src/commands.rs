@@ -1,5 +1,6 @@
 //! What each command does. Results go to standard output; a command that fails returns one sentence.
 
+pub mod bag;
 mod bench;
 mod component;
 mod doctor;
@@ -49,5 +50,6 @@ pub fn execute(cli: Cli) -> Result<ExitCode, anyhow::Error> {
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::BenchPublish(args)) => bench::publish(&args),
         Some(Command::Models(command)) => models::run(&command),
+        Some(Command::Bag(command)) => bag::run(&command),
     }
 }

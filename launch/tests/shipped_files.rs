@@ -35,6 +35,16 @@ fn every_shipped_launch_file_can_be_read() {
 }
 
 #[test]
+fn a_replay_is_what_makes_things_anew_and_the_player() {
+    let launch = load(&root().join("launch/replay.yaml"), &registry::catalogue(), &options(&[("bag", "/tmp/a.mcap")])).unwrap();
+    assert_eq!(launch.graph.mode, Mode::LockStep);
+    assert_eq!(launch.nodes.iter().map(|n| n.type_.as_str()).collect::<Vec<_>>(), ["vision", "fusion", "planner", "player"]);
+    let demo = load(&root().join("launch/demo.yaml"), &registry::catalogue(), &options(&[("replay", "true")])).unwrap();
+    let recorder = demo.nodes.iter().find(|n| n.type_ == "recorder").unwrap();
+    assert_eq!(recorder.parameters["replay"], Value::Bool(true));
+}
+
+#[test]
 fn a_recording_is_a_bag_or_pictures_and_sound() {
     let types = |arguments: &[(&str, &str)]| {
         let launch = load(&root().join("launch/recording.yaml"), &registry::catalogue(), &options(arguments)).unwrap();

@@ -15,9 +15,9 @@ import sys
 
 HERE = pathlib.Path(__file__).parent
 # Packages whose hashes are no official ones in official_hashes.txt: rosbags' own are kept.
-UNLISTED = ("omnimind_msgs", "vision_msgs", "example_interfaces", "tf2_msgs", "statistics_msgs", "composition_interfaces")
+UNLISTED = ("omnimind_msgs", "vision_msgs", "example_interfaces", "tf2_msgs", "statistics_msgs", "composition_interfaces", "rosbag2_interfaces")
 # Of these, the parts of services and actions too.
-PARTED = ("composition_interfaces", "tf2_msgs")
+PARTED = ("composition_interfaces", "rosbag2_interfaces", "tf2_msgs")
 RANGES = {
     "int8": (-128, 127), "uint8": (0, 255), "byte": (0, 127), "octet": (0, 127), "char": (0, 255),
     "int16": (-(2**15), 2**15 - 1), "uint16": (0, 2**16 - 1),

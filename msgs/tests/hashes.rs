@@ -48,6 +48,7 @@ fn every_shipped_standard_type_has_an_official_hash_or_is_known_not_to() {
         "composition_interfaces/",
         "example_interfaces/",
         "omnimind_msgs/",
+        "rosbag2_interfaces/",
         "statistics_msgs/",
         "tf2_msgs/",
         "vision_msgs/",

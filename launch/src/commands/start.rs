@@ -205,6 +205,6 @@ pub fn run_node(args: &RunArgs) -> Result<ExitCode> {
     Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-fn timestamp() -> String {
+pub(super) fn timestamp() -> String {
     crate::date::for_file_names(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }

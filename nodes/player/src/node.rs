@@ -1,38 +1,65 @@
-//! The node: plays an MCAP file into the graph.
+//! The node: plays a bag into the graph.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use graph::{Context, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, suggest};
-use msgs::sensor_msgs::msg::{CompressedImage, Image};
-use msgs::{Message, cdr};
+use bags::select::Exclude;
+use bags::{Bag, QosProfile, ReadAhead, Recorded};
+use graph::{
+    AnyMessage, Context, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, RawResponder, Setup, SetupError, Time,
+    suggest,
+};
+use msgs::rosgraph_msgs::msg::Clock;
 
-use crate::images;
-use crate::reader::{Message as Recorded, Recording, survey};
-
-/// Publishes one topic from bytes.
-type Route = Box<dyn Fn(&mut Context, &[u8]) -> Result<(), NodeError> + Send>;
+use crate::keyboard::Keyboard;
+use crate::replay::Comparison;
+use crate::routes::{Route, Wishes, declare, remaps};
+use crate::services;
+use crate::timeline::Timeline;
 
 /// Plays the messages of a recording as topics, on the graph's clock.
 ///
 /// Recordings of a simulation play at their own times; recordings with wall-clock times begin at the graph's present.
-/// `<topic>/compressed` and `<topic>/compressedDepth` are decoded into `<topic>` where the recording has no raw images.
+/// `<topic>/compressed` and `<topic>/compressedDepth` are decoded into `<topic>` where the recording has no raw images. With `replay` nodes of
+/// the graph make some topics anew: the player keeps the recorded order of what they take in and what they say, answers their calls
+/// as they were answered, and holds what they make against the recording.
 pub struct Player {
-    path: PathBuf,
+    bag: Bag,
     rate: Param<f64>,
-    repeat: Param<bool>,
-    recording: Option<Recording>,
+    asked_rate: f64,
+    repeat: bool,
+    read_ahead: usize,
+    simulated: bool,
+    first_ns: i64,
+    until_ns: i64,
+    delay_ns: i64,
+    timeline: Timeline,
+    source: Option<ReadAhead>,
     next: Option<Recorded>,
-    routes: Vec<(String, Route)>,
-    /// Time of the recording at which the graph's clock had `begun_s`.
-    first_ns: Option<u64>,
-    begun_s: f64,
+    /// By channel of the bag.
+    routes: Vec<Option<Route>>,
+    clock: Option<Publisher<Clock>>,
+    replay: Option<Replay>,
     played: u64,
     skipped: u64,
+    _keyboard: Option<Keyboard>,
 }
 
-/// A simulation starts at zero: times below this are simulated, s.
-const SIMULATED_BELOW_S: f64 = 1e8;
+/// The nodes under test, as the player sees them.
+struct Replay {
+    comparison: Comparison,
+    /// By channel of answers: who waits for them, with the number of the call.
+    waiting: BTreeMap<usize, VecDeque<RawResponder>>,
+    /// Calls that the recording never answers: they stay open, as they did then.
+    unanswered: Vec<RawResponder>,
+    report: String,
+    /// The moment that is being replayed, ns.
+    moment_ns: u64,
+}
+
+/// A simulation starts at zero: times below this are simulated, ns.
+const SIMULATED_BELOW_NS: i64 = 100_000_000_000_000_000;
 
 /// What is played unless `topics` says otherwise: what sensors and their drivers say, not what was concluded from it.
 const SENSORS: [&str; 17] = [
@@ -55,236 +82,456 @@ const SENSORS: [&str; 17] = [
     "/map",
 ];
 
+/// What vision, fusion and planner say.
+const MADE_ANEW: [&str; 8] = [
+    "/vision/detections",
+    "/vision/scene",
+    "/vision/features",
+    "/fusion/belief",
+    "/fusion/alignment",
+    "/planner/plan",
+    "/planner/goal_status",
+    "/planner/energy_forecast",
+];
+
+/// What the graph says about itself says it again; what is simulated is nobody's input.
+const NOT_REPLAYED: [&str; 7] =
+    ["/clock", "/rosout", "/diagnostics", "/parameter_events", "/graph/statistics", "/sim/*", "/execute_goal/*"];
+
 impl Node for Player {
     const NAME: &'static str = "player";
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
-        let path = s.param("path", String::new()).describe("the MCAP file to play").read_only().declare()?.get();
+        let text = |s: &mut Setup<Self>, name: &str, what: &str| -> Result<String, SetupError> {
+            Ok(s.param(name, String::new()).describe(what).read_only().declare()?.get())
+        };
+        let path = text(s, "path", "the bag to play: a folder or an MCAP file")?;
         let rate =
             s.param("rate", 1.0).range(0.01, 100.0).describe("seconds of recording per second of the graph's clock").declare()?;
-        let repeat = s.param("loop", false).describe("begin again at the end instead of stopping the graph").declare()?;
-        let topics = s
-            .param("topics", SENSORS.map(str::to_owned).to_vec())
-            .describe("topics to play; a single `*` plays all")
+        let flag = |s: &mut Setup<Self>, name: &str, default: bool, what: &str| -> Result<bool, SetupError> {
+            Ok(s.param(name, default).describe(what).read_only().declare()?.get())
+        };
+        let repeat = flag(s, "loop", false, "begin again at the end instead of stopping the graph")?;
+        let paused = flag(s, "start_paused", false, "wait for ~/resume or ~/play_next")?;
+        let own_times = flag(s, "recorded_times", true, "a simulation's recording plays at its own times")?;
+        let decode_images = flag(s, "decode_images", true, "compressed images become raw ones where the bag has none")?;
+        let replay = flag(s, "replay", false, "nodes make `made_anew` again in lock-step, and are held against the recording")?;
+        let keyboard = flag(s, "keyboard", false, "space, cursor right, up and down on a terminal")?;
+        let list = |s: &mut Setup<Self>, name: &str, default: &[&str], what: &str| -> Result<Vec<String>, SetupError> {
+            let default: Vec<String> = default.iter().map(|t| (*t).to_owned()).collect();
+            Ok(s.param(name, default).describe(what).read_only().declare()?.get())
+        };
+        let topics = list(s, "topics", &SENSORS, "topics to play; a single `*` plays all; a replay plays all")?;
+        let exclude = list(s, "exclude", &[], "topics to leave out; * stands for any characters")?;
+        let remap = list(s, "remap", &[], "topics to play under another name, from:=to")?;
+        let made_anew = list(s, "made_anew", &MADE_ANEW, "topics that nodes make anew in a replay")?;
+        let masked = list(s, "masked_fields", &["inference_ms"], "fields with measured times, which a replay cannot make again")?;
+        let mut seconds = |name: &str, default: f64, what: &str| -> Result<i64, SetupError> {
+            let value = s.param(name, default).unit("s").range(-1.0, 1e9).describe(what).read_only().declare()?.get();
+            #[allow(clippy::cast_possible_truncation)]
+            Ok((value * 1e9) as i64)
+        };
+        let offset_ns = seconds("start_offset", 0.0, "seconds of recording to leave out at the start")?.max(0);
+        let duration_ns = seconds("playback_duration", -1.0, "seconds of recording to play; below zero: all")?;
+        let delay_ns = seconds("delay", 0.0, "seconds to wait before the first message")?.max(0);
+        let clock_hz = s
+            .param("clock_hz", 0.0)
+            .unit("Hz")
+            .range(0.0, 1000.0)
+            .describe("publish the recording's time on /clock; 0: not")
             .read_only()
             .declare()?
             .get();
+        let read_ahead =
+            s.param("read_ahead", 1000_i64).range(1.0, 1e6).describe("messages read ahead").read_only().declare()?.get();
+        let period_ms = s
+            .param("period_ms", 10_i64)
+            .unit("ms")
+            .range(1.0, 1000.0)
+            .describe("how often it looks what is due")
+            .read_only()
+            .declare()?
+            .get();
+        let overrides = text(s, "qos_overrides", "file of offered qualities of service by topic, as for ros2 bag; empty: none")?;
+        let report = text(s, "report", "file for a replay's result as JSON; empty: none")?;
+
         if path.is_empty() {
             return Err(s.failed("parameter `path` names no recording"));
         }
-        let path = PathBuf::from(path);
-        let (channels, cut) = survey(&path).map_err(|error| s.failed(error))?;
-        if cut {
-            s.warn(format!("{} was cut off; it is played up to the cut", path.display()));
+        let bag = Bag::open(&PathBuf::from(&path)).map_err(|error| s.failed(error))?;
+        if bag.cut {
+            s.warn(format!("{path} was cut off; it is played up to the cut"));
         }
-        let wanted = |topic: &str| topics.iter().any(|t| t == "*" || t == topic);
-        let recorded: Vec<&str> = channels.iter().map(|channel| channel.topic.as_str()).collect();
-        let mut routes = Vec::new();
-        for channel in channels.iter().filter(|channel| wanted(&channel.topic)) {
-            let decoders: [(&str, fn(CompressedImage) -> Result<Image, NodeError>); 2] =
-                [("/compressed", images::colour), ("/compressedDepth", images::depth)];
-            let decoder = decoders.iter().find_map(|(ending, decode)| Some((channel.topic.strip_suffix(ending)?, *decode)));
-            if let Some((raw, decode)) = decoder
-                && channel.message_type == CompressedImage::message_type().name
-            {
-                if !recorded.contains(&raw) || !wanted(raw) {
-                    let publisher = s.publisher::<Image>(raw, Qos::sensor_data())?;
-                    routes.push((channel.topic.clone(), decoded(publisher, decode)));
-                }
-                continue;
-            }
-            match declare(s, &channel.topic, &channel.message_type)? {
-                Some(route) => routes.push((channel.topic.clone(), route)),
-                None => s.warn(format!("{} is not played: nobody here knows {}", channel.topic, channel.message_type)),
-            }
+        let exclude: Vec<String> =
+            if replay { exclude.into_iter().chain(NOT_REPLAYED.map(str::to_owned)).collect() } else { exclude };
+        let exclude = Exclude::new(&exclude, "");
+        let all = replay || topics.iter().any(|t| t == "*");
+        let wanted_topics = topics.clone();
+        let wishes = Wishes {
+            wanted: Box::new(move |topic| (all || wanted_topics.iter().any(|t| t == topic)) && !exclude.contains(topic)),
+            remap: remaps(&remap).map_err(|e| s.failed(e))?,
+            overrides: read_overrides(&overrides).map_err(|e| s.failed(e))?,
+            decode_images: decode_images && !replay,
+        };
+        let asked_rate = rate.get();
+        let mut player = Self {
+            asked_rate,
+            rate,
+            repeat,
+            read_ahead: usize::try_from(read_ahead).unwrap_or(1),
+            simulated: false,
+            first_ns: 0,
+            until_ns: i64::MAX,
+            delay_ns,
+            timeline: Timeline::new(0, 0, asked_rate, paused),
+            source: None,
+            next: None,
+            routes: Vec::new(),
+            clock: None,
+            replay: replay.then(|| Replay {
+                comparison: Comparison::new(masked),
+                waiting: BTreeMap::new(),
+                unanswered: Vec::new(),
+                report,
+                moment_ns: 0,
+            }),
+            played: 0,
+            skipped: 0,
+            _keyboard: None,
+            bag,
+        };
+        player.declare_routes(s, &wishes, &made_anew)?;
+        if player.routes.iter().all(Option::is_none) {
+            let recorded = player.bag.channels.iter().map(|c| c.topic.as_str());
+            let hint = topics.first().map(|topic| suggest::hint(topic, recorded)).unwrap_or_default();
+            return Err(s.failed(format!("{path} has none of the topics to play{hint}")));
         }
-        if routes.is_empty() {
-            let hint = topics.first().map(|topic| suggest::hint(topic, recorded.iter().copied())).unwrap_or_default();
-            return Err(s.failed(format!("{} has none of the topics to play{hint}", path.display())));
+        let start_ns = i64::try_from(player.bag.start_ns).unwrap_or(i64::MAX);
+        player.simulated = own_times && start_ns < SIMULATED_BELOW_NS && !repeat && offset_ns == 0;
+        player.first_ns = start_ns.saturating_add(offset_ns);
+        if duration_ns >= 0 {
+            player.until_ns = player.first_ns.saturating_add(duration_ns);
         }
-        s.timer(Duration::from_millis(10), Self::tick)?;
-        Ok(Self { path, rate, repeat, recording: None, next: None, routes, first_ns: None, begun_s: 0.0, played: 0, skipped: 0 })
+        if clock_hz > 0.0 {
+            player.clock = Some(s.publisher("/clock", Qos::sensor_data())?);
+            s.timer(Duration::from_secs_f64(1.0 / clock_hz), Self::tell_time)?;
+        }
+        services::declare(s)?;
+        if keyboard {
+            let injector = s.injector();
+            player._keyboard = Keyboard::listen(injector);
+        }
+        s.timer(Duration::from_millis(u64::try_from(period_ms).unwrap_or(10)), Self::tick)?;
+        Ok(player)
     }
 
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
-        self.rewind(ctx)
+        self.rewind(ctx);
+        if self.replay.is_some() { self.advance_replay(ctx) } else { Ok(()) }
     }
+}
+
+fn read_overrides(path: &str) -> Result<BTreeMap<String, QosProfile>, String> {
+    if path.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| format!("qos_overrides: cannot read {path}: {e}"))?;
+    bags::qos::overrides(&text).map_err(|e| format!("qos_overrides: {path}: {e}"))
 }
 
 impl Player {
-    fn rewind(&mut self, ctx: &mut Context) -> HandlerResult {
-        self.recording = Some(Recording::open(&self.path)?);
-        self.next = None;
-        self.first_ns = None;
-        self.begun_s = ctx.now().as_secs_f64();
+    fn declare_routes(&mut self, s: &mut Setup<Self>, wishes: &Wishes, made_anew: &[String]) -> Result<(), SetupError> {
+        let bag = self.bag.clone();
+        let mut heard = Vec::new();
+        for (place, channel) in bag.channels.iter().enumerate() {
+            let mut route = None;
+            // A recorder's form of a service's answers: nobody subscribes to it.
+            let service = channel.topic.strip_suffix(graph::REPLY);
+            match (&mut self.replay, service) {
+                (Some(replay), None) if made_anew.contains(&channel.topic) => {
+                    replay.comparison.add(place, &channel.topic, &channel.message_type);
+                    heard.push(channel.topic.clone());
+                }
+                (Some(replay), Some(service)) => {
+                    if serve(s, Some(place), service, &channel.message_type)? {
+                        replay.waiting.insert(place, VecDeque::new());
+                    }
+                }
+                (None, Some(_)) => {}
+                (_, None) if (wishes.wanted)(&channel.topic) => route = declare(s, &bag, channel, wishes)?,
+                (_, None) => {}
+            }
+            self.routes.push(route);
+        }
+        if self.replay.is_some() {
+            hold_open(s, &bag)?;
+            s.tap(move |topic, _| heard.iter().any(|h| h == topic), Self::on_made)?;
+        }
         Ok(())
+    }
+
+    /// Where it stands.
+    pub(crate) fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    fn rewind(&mut self, ctx: &mut Context) {
+        let now = ctx.now().as_nanos();
+        let begin = now.saturating_add(self.delay_ns);
+        // A simulation's recording: its time is the graph's, from zero on.
+        let at_own_times = self.simulated && now < SIMULATED_BELOW_NS;
+        let from = if at_own_times { begin.min(self.first_ns) } else { self.first_ns };
+        self.timeline.jump(begin, from);
+        self.open(if at_own_times { 0 } else { self.first_ns });
+    }
+
+    fn open(&mut self, from_ns: i64) {
+        self.next = None;
+        self.source = Some(ReadAhead::new(&self.bag, u64::try_from(from_ns).unwrap_or(0), self.read_ahead));
+    }
+
+    /// Makes `next` the next message that has somewhere to go; false at the end.
+    fn fetch(&mut self) -> Result<bool, NodeError> {
+        while self.next.is_none() {
+            let Some(source) = &mut self.source else { return Ok(false) };
+            let Some(message) = source.next_message()? else { return Ok(false) };
+            if i64::try_from(message.log_ns).unwrap_or(i64::MAX) > self.until_ns {
+                return Ok(false);
+            }
+            let place = message.channel;
+            let replayed = self.replay.as_ref().is_some_and(|r| r.comparison.has(place) || r.waiting.contains_key(&place));
+            if replayed || self.routes.get(place).is_some_and(Option::is_some) {
+                self.next = Some(message);
+            }
+        }
+        Ok(true)
     }
 
     fn tick(&mut self, ctx: &mut Context) -> HandlerResult {
-        let Some(recording) = &mut self.recording else { return Ok(()) };
-        let now_s = ctx.now().as_secs_f64();
+        let asked = self.rate.get();
+        if asked.to_bits() != self.asked_rate.to_bits() {
+            self.asked_rate = asked;
+            self.set_rate(ctx, asked);
+        }
+        if self.source.is_none() || self.timeline.is_paused() {
+            return Ok(());
+        }
+        if self.replay.is_some() {
+            return self.advance_replay(ctx);
+        }
+        let position = self.timeline.position_ns(ctx.now().as_nanos());
         loop {
-            let message = match self.next.take() {
-                Some(message) => message,
-                None => match recording.next_message()? {
-                    Some(message) => message,
-                    None => return self.end(ctx),
-                },
-            };
-            let first_ns = *self.first_ns.get_or_insert(message.log_time_ns);
-            let first_s = first_ns as f64 * 1e-9;
-            let delay_s = if first_s < SIMULATED_BELOW_S && !self.repeat.get() { first_s } else { 0.0 };
-            let elapsed_s = message.log_time_ns.saturating_sub(first_ns) as f64 * 1e-9;
-            if self.begun_s + (delay_s + elapsed_s) / self.rate.get() > now_s {
+            if !self.fetch()? {
+                return self.end(ctx);
+            }
+            let Some(message) = self.next.take() else { return Ok(()) };
+            if i64::try_from(message.log_ns).unwrap_or(i64::MAX) > position {
                 self.next = Some(message);
                 return Ok(());
             }
-            let topic = &recording.channels()[message.channel].topic;
-            if let Some((_, route)) = self.routes.iter().find(|(name, _)| name == topic) {
-                match route(ctx, &message.data) {
-                    Ok(()) => self.played += 1,
-                    Err(error) => {
-                        self.skipped += 1;
-                        ctx.status(
-                            Level::Warn,
-                            "recording",
-                            format!("{} messages skipped; the last, on {topic}: {error}", self.skipped),
-                        );
-                    }
-                }
+            self.publish(ctx, message);
+        }
+    }
+
+    fn publish(&mut self, ctx: &mut Context, message: Recorded) {
+        let Some(Some(route)) = self.routes.get(message.channel) else { return };
+        match route.publish(ctx, message.data) {
+            Ok(()) => self.played += 1,
+            Err(error) => {
+                self.skipped += 1;
+                let topic = &self.bag.channels[message.channel].topic;
+                let text = format!("{} messages skipped; the last, on {topic}: {error}", self.skipped);
+                ctx.status(Level::Warn, "recording", text);
             }
         }
     }
 
-    fn end(&mut self, ctx: &mut Context) -> HandlerResult {
-        if self.repeat.get() && self.played > 0 {
-            return self.rewind(ctx);
+    /// Plays what is due in the recorded order, and waits where nodes have not yet said or asked what they said or asked then.
+    fn advance_replay(&mut self, ctx: &mut Context) -> HandlerResult {
+        let now = u64::try_from(ctx.now().as_nanos()).unwrap_or(0);
+        loop {
+            if !self.fetch()? {
+                return self.end(ctx);
+            }
+            let (Some(message), Some(replay)) = (self.next.take(), &mut self.replay) else { return Ok(()) };
+            // A moment that is over has had all that the nodes had to say.
+            let over = message.log_ns < now;
+            if !over && replay.moment_ns != now {
+                replay.comparison.end_moment(replay.moment_ns);
+                replay.moment_ns = now;
+            }
+            if message.log_ns > now {
+                self.next = Some(message);
+                return Ok(());
+            }
+            if replay.comparison.has(message.channel) {
+                if !replay.comparison.compare(message.channel, message.log_ns, &message.data) {
+                    if over {
+                        replay.comparison.missed(message.channel, message.log_ns);
+                    } else {
+                        self.next = Some(message);
+                        return Ok(());
+                    }
+                }
+            } else if let Some(waiting) = replay.waiting.get_mut(&message.channel) {
+                match waiting.pop_front() {
+                    Some(responder) => {
+                        responder.respond(ctx, message.data)?;
+                        self.played += 1;
+                    }
+                    // Other clients' calls were answered too: only the nodes under test call again.
+                    None if over => self.skipped += 1,
+                    None => {
+                        self.next = Some(message);
+                        return Ok(());
+                    }
+                }
+            } else {
+                self.publish(ctx, message);
+            }
         }
-        self.recording = None;
-        ctx.shutdown(format!("the recording is over: {} messages played", self.played));
+    }
+
+    /// A node has made a message anew.
+    fn on_made(&mut self, ctx: &mut Context, message: &AnyMessage) -> HandlerResult {
+        if self.source.is_none() {
+            return Ok(());
+        }
+        if let Some(replay) = &mut self.replay {
+            replay.comparison.made(&message.topic, message.to_cdr());
+        }
+        self.advance_replay(ctx)
+    }
+
+    fn tell_time(&mut self, ctx: &mut Context) -> HandlerResult {
+        let position = self.timeline.position_ns(ctx.now().as_nanos()).max(self.first_ns);
+        if let Some(clock) = &self.clock {
+            clock.publish(ctx, Clock { clock: Time::from_nanos(position).to_msg() });
+        }
+        Ok(())
+    }
+
+    /// Pauses (`true`), goes on (`false`) or the other way round.
+    pub(crate) fn set_paused(&mut self, ctx: &mut Context, paused: Option<bool>) {
+        let paused = paused.unwrap_or(!self.timeline.is_paused());
+        self.timeline.set_paused(ctx.now().as_nanos(), paused);
+        ctx.info(if paused { "paused" } else { "playing" });
+    }
+
+    pub(crate) fn set_rate(&mut self, ctx: &mut Context, rate: f64) -> bool {
+        let known = self.timeline.set_rate(ctx.now().as_nanos(), rate);
+        if known {
+            ctx.info(format!("rate {rate:.2}"));
+        }
+        known
+    }
+
+    pub(crate) fn scale_rate(&mut self, ctx: &mut Context, factor: f64) -> bool {
+        self.set_rate(ctx, self.timeline.rate() * factor)
+    }
+
+    /// Plays the next message; false if it is not paused, or at the end.
+    pub(crate) fn play_next(&mut self, ctx: &mut Context) -> Result<bool, NodeError> {
+        Ok(self.burst(ctx, 1)? == 1)
+    }
+
+    /// Plays so many messages at once (0: all that are left), if it is paused; how many it played.
+    pub(crate) fn burst(&mut self, ctx: &mut Context, most: u64) -> Result<u64, NodeError> {
+        let mut count = 0;
+        while self.timeline.is_paused() && self.replay.is_none() && (most == 0 || count < most) && self.fetch()? {
+            let Some(message) = self.next.take() else { break };
+            self.timeline.jump(ctx.now().as_nanos(), i64::try_from(message.log_ns).unwrap_or(i64::MAX));
+            self.publish(ctx, message);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Goes on from another place; false if the recording does not reach there, or in a replay.
+    pub(crate) fn seek(&mut self, ctx: &mut Context, to_ns: i64) -> bool {
+        let end = i64::try_from(self.bag.end_ns).unwrap_or(i64::MAX);
+        let start = i64::try_from(self.bag.start_ns).unwrap_or(i64::MAX);
+        if self.replay.is_some() || !(start..=end).contains(&to_ns) {
+            return false;
+        }
+        self.timeline.jump(ctx.now().as_nanos(), to_ns);
+        self.open(to_ns);
+        true
+    }
+
+    /// Ends the graph.
+    pub(crate) fn finish(&mut self, ctx: &mut Context, why: &str) {
+        self.source = None;
+        ctx.shutdown(format!("{why}: {} messages played", self.played));
+    }
+
+    fn end(&mut self, ctx: &mut Context) -> HandlerResult {
+        if let Some(replay) = &self.replay {
+            let report = replay.comparison.report();
+            if !replay.report.is_empty() {
+                std::fs::write(&replay.report, format!("{report:#}\n"))?;
+            }
+            for (topic, a) in replay.comparison.agreements() {
+                let bad = if a.holds() {
+                    String::new()
+                } else {
+                    format!(", {} differ, {} missing, {} too many", a.different, a.missing, a.extra)
+                };
+                ctx.info(format!("{topic}: {} equal, {} but for measured times{bad}", a.equal, a.masked));
+            }
+            if let Some(first) = replay.comparison.first_difference() {
+                ctx.status(Level::Error, "replay", format!("the nodes do not do again what they did; first: {first}"));
+            }
+        } else if self.repeat && self.played > 0 {
+            self.rewind(ctx);
+            return Ok(());
+        }
+        self.finish(ctx, "the recording is over");
         Ok(())
     }
 }
 
-fn route<M: Message>(publisher: Publisher<M>) -> Route {
-    Box::new(move |ctx, bytes| {
-        let message = M::from_cdr(bytes).map_err(|error: cdr::Error| NodeError::new(error.to_string()))?;
-        publisher.publish(ctx, message);
-        Ok(())
-    })
-}
-
-/// Compressed images back into pixels.
-fn decoded(publisher: Publisher<Image>, decode: fn(CompressedImage) -> Result<Image, NodeError>) -> Route {
-    Box::new(move |ctx, bytes| {
-        publisher.publish(ctx, decode(CompressedImage::from_cdr(bytes)?)?);
-        Ok(())
-    })
-}
-
-macro_rules! routes {
-    ($setup:ident, $topic:ident, $name:ident: $($message:path),* $(,)?) => {
-        match $name {
-            $(name if name == <$message as Message>::message_type().name => Some(route(declare_as::<$message>($setup, $topic)?)),)*
-            _ => None,
+/// Serves a service whose answers were recorded at `place`, or that was never answered; false if it is not of an action, nobody here
+/// knows it, or a node of the graph serves it itself.
+fn serve(s: &mut Setup<Player>, place: Option<usize>, service: &str, response: &str) -> Result<bool, SetupError> {
+    let kind = response.strip_suffix("_Response").and_then(msgs::registry::find_service);
+    let Some(kind) = kind.filter(|_| service.contains("/_action/")) else { return Ok(false) };
+    let served = s.service_raw(service, kind, move |node: &mut Player, ctx, _request, responder| {
+        let Some(replay) = &mut node.replay else { return Ok(()) };
+        match place.and_then(|place| replay.waiting.get_mut(&place)) {
+            Some(waiting) => waiting.push_back(responder),
+            None => replay.unanswered.push(responder),
         }
-    };
+        node.advance_replay(ctx)
+    });
+    match served {
+        Ok(()) => Ok(true),
+        Err(SetupError::ServiceTaken { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
-fn declare_as<M: Message>(s: &mut Setup<Player>, topic: &str) -> Result<Publisher<M>, SetupError> {
-    let latched = matches!(topic, "/tf_static" | "/map");
-    s.publisher(topic, if latched { Qos::latched(1) } else { Qos::reliable(10) })
-}
-
-/// A publisher for the types that OmniMind's nodes and ROS 2's sensors speak.
-fn declare(s: &mut Setup<Player>, topic: &str, name: &str) -> Result<Option<Route>, SetupError> {
-    use msgs::{
-        diagnostic_msgs::msg as diagnostic, geometry_msgs::msg as geometry, nav_msgs::msg as nav, omnimind_msgs::msg as omni,
-        sensor_msgs::msg as sensor, std_msgs::msg as std, tf2_msgs::msg as tf2, vision_msgs::msg as vision,
-    };
-    Ok(routes!(s, topic, name:
-        sensor::Image, sensor::CameraInfo, sensor::Imu, sensor::JointState, sensor::LaserScan, sensor::BatteryState,
-        sensor::Temperature, sensor::PointCloud2, nav::Odometry, nav::OccupancyGrid, nav::Path, tf2::TFMessage,
-        geometry::WrenchStamped, geometry::TwistStamped, geometry::PoseStamped, geometry::PoseWithCovarianceStamped,
-        std::String, std::Bool, std::Float64, diagnostic::DiagnosticArray, vision::Detection2DArray,
-        omni::AudioChunk, omni::Contacts, omni::Transcript, omni::AudioFeatures, omni::SceneAnalysis, omni::VisionFeatures,
-        omni::Belief, omni::Plan, omni::Goal, omni::GoalStatus, omni::EnergyForecast, omni::SafetyState,
-        omni::SimState, omni::MissionState,
-    ))
+/// Serves what an action of the recording has besides the services that were answered: a goal that was still worked on at the end of the
+/// recording has no result in it.
+fn hold_open(s: &mut Setup<Player>, bag: &Bag) -> Result<(), SetupError> {
+    let answered = |service: &str| bag.channels.iter().any(|c| c.topic.strip_suffix(graph::REPLY) == Some(service));
+    let mut held = BTreeSet::new();
+    for channel in &bag.channels {
+        let action = channel.topic.strip_suffix("/_action/send_goal/_reply");
+        let kind = channel.message_type.strip_suffix("_SendGoal_Response");
+        let (Some(action), Some(kind)) = (action, kind) else { continue };
+        for (part, response) in
+            [("get_result", format!("{kind}_GetResult_Response")), ("cancel_goal", "action_msgs/srv/CancelGoal_Response".into())]
+        {
+            let service = format!("{action}/_action/{part}");
+            if !answered(&service) && held.insert(service.clone()) {
+                serve(s, None, &service, &response)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use graph::testing::Bench;
-    use msgs::std_msgs::msg::String as Text;
-    use std::collections::BTreeMap;
-
-    fn record(path: &std::path::Path, first_ns: u64) {
-        let mut writer = mcap::Writer::new(std::fs::File::create(path).unwrap()).unwrap();
-        let schema = writer.add_schema("std_msgs/msg/String", "ros2msg", b"string data").unwrap();
-        let odd = writer.add_schema("other_msgs/msg/Odd", "ros2msg", b"int8 x").unwrap();
-        let chatter = writer.add_channel(schema, "/chatter", "cdr", &BTreeMap::new()).unwrap();
-        let odd = writer.add_channel(odd, "/odd", "cdr", &BTreeMap::new()).unwrap();
-        for i in 0..5u64 {
-            let header = mcap::records::MessageHeader {
-                channel_id: chatter,
-                sequence: i as u32,
-                log_time: first_ns + i * 100_000_000,
-                publish_time: 0,
-            };
-            let bytes = if i == 2 { vec![0, 1, 0, 0, 255] } else { Text { data: format!("{i}") }.to_cdr() };
-            writer.write_to_known_channel(&header, &bytes).unwrap();
-            writer.write_to_known_channel(&mcap::records::MessageHeader { channel_id: odd, ..header }, &[0, 1, 0, 0, 1]).unwrap();
-        }
-        writer.finish().unwrap();
-    }
-
-    fn bench(path: &std::path::Path, topics: &[&str]) -> Result<Bench, SetupError> {
-        let mut bench = Bench::new();
-        let topics: Vec<String> = topics.iter().map(|t| (*t).to_owned()).collect();
-        bench.add::<Player>(&[("path", path.to_str().unwrap().into()), ("topics", topics.into())])?;
-        Ok(bench)
-    }
-
-    #[test]
-    fn messages_come_back_at_their_pace_and_a_broken_one_is_skipped_and_said() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.mcap");
-        record(&path, 1_700_000_000_000_000_000);
-        let mut bench = bench(&path, &["*"]).unwrap();
-        bench.run_for(Duration::from_millis(150));
-        let texts = |bench: &mut Bench| bench.take::<Text>("chatter").iter().map(|m| m.data.clone()).collect::<Vec<_>>();
-        assert_eq!(texts(&mut bench), ["0", "1"]);
-        bench.run_for(Duration::from_millis(500));
-        assert_eq!(texts(&mut bench), ["3", "4"]);
-        assert!(bench.status("player", "recording").unwrap().1.contains("/chatter"));
-        assert!(bench.logs().iter().any(|log| log.message.contains("other_msgs/msg/Odd")));
-        assert_eq!(bench.stop_reason().unwrap(), "the recording is over: 4 messages played");
-    }
-
-    #[test]
-    fn a_simulated_recording_plays_at_its_own_times() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.mcap");
-        record(&path, 500_000_000);
-        let mut bench = bench(&path, &["/chatter"]).unwrap();
-        bench.run_for(Duration::from_millis(490));
-        assert!(bench.take::<Text>("chatter").is_empty());
-        bench.run_for(Duration::from_millis(20));
-        assert_eq!(bench.take::<Text>("chatter").len(), 1);
-    }
-
-    #[test]
-    fn what_cannot_be_played_is_refused_in_words() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.mcap");
-        record(&path, 0);
-        let error = bench(&path, &["/chater"]).err().unwrap().to_string();
-        assert!(error.contains("did you mean `/chatter`?"), "{error}");
-        let error = bench(&folder.path().join("none.mcap"), &["*"]).err().unwrap().to_string();
-        assert!(error.contains("none.mcap"), "{error}");
-        std::fs::write(&path, b"no").unwrap();
-        assert!(bench(&path, &["*"]).is_err());
-    }
-}
+#[path = "node_tests.rs"]
+mod tests;

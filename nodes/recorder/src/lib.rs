@@ -1,12 +1,8 @@
-//! The recorder: every message of the graph into an MCAP file that ROS 2 tools read.
+//! The recorder: every message of the graph into a bag that ROS 2 tools read.
 //!
-//! [`McapWriter`] writes files and knows no graph; [`Recorder`] is the node.
+//! Files are written by the crate `bags`; [`Recorder`] is the node.
 
 pub mod depth;
 mod node;
-mod select;
-pub mod writer;
 
 pub use node::Recorder;
-pub use select::{Decimator, Exclude};
-pub use writer::{McapWriter, OpenError, RecordingSummary, WriteError, WriterOptions};

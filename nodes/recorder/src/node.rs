@@ -1,22 +1,25 @@
 //! The node: a tap on everything, in front of an MCAP file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use bags::select::{Decimator, Exclude};
+use bags::{BagOptions, BagWriter, Channel, Metadata, Naming, OpenError, QosProfile, Split, WriteError};
 use graph::{AnyMessage, Context, HandlerResult, Level, Node, NodeError, Param, Setup, SetupError, Time};
 use msgs::omnimind_msgs::srv::{Record, RecordRequest, RecordResponse};
 use msgs::sensor_msgs::msg::{CompressedImage, Image};
 use msgs::{Message, MessageType};
 
 use crate::depth;
-use crate::select::{Decimator, Exclude};
-use crate::writer::{self, Channel, McapWriter, RecordingSummary, WriteError, WriterOptions};
 use pictures::jpeg;
 
 /// Records every message of its process's graph.
 ///
 /// Camera images are kept as JPEG on `<topic>/compressed`, depth images as PNG on `<topic>/compressedDepth`, raw ones only on
-/// request: they are most of a recording's size. Services `recorder/start` and
+/// request: they are most of a recording's size. With `replay` everything that vision, fusion and planner take in is kept raw, the answers
+/// to their calls too, so that a player can replay it through them in lock-step. Services `recorder/start` and
 /// `recorder/stop` begin and end a recording; with a `path` parameter it begins with the graph.
 pub struct Recorder {
     default_path: Param<String>,
@@ -26,16 +29,23 @@ pub struct Recorder {
     depth_rate_hz: Param<f64>,
     depth_quantization: Param<f64>,
     limit_mb: Param<i64>,
+    split_mb: Param<i64>,
+    split_s: Param<f64>,
+    replay: bool,
+    overrides: BTreeMap<String, QosProfile>,
     exclude: Exclude,
     recording: Option<Recording>,
-    dropped: u64,
+    dropped: BTreeMap<&'static str, u64>,
 }
 
 struct Recording {
     path: PathBuf,
-    writer: McapWriter,
+    writer: BagWriter,
     decimator: Decimator,
 }
+
+/// How often what waits is looked at; it is given to the disk when it is a second old.
+const FLUSH: Duration = Duration::from_millis(500);
 
 /// Raw twins of public topics, by size: what `camera/*`, `microphone/audio`, `scan` and `joint_states` say again.
 const EXCLUDED: [&str; 4] = ["device/camera/*", "device/microphone", "device/scan", "device/joints"];
@@ -81,9 +91,41 @@ impl Node for Recorder {
             .range(0.0, 1e7)
             .describe("most that is recorded, before compression; 0: no limit")
             .declare()?;
+        let split_mb = s
+            .param("split_mb", 0_i64)
+            .unit("MB")
+            .range(0.0, 1e7)
+            .describe("size of a file at which the next begins; 0: never")
+            .declare()?;
+        let split_s = s
+            .param("split_s", 0.0)
+            .unit("s")
+            .range(0.0, 1e9)
+            .describe("time of a file after which the next begins; 0: never")
+            .declare()?;
+        let replay = s
+            .param("replay", false)
+            .describe(
+                "keep what vision, fusion and planner take in as it is, for a replay through them; images are then raw only",
+            )
+            .read_only()
+            .declare()?
+            .get();
+        let overrides = s
+            .param("qos_overrides", String::new())
+            .describe("file of offered qualities of service by topic, as for ros2 bag; empty: none")
+            .read_only()
+            .declare()?
+            .get();
+        let overrides =
+            if overrides.is_empty() { BTreeMap::new() } else { read_overrides(&overrides).map_err(|e| s.failed(e))? };
         s.service::<Record>("recorder/start", Self::on_start)?;
         s.service::<Record>("recorder/stop", Self::on_stop)?;
         s.tap(recordable, Self::on_message)?;
+        if replay {
+            s.tap_replies(|_, _| true, Self::on_message)?;
+        }
+        s.timer(FLUSH, Self::flush)?;
         let namespace = s.node_name().rsplit_once('/').map_or("", |(namespace, _)| namespace).to_owned();
         let exclude = Exclude::new(&exclude.get(), &namespace);
         let mut node = Self {
@@ -94,9 +136,13 @@ impl Node for Recorder {
             depth_rate_hz,
             depth_quantization,
             limit_mb,
+            split_mb,
+            split_s,
+            replay,
+            overrides,
             exclude,
             recording: None,
-            dropped: 0,
+            dropped: BTreeMap::new(),
         };
         let path = node.default_path.get();
         if !path.is_empty() {
@@ -107,35 +153,76 @@ impl Node for Recorder {
     }
 
     fn stop(&mut self, ctx: &mut Context) -> HandlerResult {
-        if let Some((path, summary)) = self.close()? {
-            ctx.info(format!("recorded {} messages on {} topics in {}", summary.messages, summary.topics.len(), path.display()));
+        if let Some((path, metadata)) = self.close()? {
+            let dropped = self.losses().map(|text| format!("; {text}")).unwrap_or_default();
+            let (messages, topics) = (metadata.messages, metadata.topics.len());
+            ctx.info(format!("recorded {messages} messages on {topics} topics in {}{dropped}", path.display()));
         }
         Ok(())
     }
 }
 
 impl Recorder {
-    /// Messages that could not be written.
+    /// Messages that were not written, by reason, of this life of the node.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped
+    pub fn dropped(&self) -> &BTreeMap<&'static str, u64> {
+        &self.dropped
     }
 
-    fn open(&mut self, wanted: &Path) -> Result<PathBuf, writer::OpenError> {
+    fn losses(&self) -> Option<String> {
+        let parts: Vec<String> = self.dropped.iter().map(|(why, count)| format!("{count} dropped: {why}")).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    fn open(&mut self, wanted: &Path) -> Result<PathBuf, OpenError> {
         let path = unused(wanted);
-        let limit_bytes = u64::try_from(self.limit_mb.get()).unwrap_or(0).saturating_mul(1_000_000);
-        let writer = McapWriter::create(&path, WriterOptions { limit_bytes, ..WriterOptions::default() })?;
+        let bytes = |mb: &Param<i64>| u64::try_from(mb.get()).unwrap_or(0).saturating_mul(1_000_000);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let duration_ns = (self.split_s.get() * 1e9) as u64;
+        let options = BagOptions {
+            limit_bytes: bytes(&self.limit_mb),
+            split: Split { bytes: bytes(&self.split_mb), duration_ns },
+            ..BagOptions::default()
+        };
+        let writer = BagWriter::create(&path, Naming::File, options)?;
         self.recording = Some(Recording { path: path.clone(), writer, decimator: Decimator::default() });
         Ok(path)
     }
 
-    fn close(&mut self) -> Result<Option<(PathBuf, RecordingSummary)>, NodeError> {
+    fn close(&mut self) -> Result<Option<(PathBuf, Metadata)>, NodeError> {
         let Some(recording) = self.recording.take() else { return Ok(None) };
-        let summary = recording.writer.finish()?;
-        let name = recording.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let metadata = recording.path.with_file_name("metadata.yaml");
-        std::fs::write(metadata, writer::rosbag2_metadata(&name, &summary))?;
-        Ok(Some((recording.path, summary)))
+        let metadata = recording.writer.finish()?;
+        Ok(Some((recording.path, metadata)))
+    }
+
+    fn drop_one(&mut self, why: &'static str) {
+        *self.dropped.entry(why).or_default() += 1;
+        if let Some(recording) = &mut self.recording {
+            recording.writer.drop_messages(why, 1);
+        }
+    }
+
+    /// What is said rarely must not wait for the next message to be safe from a kill.
+    fn flush(&mut self, ctx: &mut Context) -> HandlerResult {
+        let now = stamp_ns(ctx.now());
+        if let Some(recording) = &mut self.recording
+            && let Err(error) = recording.writer.flush_due(now)
+        {
+            return self.give_up(ctx, &error.into());
+        }
+        Ok(())
+    }
+
+    /// The disk will not come back by itself: what is there is closed, and the graph goes on without a recorder.
+    fn give_up(&mut self, ctx: &mut Context, error: &WriteFailure) -> HandlerResult {
+        let text = format!("recording ended: {error}");
+        ctx.status(Level::Error, "recording", text.clone());
+        if let Err(error) = self.close() {
+            return Err(NodeError::new(format!(
+                "{text}; it cannot be closed either: {error}; `omnimind bag recover` makes it whole"
+            )));
+        }
+        Err(NodeError::new(text))
     }
 
     fn on_start(&mut self, ctx: &mut Context, request: RecordRequest) -> Result<RecordResponse, NodeError> {
@@ -158,9 +245,9 @@ impl Recorder {
 
     fn on_stop(&mut self, _: &mut Context, _: RecordRequest) -> Result<RecordResponse, NodeError> {
         Ok(match self.close()? {
-            Some((path, summary)) => RecordResponse {
+            Some((path, metadata)) => RecordResponse {
                 success: true,
-                message: format!("{} messages", summary.messages),
+                message: format!("{} messages", metadata.messages),
                 path: path.display().to_string(),
             },
             None => RecordResponse { success: false, message: "not recording".into(), path: String::new() },
@@ -171,27 +258,32 @@ impl Recorder {
         if self.recording.is_none() || self.exclude.contains(&message.topic) {
             return Ok(());
         }
-        if let Err(error) = self.write(message) {
-            self.dropped += 1;
-            if matches!(error, WriteFailure::Image(_) | WriteFailure::Depth(_)) {
-                return Err(NodeError::new(format!("{}: {error}", message.topic)));
+        match self.write(message) {
+            Ok(()) => Ok(()),
+            Err(error @ (WriteFailure::Image(_) | WriteFailure::Depth(_))) => {
+                self.drop_one("broken image");
+                Err(NodeError::new(format!("{}: {error}", message.topic)))
             }
-            // The disk will not come back by itself: what is there is closed, and the graph goes on without a recorder.
-            let text = format!("recording ended: {error}");
-            ctx.status(Level::Error, "recording", text.clone());
-            self.close()?;
-            return Err(NodeError::new(text));
+            Err(error) => {
+                self.drop_one(if matches!(error, WriteFailure::Write(WriteError::Full { .. })) {
+                    "over the limit"
+                } else {
+                    "disk"
+                });
+                self.give_up(ctx, &error)
+            }
         }
-        Ok(())
     }
 
     fn write(&mut self, message: &AnyMessage) -> Result<(), WriteFailure> {
         let (raw_rate, jpeg_rate, depth_rate) = (self.raw_rate_hz.get(), self.jpeg_rate_hz.get(), self.depth_rate_hz.get());
         let Some(Recording { writer, decimator, .. }) = &mut self.recording else { return Ok(()) };
+        let offered = self.overrides.get(&*message.topic).copied().unwrap_or_else(|| offer_of(message));
         let stamp = stamp_ns(message.stamp);
         #[allow(clippy::cast_possible_truncation)]
         let sequence = message.sequence as u32;
-        if let Some(image) = message.downcast::<Image>() {
+        // For a replay everything is kept as it was.
+        if let Some(image) = message.downcast::<Image>().filter(|_| !self.replay) {
             let is_depth = image.encoding.starts_with("32FC") || image.encoding.starts_with("16U");
             let (topic, rate) = if is_depth { ("compressedDepth", depth_rate) } else { ("compressed", jpeg_rate) };
             let topic = format!("{}/{topic}", message.topic);
@@ -202,18 +294,15 @@ impl Recorder {
                 } else {
                     compress(&image, self.jpeg_quality.get())?
                 };
-                writer.write(
-                    &channel(&topic, CompressedImage::message_type(), message),
-                    stamp,
-                    sequence,
-                    &compressed.to_cdr(),
-                )?;
+                let channel = channel(&topic, CompressedImage::message_type(), std::slice::from_ref(&offered));
+                writer.write(&channel, stamp, stamp, sequence, &compressed.to_cdr())?;
             }
             if !decimator.keep(&message.topic, message.stamp.as_nanos(), raw_rate) {
                 return Ok(());
             }
         }
-        writer.write(&channel(&message.topic, message.message_type, message), stamp, sequence, &message.to_cdr())?;
+        let channel = channel(&message.topic, message.message_type, std::slice::from_ref(&offered));
+        writer.write(&channel, stamp, stamp, sequence, &message.to_cdr())?;
         Ok(())
     }
 }
@@ -255,34 +344,35 @@ fn compress_depth(image: &Arc<Image>, quantization: f64) -> Result<CompressedIma
     })
 }
 
-fn channel<'a>(topic: &'a str, message_type: &'static MessageType, message: &'a AnyMessage) -> Channel<'a> {
-    Channel {
-        topic,
-        message_type: message_type.name,
-        definition: message_type.definition,
-        type_hash: message_type.hash,
-        publisher: &message.publisher,
-        qos: qos_of(topic),
-    }
+fn channel<'a>(topic: &'a str, message_type: &'static MessageType, qos: &'a [QosProfile]) -> Channel<'a> {
+    Channel { topic, message_type: message_type.name, definition: message_type.definition, type_hash: message_type.hash, qos }
 }
 
 // A tap does not see the offer, so the recording offers what any subscriber of the topic can take: reliable, and transient
 // local where late joiners are served.
-fn qos_of(topic: &str) -> &'static str {
-    use std::sync::LazyLock;
-    static VOLATILE: LazyLock<String> = LazyLock::new(|| writer::qos_yaml(true, false, 10));
-    static LATCHED: LazyLock<String> = LazyLock::new(|| writer::qos_yaml(true, true, 1));
-    const STATES: [&str; 8] = [
+fn offer_of(message: &AnyMessage) -> QosProfile {
+    const STATES: [&str; 13] = [
         "/tf_static",
         "/map",
+        "/battery_state",
         "/fusion/belief",
+        "/planner/plan",
+        "/planner/energy_forecast",
+        "/planner/goal_status",
         "/safety/state",
         "/safety/e_stop",
         "/gpu/devices",
         "/gpu/leases",
         "/robot_description",
+        "/_action/status",
     ];
-    if STATES.iter().any(|state| topic.ends_with(state)) { &LATCHED } else { &VOLATILE }
+    let latched = STATES.iter().any(|state| message.topic.ends_with(state));
+    QosProfile { transient_local: latched, depth: Some(if latched { 1 } else { 10 }), ..QosProfile::default() }
+}
+
+fn read_overrides(path: &str) -> Result<BTreeMap<String, QosProfile>, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("qos_overrides: cannot read {path}: {e}"))?;
+    bags::qos::overrides(&text).map_err(|e| format!("qos_overrides: {path}: {e}"))
 }
 
 fn stamp_ns(time: Time) -> u64 {

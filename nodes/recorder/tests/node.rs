@@ -181,3 +181,60 @@ fn a_broken_image_is_reported_and_does_not_end_the_recording() {
     bench.stop();
     assert!(read(&path).iter().any(|m| m.0 == "/chatter"));
 }
+
+#[test]
+fn files_are_split_and_told_in_one_metadata_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.mcap");
+    let mut bench = listening();
+    bench.add::<Recorder>(&[("path", path.to_str().unwrap().into()), ("split_s", 1.0.into())]).unwrap();
+    for i in 0..25 {
+        bench.publish("chatter", Text { data: format!("{i}") });
+        bench.run_for(Duration::from_millis(100));
+    }
+    bench.stop();
+    let bag = bags::Bag::open(dir.path()).unwrap();
+    let names: Vec<String> = bag.files.iter().map(|f| f.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    assert_eq!(names, ["a.mcap", "a_1.mcap", "a_2.mcap"]);
+    assert_eq!(bag.channels.iter().find(|c| c.topic == "/chatter").unwrap().messages, 25);
+    assert_eq!(bag.metadata.unwrap().messages, bag.messages);
+}
+
+#[test]
+fn for_a_replay_pictures_are_kept_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.mcap");
+    let mut bench = listening();
+    bench.add::<Recorder>(&[("path", path.to_str().unwrap().into()), ("replay", true.into())]).unwrap();
+    for _ in 0..5 {
+        bench.publish("camera/image_raw", image());
+        bench.publish("camera/depth/image_raw", depth());
+        bench.run_for(Duration::from_millis(10));
+    }
+    bench.stop();
+    let messages = read(&path);
+    for (topic, sent) in [("/camera/image_raw", image()), ("/camera/depth/image_raw", depth())] {
+        let kept: Vec<_> = messages.iter().filter(|m| m.0 == topic).collect();
+        assert_eq!(kept.len(), 5);
+        assert!(kept.iter().all(|m| m.3 == sent.to_cdr()), "{topic}");
+    }
+    assert!(!messages.iter().any(|m| m.0.contains("ompressed")));
+}
+
+#[test]
+fn what_topics_offer_can_be_overridden_by_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, file) = (dir.path().join("a.mcap"), dir.path().join("qos.yaml"));
+    std::fs::write(&file, "/chatter: {reliability: best_effort, depth: 3}").unwrap();
+    let parameters = |file: &Path| [("path", path.to_str().unwrap().into()), ("qos_overrides", file.to_str().unwrap().into())];
+    let mut bench = listening();
+    bench.add::<Recorder>(&parameters(&file)).unwrap();
+    bench.publish("chatter", Text { data: "x".into() });
+    bench.run_for(Duration::from_millis(50));
+    bench.stop();
+    let bag = bags::Bag::open(&path).unwrap();
+    let offered = &bag.channels.iter().find(|c| c.topic == "/chatter").unwrap().qos[0];
+    assert!(!offered.reliable && offered.depth == Some(3));
+    let error = Bench::new().add::<Recorder>(&parameters(&dir.path().join("none"))).unwrap_err().to_string();
+    assert!(error.contains("cannot read"), "{error}");
+}
