@@ -41,6 +41,7 @@ mod name;
 mod node;
 mod param;
 mod param_services;
+mod process;
 mod qos;
 mod runner;
 mod service;

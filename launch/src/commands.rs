@@ -2,10 +2,12 @@
 
 mod bench;
 mod doctor;
+mod graph;
 mod inspect;
 mod models;
 mod photos;
 mod start;
+mod top;
 
 use std::process::ExitCode;
 
@@ -36,7 +38,8 @@ pub fn execute(cli: Cli) -> Result<ExitCode, anyhow::Error> {
         Some(Command::Topic(command)) => inspect::topic(&command),
         Some(Command::Param(command)) => inspect::param(&command),
         Some(Command::Service(command)) => inspect::service(&command),
-        Some(Command::Graph { json }) => inspect::graph(json),
+        Some(Command::Graph(args)) => graph::run(&args),
+        Some(Command::Top(args)) => top::run(&args),
         Some(Command::Goal { words }) => inspect::goal(&words.join(" ")),
         Some(Command::Map) => inspect::map(),
         Some(Command::Doctor) => doctor::run(),
