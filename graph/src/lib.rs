@@ -45,6 +45,7 @@ mod monitor;
 mod name;
 mod node;
 mod param;
+mod process;
 mod qos;
 mod raw;
 mod remote;

@@ -161,6 +161,9 @@ pub(crate) fn statistics(shared: &Shared) -> GraphStatistics {
         header: Header { stamp: now.to_msg(), frame_id: String::new() },
         mode: shared.mode.clone(),
         real_time_factor: (elapsed / wall) as f32,
+        wall_seconds: wall,
+        pid: std::process::id(),
+        resident_bytes: crate::process::resident_bytes(),
         nodes,
         edges: edges(shared, elapsed.max(1e-9)),
     }

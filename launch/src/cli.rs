@@ -40,11 +40,9 @@ pub enum Command {
     #[command(subcommand)]
     Component(ComponentCommand),
     /// The running graph: nodes, edges, rates, and what does not fit together
-    Graph {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Graph(GraphArgs),
+    /// Nodes live: rates, latencies, drops, processor, memory
+    Top(TopArgs),
     /// Give the running robot a goal in words
     Goal {
         /// For example: bring the cup to the kitchen
@@ -285,6 +283,52 @@ pub enum ServiceCommand {
         #[arg(default_value = "")]
         request: String,
     },
+}
+
+/// `omnimind graph`
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// As JSON
+    #[arg(long, conflicts_with_all = ["dot", "tui"])]
+    pub json: bool,
+    /// As Graphviz text, for instance for `dot -Tsvg`
+    #[arg(long, conflicts_with = "tui")]
+    pub dot: bool,
+    /// On the whole screen, to walk through
+    #[arg(long)]
+    pub tui: bool,
+    /// In drawings also topics that every node has, and those of actions
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `omnimind top`
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// One look, as text
+    #[arg(long)]
+    pub once: bool,
+    /// As JSON, a line for each look
+    #[arg(long)]
+    pub json: bool,
+    /// What comes first
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub sort: TopOrder,
+}
+
+/// The order of `omnimind top`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TopOrder {
+    /// Share of a core
+    Cpu,
+    /// 99th percentile of the handlers' times
+    Latency,
+    /// Messages handled per second
+    Rate,
+    /// Messages lost
+    Dropped,
+    /// Name
+    Name,
 }
 
 /// `omnimind bench`

@@ -4,11 +4,13 @@ pub mod bag;
 mod bench;
 mod component;
 mod doctor;
+mod graph;
 mod inspect;
 mod install;
 mod models;
 mod photos;
 mod start;
+mod top;
 
 pub use component::ComponentCommand;
 
@@ -42,7 +44,8 @@ pub fn execute(cli: Cli) -> Result<ExitCode, anyhow::Error> {
         Some(Command::Param(command)) => inspect::param(&command),
         Some(Command::Service(command)) => inspect::service(&command),
         Some(Command::Component(command)) => component::run(&command),
-        Some(Command::Graph { json }) => inspect::graph(json),
+        Some(Command::Graph(args)) => graph::run(&args),
+        Some(Command::Top(args)) => top::run(&args),
         Some(Command::Goal { words }) => inspect::goal(&words.join(" ")),
         Some(Command::Map) => inspect::map(),
         Some(Command::Doctor) => doctor::run(),

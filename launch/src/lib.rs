@@ -1,11 +1,14 @@
 //! Launch files and the `omnimind` command line.
 //!
 //! [`mod@file`] reads launch files, [`run`] runs them, [`observer`] and [`summary`] say how it went, [`view`] shows it, [`remote`]
-//! talks to a graph that runs elsewhere, [`commands`] is what the program does.
+//! talks to a graph that runs elsewhere, [`counts`], [`atlas`] and [`explorer`] show one, [`commands`] is what the program does.
 
+pub mod atlas;
 pub mod cli;
 pub mod commands;
+pub mod counts;
 pub mod date;
+pub mod explorer;
 pub mod file;
 pub mod foreign;
 pub mod install;

@@ -171,6 +171,19 @@ impl Remote {
         Ok((subscription, samples))
     }
 
+    /// Listens to a topic with a quality of service that the caller knows to fit; `sink` runs on a thread of the wire.
+    ///
+    /// # Errors
+    /// [`RemoteError::Wire`].
+    pub fn subscribe(
+        &self,
+        topic: &str,
+        qos: Qos,
+        sink: impl Fn(RawSample) + Send + Sync + 'static,
+    ) -> Result<RawSubscription, RemoteError> {
+        Ok(self.client.subscribe(topic, qos, sink)?)
+    }
+
     /// A sample as YAML-like text, long lists cut after `max_elements`.
     ///
     /// # Errors
