@@ -63,8 +63,11 @@ fn decoding_takes_a_small_multiple_of_the_input() {
                     let bytes = encoding(message_type, &mut numbers);
                     damaged(bytes, &mut numbers)
                 }
+                // As many of the smallest elements as the bytes can hold.
+                50 => [&[0, 1, 0, 0][..], &250_u32.to_le_bytes(), &[0; 20_000]].concat(),
+                51 => [&[0, 1, 0, 0][..], &5000_u32.to_le_bytes(), &[0; 20_000]].concat(),
                 // Nothing but lengths, of 1, 2, ... as long as they last.
-                _ => [&[0, 1, 0, 0][..], &[(round - 49) as u8, 0, 0, 0].repeat(500)].concat(),
+                _ => [&[0, 1, 0, 0][..], &[(round - 51) as u8, 0, 0, 0].repeat(500)].concat(),
             };
             let typed = most(|| message_type.recode(&bytes));
             let dynamic = most(|| definition.recode(&bytes));

@@ -459,7 +459,7 @@ print(sum(plant.get_body(body).default_mass() for body in plant.GetBodyIndices(r
 @check
 def foreign_clients(run):
     """programs that others wrote talk to it over the wire"""
-    done = subprocess.run([sys.executable, ROOT / "tests/interop/run.py", "--binary", run.binary], timeout=300)
+    done = subprocess.run([sys.executable, ROOT / "tests/interop/run.py", "--binary", run.binary], timeout=600)
     assert done.returncode == 0
 
 
