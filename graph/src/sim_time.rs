@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use crate::context::Context;
 use crate::diagnostics::Level;
 use crate::error::{HandlerResult, SetupError};
+use crate::events::{End, Side};
 use crate::node::{Node, Setup};
 use crate::param::Param;
 use crate::qos::{History, Qos};
@@ -106,7 +107,7 @@ struct Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.topic.ends.write().subscribers.retain(|other| !Arc::ptr_eq(other, &self.subscriber));
+        self.topic.leave(&self.subscriber);
     }
 }
 
@@ -391,7 +392,8 @@ fn subscribe(shared: &Arc<Shared>, slot: &Arc<Slot>, name: &str) -> Result<Link,
     let kind = Clock::message_type();
     let topic = shared.topic(name, kind, &slot.name)?;
     let port = slot.clock.port.load(Ordering::Relaxed);
-    let subscriber = Arc::new(SubscriberCore::new(Arc::clone(slot), port, clock_qos()));
+    let end = End::new(shared, slot, &topic.name, Side::Subscription, clock_qos());
+    let subscriber = Arc::new(SubscriberCore::new(Arc::clone(slot), port, clock_qos(), end));
     let token = match &shared.transport {
         None => None,
         Some(wire) => {
@@ -409,21 +411,12 @@ fn subscribe(shared: &Arc<Shared>, slot: &Arc<Slot>, name: &str) -> Result<Link,
             Some(wire.subscription(
                 &endpoint,
                 Arc::new(move |sample| match Clock::from_shared(&sample.payload) {
-                    Ok(message) => shared.receive(Arrival {
-                        topic: Arc::clone(&topic),
-                        subscriber: Arc::clone(&subscriber),
-                        message: Arc::new(message),
-                        stamp: sample.source_time,
-                        sequence: sample.sequence.max(0) as u64,
-                    }),
-                    Err(error) => {
-                        let why = format!("a sample from another process is no {}: {error}", kind.name);
-                        subscriber.slot.statuses.lock().insert(format!("receive {}", topic.name), (Level::Warn, why));
-                    }
+                    Ok(message) => shared.receive(Arrival::new(&topic, &subscriber, Arc::new(message), &sample)),
+                    Err(error) => subscriber.refuse(&topic, kind, &error.to_string()),
                 }),
             )?)
         }
     };
-    topic.ends.write().subscribers.push(Arc::clone(&subscriber));
+    shared.join_subscriber(&topic, &subscriber);
     Ok(Link { topic, subscriber, _token: token })
 }

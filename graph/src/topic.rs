@@ -136,6 +136,13 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
+    /// A subscription leaves before its node does.
+    pub fn leave(&self, subscriber: &Arc<SubscriberCore>) {
+        let mut ends = self.ends.write();
+        ends.subscribers.retain(|other| !Arc::ptr_eq(other, subscriber));
+        ends.publishers.iter().for_each(|publisher| publisher.end.peer_left(PeerId::Local(subscriber.end.id)));
+    }
+
     /// Sends `message` to every subscriber: a shared pointer to those in this process, serialised only if somebody outside listens. Elsewhere
     /// a large message may be overtaken by what a neighbour makes of it.
     ///
