@@ -11,7 +11,7 @@ use crate::compose::{Catalogue, Composition, GraphHandle};
 use crate::diagnostics::{LogSink, stderr_sink};
 use crate::error::SetupError;
 use crate::lockstep::LockStep;
-use crate::logger::Severity;
+use crate::logger::{self, Severity};
 use crate::monitor::Monitor;
 use crate::node::Node;
 use crate::param::ParamValue;
@@ -53,6 +53,8 @@ pub struct GraphConfig {
     pub transport: Option<Arc<dyn Transport>>,
     /// Who shows log lines to the user.
     pub log: LogSink,
+    /// From which severity on lines are shown, of nodes without a threshold of their own.
+    pub log_level: Severity,
     /// Threads that run handlers; zero: as many as there are processors.
     pub threads: usize,
     /// The node types that a [`crate::Container`] may load; none: it loads nothing.
@@ -67,6 +69,7 @@ impl Default for GraphConfig {
             monitor: Monitor::NAME.to_owned(),
             transport: None,
             log: stderr_sink(),
+            log_level: logger::DEFAULT,
             threads: 0,
             catalogue: None,
         }
@@ -171,6 +174,7 @@ impl Graph {
             Mode::FreeRunning => (false, "free-running"),
         };
         let mut shared = Shared::new(lock_step, mode.into(), config.transport.clone(), Arc::clone(&config.log));
+        shared.log_threshold = config.log_level.code().into();
         shared.composition = Composition::new(config.robot.clone(), config.catalogue);
         let shared = Arc::new(shared);
         if let Some(wire) = &shared.transport {

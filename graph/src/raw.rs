@@ -62,15 +62,7 @@ impl Erased for RawMessage {
 }
 
 /// Stands for any type that this program does not know.
-static UNKNOWN: MessageType = MessageType {
-    name: "",
-    dds_name: "",
-    hash: "",
-    definition: "",
-    min_size: 0,
-    fields: &[],
-    recode: |bytes| cdr::Reader::new(bytes).map(|_| bytes.to_vec()),
-};
+static UNKNOWN: MessageType = MessageType::opaque("", "", "");
 
 /// A type by its name and hash: the compiled one, or one that says no more than these. Each is made once and kept for good.
 fn type_of(name: &str, hash: &str) -> &'static MessageType {
@@ -82,12 +74,8 @@ fn type_of(name: &str, hash: &str) -> &'static MessageType {
     foreign.entry((name.to_owned(), hash.to_owned())).or_insert_with(|| {
         let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
         let (package, short) = name.rsplit_once('/').unwrap_or(("", name));
-        Box::leak(Box::new(MessageType {
-            name: leak(name.to_owned()),
-            dds_name: leak(format!("{}::dds_::{short}_", package.replace('/', "::"))),
-            hash: leak(hash.to_owned()),
-            ..UNKNOWN
-        }))
+        let dds_name = leak(format!("{}::dds_::{short}_", package.replace('/', "::")));
+        Box::leak(Box::new(MessageType::opaque(leak(name.to_owned()), dds_name, leak(hash.to_owned()))))
     })
 }
 

@@ -9,6 +9,7 @@ use crate::context::{Context, Output};
 use crate::error::{HandlerResult, SetupError};
 use crate::message::{AnyMessage, Erased};
 use crate::node::{Node, Setup};
+use crate::qos::Qos;
 use crate::raw::RawMessage;
 use crate::service::{ReplyTo, ServiceEntry};
 use crate::shared::Shared;
@@ -121,6 +122,8 @@ impl Shared {
                 stamp: self.now(),
                 sequence: call,
                 publisher: Arc::clone(&server.name),
+                qos: Qos::services_default(),
+                expires: None,
                 payload: Arc::clone(response),
             };
             tap.slot.push(Item {

@@ -108,6 +108,9 @@ impl RemotePublisher for Entry {
     fn carrier(&self) -> (&'static str, u32) {
         ("", 0)
     }
+    fn assert_liveliness(&self) -> Result<(), TransportError> {
+        Ok(())
+    }
 }
 impl RemoteClient for Entry {
     fn available(&self) -> bool {
@@ -132,6 +135,10 @@ impl Transport for Ledger {
     }
     fn client(&self, _: &Endpoint) -> Result<Box<dyn RemoteClient>, TransportError> {
         Ok(Box::new(self.entry()))
+    }
+    fn follow(&self, _: Box<dyn Fn(graph::transport::RemoteChange) -> bool + Send + Sync>) {}
+    fn complaints(&self) -> Vec<String> {
+        Vec::new()
     }
     fn describe(&self) -> String {
         "a ledger".into()

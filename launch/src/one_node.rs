@@ -41,6 +41,8 @@ pub fn launch(type_: &str, ros: &RosArgs, share: Option<&Path>) -> Result<Launch
         remap: names.remaps.into_iter().collect(),
         process: None,
         restart: Restart::default(),
+        log_level: Some(ros.log.threshold(full_name.trim_start_matches('/').replace('/', ".").as_str())),
+        autostart: false,
         at: at.clone(),
     };
     for (_, name, file) in FILES.iter().filter(|(of, ..)| *of == type_) {
@@ -79,10 +81,6 @@ fn file(spec: &mut NodeSpec, path: &Path, full_name: &str, at: &At) -> Result<()
 
 /// `optional`: a node that does not have the parameter leaves it out.
 fn set(spec: &mut NodeSpec, name: &str, value: Value, at: At, optional: bool) {
-    // Every ROS 2 node has it; here the graph's mode decides.
-    if name == "use_sim_time" {
-        return;
-    }
     spec.set(name, value, at);
     if optional {
         spec.optional.insert(name.to_owned());

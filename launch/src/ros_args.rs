@@ -8,7 +8,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use log::{LogArgs, Severity};
+pub use log::LogArgs;
 pub use remap::{Names, RemapRule, Target};
 
 use crate::file::Value;
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(names.remaps["/omni/image"], "/omni/camera/image");
         let rule = ParameterSource::Rule { node: None, name: "rate".into(), value: Value::Int(5) };
         assert_eq!(args.parameters, [ParameterSource::File("/tmp/p.yaml".into()), rule]);
-        assert_eq!(args.log.threshold("eye"), Severity::Info);
+        assert_eq!(args.log.threshold("eye"), graph::Severity::Info);
         assert_eq!(args.rest, ["--source", "x.jpg", "tail"]);
     }
 

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use graph::{Level, LogRecord, LogSink};
+use graph::{LogSink, Severity};
 
-use crate::ros_args::{LogArgs, Severity};
+use crate::ros_args::LogArgs;
 
 /// Why log lines cannot be written as asked.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,7 @@ impl Console {
             let Some(close) = rest.find('}') else { break };
             // Writing to a String cannot fail.
             let _ = match &rest[1..close] {
-                "severity" => out.write_str(severity.name()),
+                "severity" => out.write_str(&severity.to_string().to_ascii_uppercase()),
                 "name" => out.write_str(logger),
                 "message" => out.write_str(message),
                 "time" => write!(out, "{:010}.{:09}", since_epoch.as_secs(), since_epoch.subsec_nanos()),
@@ -154,15 +154,7 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn severity(record: &LogRecord) -> Severity {
-    match record.level {
-        Level::Ok => Severity::Info,
-        Level::Warn => Severity::Warn,
-        Level::Error | Level::Stale => Severity::Error,
-    }
-}
-
-/// The sink that the arguments and the environment ask for; `program` begins the log file's name.
+/// The sink that the arguments and the environment ask for. What is below a node's threshold does not come here; `program` begins the log file's name.
 ///
 /// # Errors
 /// [`LogError`].
@@ -171,14 +163,10 @@ pub fn sink(args: &LogArgs, program: &str) -> Result<LogSink, LogError> {
     let console = args.console.then(|| (console.colored(), console));
     let named = args.file_name.is_some() || variable("ROS_LOG_DIR").is_some() || variable("ROS_HOME").is_some();
     let file = if args.file.unwrap_or(named) { Some(log_file(args.file_name.as_deref().unwrap_or(program))?) } else { None };
-    let args = args.clone();
     let plain = Console { format: DEFAULT_FORMAT.to_owned(), stdout: false, color: Some(false) };
     Ok(Arc::new(move |record| {
         let logger = record.node.trim_start_matches('/').replace('/', ".");
-        let severity = severity(record);
-        if severity < args.threshold(&logger) {
-            return;
-        }
+        let severity = record.level;
         let now = since_epoch();
         if let Some((colored, console)) = &console {
             console.write(&console.line(severity, &logger, &record.message, now), severity, *colored);

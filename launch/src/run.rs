@@ -46,6 +46,8 @@ pub struct RunOptions {
     pub display: Display,
     /// Take part in the ROS 2 network.
     pub wire: bool,
+    /// From which severity on lines are shown, of nodes without a threshold of their own.
+    pub log_level: graph::Severity,
     /// Security enclave, as advertised; none: `/`.
     pub enclave: Option<String>,
     /// End after this much graph time, s.
@@ -126,6 +128,7 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
         transport: wire,
         catalogue: Some(registry::components),
         log: board.log_sink(log_sink(&options.display)),
+        log_level: options.log_level,
         monitor: own_name("graph", options.group.as_deref(), launch),
         ..GraphConfig::default()
     };

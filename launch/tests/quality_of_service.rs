@@ -30,7 +30,7 @@ fn no_two_ends_of_a_shipped_graph_misfit() {
                 remaps: node.remap.iter().cloned().collect(),
                 ..NodeSpec::default()
             };
-            spec.parameters = node.parameters.iter().map(|(k, v)| (k.clone(), registry::param_value(v).unwrap())).collect();
+            spec.parameters = node.parameters.iter().map(|(k, v)| (k.clone(), registry::param_value(v))).collect();
             let factory = registry::factory(&node.type_).unwrap();
             loop {
                 match graph.add(factory, spec.clone()) {

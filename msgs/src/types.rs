@@ -87,6 +87,13 @@ pub struct MessageType {
 }
 
 impl MessageType {
+    /// A type of which no more than this is known: it has no fields and no definition, and its bytes are only checked for their header.
+    #[must_use]
+    pub const fn opaque(name: &'static str, dds_name: &'static str, hash: &'static str) -> Self {
+        let recode = |bytes: &[u8]| cdr::Reader::new(bytes).map(|_| bytes.to_vec());
+        Self { name, dds_name, hash, definition: "", min_size: 0, fields: &[], recode }
+    }
+
     /// Decodes an encoded message with the generated code and encodes it again: checks bytes and normalises them (little-endian,
     /// padding is zero, nothing follows the message).
     ///

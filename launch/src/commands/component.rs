@@ -155,9 +155,7 @@ fn assignments(words: &[String]) -> Result<Vec<Parameter>> {
         let Some((name, text)) = word.split_once(":=").filter(|(name, _)| !name.is_empty()) else {
             bail!("`{word}` is not of the form name:=value");
         };
-        let Some(value) = registry::param_value(&Value::from_text(text)) else {
-            bail!("`{word}`: no parameter has a value of that type");
-        };
+        let value = registry::param_value(&Value::from_text(text));
         parameters.push(Parameter { name: name.to_owned(), value: value.to_msg() });
     }
     Ok(parameters)

@@ -1,48 +1,8 @@
 //! `--log-level` and the switches of the three places that log lines go to.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-/// How important a log line is (rcutils: `RCUTILS_LOG_SEVERITY`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// For whoever looks for a fault.
-    Debug,
-    /// What happens.
-    Info,
-    /// It works, less well.
-    Warn,
-    /// It does not work.
-    Error,
-    /// The process cannot go on.
-    Fatal,
-}
-
-impl Severity {
-    const ALL: [Self; 5] = [Self::Debug, Self::Info, Self::Warn, Self::Error, Self::Fatal];
-
-    /// Upper case, as on the console.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Debug => "DEBUG",
-            Self::Info => "INFO",
-            Self::Warn => "WARN",
-            Self::Error => "ERROR",
-            Self::Fatal => "FATAL",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|severity| severity.name().eq_ignore_ascii_case(text))
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use graph::Severity;
 
 /// What is logged and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +30,7 @@ impl Default for LogArgs {
 impl LogArgs {
     pub(super) fn level(&mut self, text: &str) -> Result<(), String> {
         let (logger, level) = text.split_once(":=").map_or((None, text), |(logger, level)| (Some(logger), level));
-        let severity = Severity::parse(level).ok_or_else(|| {
+        let severity = level.parse().map_err(|_| {
             format!("`{level}` is not a level{}", graph::suggest::hint(level, ["debug", "info", "warn", "error", "fatal"]))
         })?;
         match logger {

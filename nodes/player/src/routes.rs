@@ -24,7 +24,7 @@ impl Route {
         match self {
             Self::Raw { publisher, known } => {
                 if let Some(known) = known {
-                    (known.recode)(&data)?;
+                    known.recode(&data)?;
                 }
                 publisher.publish(ctx, data)?;
             }

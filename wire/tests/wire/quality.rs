@@ -157,6 +157,7 @@ impl Process {
             transport: Some(wire),
             log: silent_sink(),
             threads: 2,
+            ..GraphConfig::default()
         })
         .expect("a graph");
         for (factory, name, parameters) in nodes {
@@ -263,15 +264,11 @@ fn samples_over_their_lifespan_are_not_delivered_from_another_process_either() {
 }
 
 /// A type that this program was not built with.
-static FOREIGN: MessageType = MessageType {
-    name: "foreign_msgs/msg/Thing",
-    dds_name: "foreign_msgs::msg::dds_::Thing_",
-    hash: "RIHS01_0000000000000000000000000000000000000000000000000000000000000001",
-    definition: "",
-    min_size: 0,
-    fields: &[],
-    recode: |bytes| Ok(bytes.to_vec()),
-};
+static FOREIGN: MessageType = MessageType::opaque(
+    "foreign_msgs/msg/Thing",
+    "foreign_msgs::msg::dds_::Thing_",
+    "RIHS01_0000000000000000000000000000000000000000000000000000000000000001",
+);
 
 #[test]
 fn taps_hear_topics_that_only_other_processes_have() {
