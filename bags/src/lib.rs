@@ -1,7 +1,7 @@
 //! Bags: recordings in rosbag2's form, MCAP files in a folder with a `metadata.yaml`.
 //!
 //! [`BagWriter`] writes them and splits by size and time, [`BagReader`] reads them (and a lone `.mcap`) in the order of time,
-//! [`recover`] makes a bag whole again whose writer was killed, [`info`] is what `bag info` prints. Formats:
+//! [`recover()`] makes a bag whole again whose writer was killed, [`info`] is what `bag info` prints. Formats:
 //! <https://mcap.dev/spec>, and rosbag2's `rosbag2_storage/yaml.hpp` for `metadata.yaml`, versions 1 to 9.
 
 mod file;

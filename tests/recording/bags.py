@@ -24,6 +24,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from ruamel.yaml import YAML
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 STORE = get_typestore(Stores.ROS2_JAZZY)
 FOREVER = QosTime(9223372036, 854775807)
 CHECKS = []
@@ -317,10 +318,18 @@ def replay(run):
     assert first["holds"], first["first_difference"]
     for topic in ["/vision/detections", "/fusion/belief", "/fusion/alignment"]:
         assert first["topics"][topic]["equal"] > 10 and first["topics"][topic]["masked"] == 0, topic
-    # Two replays make the same bytes, where no measured time is in them.
+    # Two replays make the same bytes on every topic.
     for topic, agreement in first["topics"].items():
-        if agreement["masked"] == 0:
-            assert agreement["digest"] == reports[1]["topics"][topic]["digest"], topic
+        assert agreement["digest"] == reports[1]["topics"][topic]["digest"], topic
+    assert first["topics"]["/planner/plan"]["equal"] > 1, "the demo was too short for a plan"
+    # A detector that is set otherwise is found out.
+    odd, report = run.out / "odd.yaml", run.out / "odd.json"
+    file = (ROOT / "launch/replay.yaml").read_text()
+    assert "report_inference_time: false" in file
+    odd.write_text(file.replace("report_inference_time: false", "report_inference_time: false, confidence_threshold: 0.7"))
+    run.omnimind("launch", odd, f"bag:={bag}", f"report:={report}", f"home:={ROOT / 'config/home.yaml'}", "--headless", "--no-wire", "--json")
+    found = json.loads(report.read_text())
+    assert not found["holds"] and "/vision/detections" in found["first_difference"], found["first_difference"]
 
 
 def main():
