@@ -53,8 +53,9 @@ impl Walk<'_> {
             self.elements(field.kind, count)?;
         }
         if empty {
-            let byte = self.reader.get::<u8>()?;
-            self.writer.put(byte);
+            // What stands in for "no field" means nothing: generated code writes 0.
+            self.reader.get::<u8>()?;
+            self.writer.put(0_u8);
         }
         Ok(())
     }
