@@ -3,6 +3,7 @@
 use super::*;
 use graph::testing::Bench;
 use msgs::omnimind_msgs::msg::Contact;
+use msgs::tf2_msgs::msg::TFMessage;
 use msgs::vision_msgs::msg::{Detection2D, ObjectHypothesisWithPose};
 
 fn camera() -> Pinhole {

@@ -4,6 +4,7 @@ use super::*;
 use graph::testing::Bench;
 use msgs::omnimind_msgs::action::{ActResult, SpeakResult};
 use msgs::omnimind_msgs::msg::{BeliefObject, PlanAction};
+use msgs::tf2_msgs::msg::TFMessage;
 use spatial::{Pose2, Pose3};
 
 /// A body that goes where it is told at once, and a voice that says things at once.
