@@ -186,6 +186,9 @@ pub(crate) fn declare_use_sim_time<N: Node>(setup: &mut Setup<N>) -> Result<(), 
         builder.describe("go by /clock instead of the wall clock")
     };
     let wanted = builder.declare()?;
+    if lock_step && !wanted.get() {
+        setup.warn("use_sim_time is off, but this graph runs in lock-step: it goes by the graph's time all the same");
+    }
     if !lock_step {
         setup.slot.clock.follows.store(wanted.get(), Ordering::Release);
         setup.slot.clock.state.lock().wanted = Some(wanted);

@@ -37,12 +37,16 @@ impl Time {
 
     /// Signed seconds from `earlier` to `self`.
     pub fn seconds_since(self, earlier: Time) -> f64 {
-        (self.0 - earlier.0) as f64 * 1e-9
+        (i128::from(self.0) - i128::from(earlier.0)) as f64 * 1e-9
     }
 
-    /// The time as ROS 2 writes it.
+    /// The time as ROS 2 writes it; beyond what that can hold (1901 to 2038), its nearest end.
     pub fn to_msg(self) -> TimeMsg {
-        TimeMsg { sec: self.0.div_euclid(1_000_000_000) as i32, nanosec: self.0.rem_euclid(1_000_000_000) as u32 }
+        match i32::try_from(self.0.div_euclid(1_000_000_000)) {
+            Ok(sec) => TimeMsg { sec, nanosec: self.0.rem_euclid(1_000_000_000) as u32 },
+            Err(_) if self.0 > 0 => TimeMsg { sec: i32::MAX, nanosec: 999_999_999 },
+            Err(_) => TimeMsg { sec: i32::MIN, nanosec: 0 },
+        }
     }
 
     /// The time that ROS 2 wrote.
@@ -102,6 +106,17 @@ mod tests {
         assert_eq!(Time::ZERO + Duration::MAX, Time::from_nanos(i64::MAX));
         assert!(Time::ZERO - Duration::MAX < Time::from_nanos(-i64::MAX + 1));
         assert_eq!(duration_to_msg(Duration::MAX).sec, i32::MAX);
+    }
+
+    #[test]
+    fn times_at_the_ends_of_the_range_harm_nothing() {
+        let (first, last) = (Time::from_nanos(i64::MIN), Time::from_nanos(i64::MAX));
+        assert_eq!((last.to_msg().sec, last.to_msg().nanosec), (i32::MAX, 999_999_999));
+        assert_eq!((first.to_msg().sec, first.to_msg().nanosec), (i32::MIN, 0));
+        assert!((last.seconds_since(first) - 18_446_744_073.709_553).abs() < 1e-3);
+        assert_eq!(Time::from_secs_f64(f64::INFINITY), last);
+        assert_eq!(Time::from_secs_f64(f64::NAN), Time::ZERO);
+        assert_eq!(Time::from_msg(&TimeMsg { sec: i32::MAX, nanosec: u32::MAX }).as_nanos(), 2_147_483_651_294_967_295);
     }
 
     #[test]

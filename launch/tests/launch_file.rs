@@ -221,6 +221,7 @@ fn parameter_files_come_before_parameters_and_wildcards_are_lenient() {
     let launch = load(&top, &catalogue(), &Options::default()).unwrap();
     assert_eq!(launch.nodes[0].parameters["capacity_wh"], Value::Float(30.0));
     assert_eq!(launch.nodes[0].parameters["filter.window"], Value::Int(3));
+    assert_eq!(launch.nodes[0].parameters["use_sim_time"], Value::Bool(true));
 
     std::fs::write(dir.path().join("p.yaml"), "battery:\n  ros__parameters:\n    capacity: 30\n").unwrap();
     let message = load(&top, &catalogue(), &Options::default()).unwrap_err().to_string();

@@ -195,8 +195,8 @@ impl TfBuffer {
         for transform in &message.transforms {
             let (parent, child) = (&transform.header.frame_id, &transform.child_frame_id);
             let r = &transform.transform.rotation;
-            // tf2: QUATERNION_NORMALIZATION_TOLERANCE. Not finite numbers are refused below.
-            if ((r.x * r.x + r.y * r.y + r.z * r.z + r.w * r.w) - 1.0).abs() >= 1e-2 {
+            // tf2: QUATERNION_NORMALIZATION_TOLERANCE. Written so that NaN is refused.
+            if !(((r.x * r.x + r.y * r.y + r.z * r.z + r.w * r.w) - 1.0).abs() < 1e-2) {
                 let refused = TfInsertError::NotNormalised { parent: parent.clone(), child: child.clone() };
                 first = first.and(Err(refused));
                 continue;

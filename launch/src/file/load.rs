@@ -230,6 +230,11 @@ impl Loader<'_> {
         for section in params::parse(target, &text)?.iter().filter(|s| s.matches(&full_name)) {
             for (name, value, line) in &section.values {
                 let at = At { file: target.to_path_buf(), line: *line };
+                // Every ROS 2 node has it, whatever its type declares.
+                if name == "use_sim_time" {
+                    spec.set(name, value.clone(), at);
+                    continue;
+                }
                 match self.catalogue.param(&spec.type_, name, &at) {
                     Ok(Some(info)) => spec.set(name, info.check(&spec.name, value, &at)?, at),
                     Ok(None) => {
