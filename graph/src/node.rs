@@ -10,6 +10,7 @@ use msgs::{Message, MessageType, Service};
 use crate::context::{Context, Output};
 use crate::diagnostics::Level;
 use crate::error::{HandlerResult, NodeError, SetupError};
+use crate::loan::Loan;
 use crate::message::AnyMessage;
 use crate::name::Resolver;
 use crate::param::{ParamBuilder, ParamStore, ParamType, ParamValue};
@@ -71,6 +72,13 @@ impl<M: Message> Publisher<M> {
     pub fn publish(&self, ctx: &mut Context, message: impl Into<Arc<M>>) {
         let stamp = ctx.now();
         ctx.emit(Output::Publish { core: Arc::clone(&self.core), message: message.into(), stamp, published: Instant::now() });
+    }
+
+    /// Room for `length` bytes of a message, where listeners on this host can read them: filled and made the message's bytes
+    /// ([`Loan::freeze`]), they are not copied on their way. Without such listeners, or room, it is memory like any other. What it holds
+    /// before it is filled is not told.
+    pub fn loan(&self, length: usize) -> Loan {
+        Loan::new(self.core.remote.as_ref().and_then(|remote| remote.loan(length)), length)
     }
 
     pub(crate) fn core(&self) -> &Arc<PublisherCore> {

@@ -142,6 +142,11 @@ impl Slot {
         }
     }
 
+    /// The graph, while it lives.
+    pub fn shared(&self) -> Option<Arc<Shared>> {
+        self.shared.upgrade()
+    }
+
     /// Counts the lives of the node: items meant for an earlier life are not delivered.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)

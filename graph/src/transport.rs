@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use msgs::Bytes;
 
+pub use crate::lent::lend_thread;
+pub use crate::loan::Lent;
 use crate::message::Erased;
 use crate::{Qos, Time};
 
@@ -102,6 +104,15 @@ pub type ReplySink = Box<dyn FnOnce(Result<Vec<u8>, TransportError>) + Send>;
 /// Something declared on the wire; dropping it takes it back.
 pub trait Token: Send + Sync {}
 
+/// The memory that a publisher shares with listeners on its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedMemory {
+    /// How large it is, bytes.
+    pub bytes: u64,
+    /// Samples that found no room in it and took another way.
+    pub fallbacks: u64,
+}
+
 /// The wire's side of a publisher.
 pub trait RemotePublisher: Send + Sync {
     /// Whether anybody outside this process listens.
@@ -110,6 +121,22 @@ pub trait RemotePublisher: Send + Sync {
     fn publish(&self, message: &dyn Erased, stamp: Time) -> Result<(), TransportError>;
     /// How listeners are reached, for the graph's report: "shared-memory", "network" or "" when nobody listens, and how many copies of the payload that costs.
     fn carrier(&self) -> (&'static str, u32);
+    /// Why they are reached so, in a sentence.
+    fn why(&self) -> String {
+        "somebody outside this process listens".to_owned()
+    }
+    /// Samples that a listener did not take.
+    fn dropped(&self) -> u64 {
+        0
+    }
+    /// What memory it shares with listeners, if it does.
+    fn memory(&self) -> Option<SharedMemory> {
+        None
+    }
+    /// Room for `length` bytes where listeners can read them; `None` if nobody could, or there is none.
+    fn loan(&self, _length: usize) -> Option<Box<dyn Lent>> {
+        None
+    }
 }
 
 /// The wire's side of a service client.

@@ -99,6 +99,8 @@ impl WireConfig {
         set(&mut config, "connect/exit_on_failure", "true")?;
         set(&mut config, "listen/endpoints", &format!("[{:?}]", self.listen))?;
         self.common(&mut config)?;
+        // For this session's own eyes: who listens to what, also without a token (`neighbours.rs`).
+        set(&mut config, "adminspace/enabled", "true")?;
         self.apply_overrides(&mut config)?;
         Ok(config)
     }

@@ -7,8 +7,10 @@
 mod attachment;
 mod client;
 mod config;
+mod edges;
 mod error;
 mod name;
+mod neighbours;
 mod plain;
 mod pool;
 mod publisher;

@@ -3,7 +3,8 @@
 use crate::attachment::{Attachment, Gid};
 use crate::config::WireConfig;
 use crate::error::{OpenError, WireError};
-use crate::name::{EntityKind, all_tokens, parse_token};
+use crate::name::{EntityKind, all_tokens, key_expression, parse_token};
+use crate::neighbours::{self, Neighbours};
 use crate::view::GraphView;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use zenoh::config::WhatAmI;
+use zenoh::liveliness::LivelinessToken;
 use zenoh::pubsub::Subscriber;
 use zenoh::sample::{Sample, SampleKind};
 use zenoh::{Session, Wait};
@@ -48,6 +50,9 @@ pub(crate) struct Link {
     tokens: Arc<Mutex<BTreeSet<String>>>,
     next_id: AtomicI64,
     _watch: Option<Subscriber<()>>,
+    /// The processes of this host that take samples in shared memory, if that is wanted and possible.
+    pub neighbours: Option<Arc<Neighbours>>,
+    _neighbours: Option<(Subscriber<()>, LivelinessToken)>,
 }
 
 /// Whether a session follows the graph as it changes.
@@ -62,8 +67,18 @@ impl Link {
     pub fn new(session: Session, config: WireConfig, follow: Follow) -> Result<Self, OpenError> {
         let tokens = Arc::new(Mutex::new(BTreeSet::new()));
         let seen = Arc::clone(&tokens);
+        let zid = session.zid().to_string();
+        let wanted = config.shared_memory && follow == Follow::Graph;
+        let neighbours = if wanted { Neighbours::open(zid.clone(), config.domain) } else { None };
+        let (listeners, domain) = (neighbours.clone(), config.domain);
         let update = move |sample: Sample| {
             let key = sample.key_expr().as_str().to_owned();
+            if let (Some(neighbours), Some(entity)) = (&listeners, parse_token(&key))
+                && entity.kind == EntityKind::Subscription
+                && let Ok(topic) = key_expression(domain, &entity.name, &entity.dds_name, &entity.type_hash)
+            {
+                neighbours.announced(topic, entity.session, sample.kind());
+            }
             match sample.kind() {
                 SampleKind::Put => seen.lock().insert(key),
                 SampleKind::Delete => seen.lock().remove(&key),
@@ -74,7 +89,10 @@ impl Link {
             Follow::Graph => Some(watch().map_err(|e| OpenError::Session(e.to_string()))?),
             Follow::Nothing => None,
         };
-        let zid = session.zid().to_string();
+        let meet = match &neighbours {
+            Some(neighbours) => Some(meet(&session, neighbours, config.domain).map_err(|e| OpenError::Session(e.to_string()))?),
+            None => None,
+        };
         Ok(Self {
             session,
             config,
@@ -89,6 +107,8 @@ impl Link {
             tokens,
             next_id: AtomicI64::new(1),
             _watch: watch,
+            neighbours,
+            _neighbours: meet,
         })
     }
 
@@ -160,6 +180,15 @@ impl Link {
     pub fn announce(&self, token: &str) -> Result<zenoh::liveliness::LivelinessToken, WireError> {
         Ok(self.session.liveliness().declare_token(token.to_owned()).wait()?)
     }
+}
+
+/// Looks for neighbours and tells them of this session.
+fn meet(session: &Session, neighbours: &Arc<Neighbours>, domain: u32) -> zenoh::Result<(Subscriber<()>, LivelinessToken)> {
+    let (seen, own) = (Arc::clone(neighbours), session.clone());
+    let update = move |sample: Sample| seen.peer(sample.key_expr().as_str(), sample.kind(), &own);
+    let liveliness = session.liveliness();
+    let watch = liveliness.declare_subscriber(neighbours::tokens(domain)).history(true).callback(update).wait()?;
+    Ok((watch, liveliness.declare_token(neighbours.token()).wait()?))
 }
 
 fn addresses(config: &WireConfig) -> Vec<SocketAddr> {
