@@ -252,6 +252,13 @@ impl Host {
         self.stop.load(Ordering::SeqCst)
     }
 
+    /// Reads no more: what waits goes back to its senders, and they are told.
+    pub fn shut(&self) {
+        self.inlets.lock().clear();
+        self.publishers.lock().clear();
+        self.open.store(0, Ordering::Release);
+    }
+
     /// Whether anybody sends to this process.
     pub fn has_senders(&self) -> bool {
         self.open.load(Ordering::Acquire) > 0

@@ -33,7 +33,8 @@ pub struct Context {
 
 impl Context {
     pub(crate) fn new(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Self {
-        Self { shared: Arc::clone(shared), slot: Arc::clone(slot), outputs: Vec::new(), exit: None, now: shared.now() }
+        let outputs = std::mem::take(&mut *slot.spare.lock());
+        Self { shared: Arc::clone(shared), slot: Arc::clone(slot), outputs, exit: None, now: shared.now() }
     }
 
     /// Takes the time for the next handler.

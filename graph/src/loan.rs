@@ -25,6 +25,11 @@ impl Loan {
         Self(lent.map_or_else(|| Room::Own(vec![0; length]), Room::Lent))
     }
 
+    /// Memory like any other, for what has no publisher.
+    pub fn own(length: usize) -> Self {
+        Self::new(None, length)
+    }
+
     /// Whether listeners on this host read it where it is.
     pub fn is_shared(&self) -> bool {
         matches!(self.0, Room::Lent(_))

@@ -15,6 +15,7 @@ use crate::message::AnyMessage;
 use crate::name::Resolver;
 use crate::param::{ParamBuilder, ParamStore, ParamType, ParamValue};
 use crate::qos::Durability;
+use crate::recycle::{Outgoing, Stock};
 use crate::service::{CallError, CallId, Client, ClientCore, ReplyTo, Responder, ServiceEntry, open_request};
 use crate::shared::{Arrival, Shared};
 use crate::slot::{Event, Item, Runtime, Slot, TimerEntry};
@@ -58,20 +59,21 @@ type Handler<N> = Box<dyn FnMut(&mut N, &mut Context, Event) -> HandlerResult + 
 /// Publishes a topic.
 pub struct Publisher<M> {
     core: Arc<PublisherCore>,
-    _message: PhantomData<fn() -> M>,
+    stock: Option<Arc<Stock<M>>>,
 }
 
 impl<M> Clone for Publisher<M> {
     fn clone(&self) -> Self {
-        Self { core: Arc::clone(&self.core), _message: PhantomData }
+        Self { core: Arc::clone(&self.core), stock: self.stock.clone() }
     }
 }
 
 impl<M: Message> Publisher<M> {
     /// Publishes `message`, an `M` or an `Arc<M>`. Subscribers in this process share it.
-    pub fn publish(&self, ctx: &mut Context, message: impl Into<Arc<M>>) {
+    pub fn publish(&self, ctx: &mut Context, message: impl Outgoing<M>) {
         let stamp = ctx.now();
-        ctx.emit(Output::Publish { core: Arc::clone(&self.core), message: message.into(), stamp, published: Instant::now() });
+        let message = message.share(self.stock.as_deref());
+        ctx.emit(Output::Publish { core: Arc::clone(&self.core), message, stamp, published: Instant::now() });
     }
 
     /// Room for `length` bytes of a message, where listeners on this host can read them: filled and made the message's bytes
@@ -225,7 +227,7 @@ impl<N: Node> Setup<N> {
             remote,
         });
         topic.ends.write().publishers.push(Arc::clone(&core));
-        Ok(Publisher { core, _message: PhantomData })
+        Ok(Publisher { core, stock: Stock::new().map(Arc::new) })
     }
 
     /// Declares a subscription.

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use zenoh::key_expr::KeyExpr;
 
-/// What went over Zenoh and is not confirmed after so long was lost there.
+/// When nothing of what went over Zenoh was confirmed for so long, it was lost, or the listener is stopped.
 const LOST: Duration = Duration::from_secs(1);
 
 /// How the last sample went, for the graph's report.
@@ -26,25 +26,46 @@ pub(crate) enum Way {
     Lent,
 }
 
+/// Samples that went over Zenoh instead: until the last one is known to have arrived, the next ones take the same way.
+#[derive(Clone, Copy)]
+struct Detour {
+    last: i64,
+    /// What was known to have arrived when it was looked at, and since when it is no more than that.
+    seen: i64,
+    since: Instant,
+}
+
 /// The way to one neighbour.
 struct Edge {
     link: Arc<Link>,
     id: EdgeId,
-    /// The last sample that went over Zenoh instead: until it is known to have arrived, the next ones take the same way.
-    detour: Option<(i64, Instant)>,
+    detour: Option<Detour>,
 }
 
 impl Edge {
-    fn is_open(&mut self) -> bool {
+    fn is_open(&mut self, keep_all: bool) -> bool {
         if !self.link.is_ready(self.id) {
             return false;
         }
-        if let Some((sequence, at)) = self.detour
-            && (self.link.seen_elsewhere(self.id) >= sequence || at.elapsed() > LOST)
-        {
-            self.detour = None;
+        if let Some(detour) = &mut self.detour {
+            let seen = self.link.seen_elsewhere(self.id);
+            if seen > detour.seen {
+                (detour.seen, detour.since) = (seen, Instant::now());
+            }
+            // Where nothing may be lost nothing was: it is only late.
+            if seen >= detour.last || !keep_all && detour.since.elapsed() > LOST {
+                self.detour = None;
+            }
         }
         self.detour.is_none()
+    }
+
+    /// A sample goes over Zenoh.
+    fn detour(&mut self, sequence: i64) {
+        match &mut self.detour {
+            Some(detour) => detour.last = sequence,
+            None => self.detour = Some(Detour { last: sequence, seen: 0, since: Instant::now() }),
+        }
     }
 }
 
@@ -79,16 +100,31 @@ pub(crate) struct Edges {
     topology: u64,
     others: bool,
     unsettled: bool,
-    /// The last sample that went over Zenoh.
-    zenoh: Option<(i64, Instant)>,
-    /// Whether the last one did.
-    over_zenoh: bool,
+    /// The last sample that went over Zenoh; 0: none.
+    zenoh: i64,
+    report: Report,
+}
+
+/// How it goes, for the graph's report.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Report {
     pub way: Way,
     pub why: Why,
+    /// Whether the last sample went over Zenoh.
+    pub over_zenoh: bool,
     /// Whether the last sample was mostly byte sequences.
     pub in_bytes: bool,
+    /// Samples that found no room in shared memory.
     pub unplaced: u64,
+    /// Samples that a listener did not take.
     pub dropped: u64,
+}
+
+impl Report {
+    /// Whether the last sample went over Zenoh, alone or too.
+    pub fn went_over_zenoh(&self) -> bool {
+        self.way == Way::Zenoh || self.over_zenoh
+    }
 }
 
 impl Edges {
@@ -110,7 +146,11 @@ impl Edges {
                 continue;
             }
             if let Some(id) = link.add_edge(gid, key.as_str()) {
-                self.edges.push(Edge { link, id, detour: self.zenoh });
+                let mut edge = Edge { link, id, detour: None };
+                if self.zenoh > 0 {
+                    edge.detour(self.zenoh);
+                }
+                self.edges.push(edge);
             } else {
                 // Told again with the next sample.
                 self.topology = 0;
@@ -122,9 +162,9 @@ impl Edges {
         }
     }
 
-    /// Whether the last sample went over Zenoh, alone or too.
-    pub fn went_over_zenoh(&self) -> bool {
-        self.way == Way::Zenoh || self.over_zenoh
+    /// How it went so far.
+    pub fn report(&self) -> Report {
+        self.report
     }
 
     /// Whether a neighbour listens.
@@ -142,26 +182,26 @@ impl Edges {
         time: i64,
         keep_all: bool,
     ) -> bool {
-        self.way = Way::Zenoh;
+        self.report.way = Way::Zenoh;
         if self.edges.is_empty() {
-            self.why = Why::NoNeighbour;
+            self.report.why = Why::NoNeighbour;
             return true;
         }
         let mut zenoh = self.others || self.unsettled || self.topology == 0;
         if zenoh {
-            self.why = if self.others { Why::Others } else { Why::Settling };
+            self.report.why = if self.others { Why::Others } else { Why::Settling };
         }
         let small = payload.len() <= INLINE;
         let mut placed: Option<Option<(Placed, Way)>> = None;
         for edge in &mut self.edges {
-            if !edge.is_open() {
+            if !edge.is_open(keep_all) {
                 // One that ended has no other way either, but what takes its place may listen already.
-                (zenoh, self.why) = (true, Why::Refused(Refusal::NotReady));
-                edge.detour = Some((sequence, Instant::now()));
+                (zenoh, self.report.why) = (true, Why::Refused(Refusal::NotReady));
+                edge.detour(sequence);
                 continue;
             }
             let sent = if small {
-                self.way = Way::Inline;
+                self.report.way = Way::Inline;
                 let mut pieces = payload.iter();
                 match (pieces.next(), pieces.next()) {
                     (Some(one), None) => edge.link.send(edge.id, sequence, time, &[one]),
@@ -170,14 +210,14 @@ impl Edges {
             } else {
                 match placed.get_or_insert_with(|| place(pool, payload)) {
                     Some((placed, way)) => {
-                        self.way = *way;
+                        self.report.way = *way;
                         edge.link.send_placed(edge.id, sequence, time, placed)
                     }
                     None if edge.link.is_stuck() => Err(Refusal::Stuck),
                     None => {
-                        self.unplaced += 1;
-                        (zenoh, self.why) = (true, Why::NoRoom);
-                        edge.detour = Some((sequence, Instant::now()));
+                        self.report.unplaced += 1;
+                        (zenoh, self.report.why) = (true, Why::NoRoom);
+                        edge.detour(sequence);
                         continue;
                     }
                 }
@@ -186,20 +226,20 @@ impl Edges {
                 Ok(()) => {}
                 // Who takes nothing has had its chance: what is to be lost anyway is not sent another way first.
                 Err(Refusal::Full | Refusal::Stuck) if !keep_all => {
-                    self.dropped += 1;
+                    self.report.dropped += 1;
                     neighbours.counts.dropped.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(refusal) => {
-                    (zenoh, self.why) = (true, Why::Refused(refusal));
-                    edge.detour = Some((sequence, Instant::now()));
+                    (zenoh, self.report.why) = (true, Why::Refused(refusal));
+                    edge.detour(sequence);
                 }
             }
         }
         if zenoh {
-            self.zenoh = Some((sequence, Instant::now()));
+            self.zenoh = sequence;
         }
-        self.over_zenoh = zenoh;
-        self.in_bytes = 2 * payload.shared_len() > payload.len();
+        self.report.over_zenoh = zenoh;
+        self.report.in_bytes = 2 * payload.shared_len() > payload.len();
         zenoh
     }
 

@@ -162,8 +162,8 @@ impl Neighbours {
         }
         if *count == 0 {
             sessions.remove(&zid);
+            announced.retain(|_, sessions| !sessions.is_empty());
         }
-        announced.retain(|_, sessions| !sessions.is_empty());
         drop(announced);
         self.changed();
     }
@@ -212,6 +212,7 @@ impl Neighbours {
                 let _ = thread.join();
             }
         }
+        self.host.shut();
     }
 
     fn receive(&self) {
@@ -252,6 +253,8 @@ impl Neighbours {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            // What somebody has sent before it ended is taken before its memory goes.
+            self.drain();
             self.host.tidy();
             if !self.peers.lock().is_empty() {
                 self.look_up(session);
@@ -274,7 +277,7 @@ impl Neighbours {
             let zids = text.split('"').filter(|word| !word.is_empty() && word.bytes().all(|c| c.is_ascii_hexdigit()));
             all.extend(zids.filter(|zid| *zid != self.zid).map(|zid| (key.clone(), zid.to_owned())));
         }
-        all.sort();
+        all.sort_by(|(a, of_a), (b, of_b)| (a.as_str(), of_a).cmp(&(b.as_str(), of_b)));
         all.dedup();
         let mut listeners = self.listeners.lock();
         let same = listeners.all == all;
@@ -307,6 +310,11 @@ impl Neighbours {
         let listeners = self.listeners.lock();
         let here: Vec<&str> =
             listeners.all.iter().filter(|(listening, _)| listening.intersects(key)).map(|(_, zid)| &**zid).collect();
+        if listeners.at.is_some() && listeners.all.is_empty() {
+            // Nothing can be looked up there, or not yet; when that changes it is noticed.
+            reach.others = true;
+            return reach;
+        }
         reach.unsettled =
             listeners.at.is_none_or(|at| at < declared + KNOWN) || !reached.iter().all(|zid| here.contains(&&**zid));
         reach.others |= here.iter().any(|zid| !reached.iter().any(|reached| reached == zid));

@@ -1,7 +1,7 @@
 //! Publishers (rmw_zenoh: `detail/rmw_publisher_data.cpp`).
 
 use crate::attachment::{Attachment, Gid, gid_of};
-use crate::edges::{Edges, Way, Why};
+use crate::edges::{Edges, Report, Way, Why};
 use crate::error::WireError;
 use crate::name::{EntityKind, TokenParts, endpoint_token, key_expression};
 use crate::neighbours::Neighbours;
@@ -48,6 +48,8 @@ pub(crate) struct WirePublisher {
     declared: Instant,
     /// Held while sending, so that numbers go out in order.
     out: Mutex<Out>,
+    /// How that went; to be had while a sample waits for its turn.
+    report: Mutex<Report>,
     /// Memory that neighbours of this host read.
     shared: carrier::Pool,
     matched: Arc<AtomicBool>,
@@ -100,6 +102,7 @@ impl WirePublisher {
             keep_all: block,
             declared: Instant::now(),
             out: Mutex::default(),
+            report: Mutex::default(),
             shared: carrier::Pool::default(),
             matched,
             last_size: AtomicUsize::new(0),
@@ -116,7 +119,9 @@ impl WirePublisher {
         let sequence = out.sequence;
         if let Some(neighbours) = self.neighbours() {
             out.edges.refresh(neighbours, &self.key, self.gid, self.declared);
-            if !out.edges.send(neighbours, &self.shared, &payload, sequence, source_time_ns, self.keep_all) {
+            let zenoh = out.edges.send(neighbours, &self.shared, &payload, sequence, source_time_ns, self.keep_all);
+            *self.report.lock() = out.edges.report();
+            if !zenoh {
                 return Ok(());
             }
         }
@@ -143,7 +148,8 @@ impl WirePublisher {
     /// Room for `length` bytes in the memory that neighbours read; `None` if none listens or all of it is held.
     pub fn loan(&self, length: usize) -> Option<carrier::Loan> {
         let neighbours = self.neighbours().filter(|_| length > carrier::INLINE)?;
-        let mut out = self.out.lock();
+        // Whoever publishes a sample just now may have to wait with it; whoever wants room need not.
+        let mut out = self.out.try_lock()?;
         out.edges.refresh(neighbours, &self.key, self.gid, self.declared);
         let wanted = out.edges.any();
         drop(out);
@@ -152,7 +158,7 @@ impl WirePublisher {
 
     /// How the last sample went and why, in a sentence.
     pub fn why(&self) -> String {
-        let edges = &self.out.lock().edges;
+        let edges = *self.report.lock();
         match edges.way {
             _ if edges.went_over_zenoh() => edges.why.sentence(),
             Way::Inline => "the listeners are on this host; the sample is copied into their queue".into(),
@@ -164,14 +170,13 @@ impl WirePublisher {
 
     /// Samples that a listener of this host did not take.
     pub fn dropped(&self) -> u64 {
-        self.out.lock().edges.dropped
+        self.report.lock().dropped
     }
 
     /// The memory for neighbours, if there is any.
     pub fn memory(&self) -> Option<SharedMemory> {
-        let out = self.out.lock();
         let bytes = self.shared.size();
-        (bytes > 0).then(|| SharedMemory { bytes: bytes as u64, fallbacks: out.edges.unplaced })
+        (bytes > 0).then(|| SharedMemory { bytes: bytes as u64, fallbacks: self.report.lock().unplaced })
     }
 
     /// Whether anybody listens.
@@ -185,7 +190,7 @@ impl WirePublisher {
             return ("", 0);
         }
         {
-            let edges = &self.out.lock().edges;
+            let edges = *self.report.lock();
             if !edges.went_over_zenoh() {
                 // What is serialised, and what is not bytes deserialised; and copied into the queue and out of it, or into the pool.
                 return match edges.way {

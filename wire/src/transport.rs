@@ -38,11 +38,11 @@ pub struct Statistics {
     pub malformed: u64,
     /// Replies that could not be sent.
     pub lost_replies: u64,
-    /// Samples that came from other processes.
+    /// Samples that came from other processes, each counted once.
     pub received: u64,
     /// Those of them that lay in shared memory.
     pub received_shared: u64,
-    /// Samples that came from processes of this host without Zenoh; they are counted in the two above as well.
+    /// Samples that came from processes of this host without Zenoh.
     pub carried: u64,
     /// Samples that came over two ways, or late over one, and were handed over once.
     pub doubles: u64,
@@ -79,13 +79,14 @@ impl Wire {
         let counts = self.link.neighbours.as_ref().map(|neighbours| &neighbours.counts);
         let of = |counter: fn(&Counts) -> &AtomicU64| counts.map_or(0, |counts| counter(counts).load(Ordering::Relaxed));
         let (carried, carried_shared) = (of(|counts| &counts.received), of(|counts| &counts.received_shared));
+        let doubles = of(|counts| &counts.doubles);
         Statistics {
             carried,
-            doubles: of(|counts| &counts.doubles),
+            doubles,
             dropped: of(|counts| &counts.dropped),
             malformed: self.link.malformed.load(Ordering::Relaxed),
             lost_replies: self.link.lost_replies.load(Ordering::Relaxed),
-            received: self.link.received.load(Ordering::Relaxed) + carried,
+            received: (self.link.received.load(Ordering::Relaxed) + carried).saturating_sub(doubles),
             received_shared: self.link.received_shared.load(Ordering::Relaxed) + carried_shared,
             unplaced: self.link.unplaced.load(Ordering::Relaxed),
         }
