@@ -232,10 +232,6 @@ impl Neighbours {
     /// Hands over what neighbours have sent. Returns how much there was.
     pub fn drain(&self) -> usize {
         self.host.drain(&mut |sample| {
-            self.counts.received.fetch_add(1, Ordering::Relaxed);
-            if sample.shared {
-                self.counts.received_shared.fetch_add(1, Ordering::Relaxed);
-            }
             let groups = self.groups.read();
             for (_, deliver) in groups.get(&**sample.topic).map(|group| &group.members[..]).unwrap_or_default() {
                 deliver(&sample);

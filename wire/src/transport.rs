@@ -79,14 +79,13 @@ impl Wire {
         let counts = self.link.neighbours.as_ref().map(|neighbours| &neighbours.counts);
         let of = |counter: fn(&Counts) -> &AtomicU64| counts.map_or(0, |counts| counter(counts).load(Ordering::Relaxed));
         let (carried, carried_shared) = (of(|counts| &counts.received), of(|counts| &counts.received_shared));
-        let doubles = of(|counts| &counts.doubles);
         Statistics {
             carried,
-            doubles,
+            doubles: of(|counts| &counts.doubles),
             dropped: of(|counts| &counts.dropped),
             malformed: self.link.malformed.load(Ordering::Relaxed),
             lost_replies: self.link.lost_replies.load(Ordering::Relaxed),
-            received: (self.link.received.load(Ordering::Relaxed) + carried).saturating_sub(doubles),
+            received: self.link.received.load(Ordering::Relaxed) + carried,
             received_shared: self.link.received_shared.load(Ordering::Relaxed) + carried_shared,
             unplaced: self.link.unplaced.load(Ordering::Relaxed),
         }
@@ -235,7 +234,10 @@ impl Transport for Wire {
         let member = self.link.neighbours.as_ref().map(|neighbours| {
             let (of, sink, order) = (Arc::downgrade(neighbours), Arc::clone(&sink), Arc::clone(&order));
             let deliver = move |sample: &carrier::Sample<'_>| {
-                if of.upgrade().is_some_and(|neighbours| order.admit(&neighbours, &sample.gid, sample.sequence)) {
+                let Some(neighbours) = of.upgrade() else { return };
+                if order.admit(&neighbours, &sample.gid, sample.sequence) {
+                    neighbours.counts.received.fetch_add(1, Ordering::Relaxed);
+                    neighbours.counts.received_shared.fetch_add(sample.shared.into(), Ordering::Relaxed);
                     sink(RemoteSample {
                         payload: sample.payload.clone(),
                         source_time: Time::from_nanos(sample.time),
@@ -262,6 +264,10 @@ impl Transport for Wire {
             });
             if both.is_none_or(|neighbours| order.admit(neighbours, &gid, sequence)) {
                 sink(RemoteSample { payload, source_time: Time::from_nanos(attachment.source_time_ns), sequence, gid });
+            } else {
+                // Counted when it was read, and before, when it came the other way.
+                link.received.fetch_sub(1, Ordering::Relaxed);
+                link.received_shared.fetch_sub(sample.payload().as_shm().is_some().into(), Ordering::Relaxed);
             }
             if let Some(neighbours) = both {
                 neighbours.note_elsewhere(&topic, &gid, sequence);

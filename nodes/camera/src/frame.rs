@@ -4,7 +4,8 @@ use msgs::Bytes;
 use msgs::sensor_msgs::msg::{CameraInfo, Image};
 
 /// An rgb8 message without header. `None` unless there are `width * height * 3` bytes.
-pub fn rgb_message(width: u32, height: u32, pixels: Bytes) -> Option<Image> {
+pub fn rgb_message(width: u32, height: u32, pixels: impl Into<Bytes>) -> Option<Image> {
+    let pixels = pixels.into();
     let step = width.checked_mul(3)?;
     (pixels.len() as u64 == u64::from(step) * u64::from(height)).then(|| Image {
         width,
@@ -46,7 +47,7 @@ mod tests {
 
     #[test]
     fn pixels_that_do_not_fit_the_size_are_no_picture() {
-        assert!(rgb_message(2, 2, vec![0; 11].into()).is_none());
+        assert!(rgb_message(2, 2, vec![0; 11]).is_none());
         assert!(rgb_message(u32::MAX, 2, Bytes::new()).is_none());
     }
 }

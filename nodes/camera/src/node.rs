@@ -300,7 +300,7 @@ impl Camera {
 
     /// Publishes a frame of a driver of this node, with the calibration of an ideal camera.
     fn publish_pixels(&mut self, ctx: &mut Context, width: u32, height: u32, pixels: impl Into<Bytes>) {
-        let Some(mut image) = rgb_message(width, height, pixels.into()) else {
+        let Some(mut image) = rgb_message(width, height, pixels) else {
             self.color_stream.rejected += 1;
             ctx.status(Level::Error, "image", format!("the driver's frame is not {width} x {height}"));
             return;
