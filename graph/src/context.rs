@@ -36,7 +36,8 @@ pub struct Context {
 
 impl Context {
     pub(crate) fn new(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Self {
-        Self { shared: Arc::clone(shared), slot: Arc::clone(slot), outputs: Vec::new(), exit: None, now: slot.clock.now(shared) }
+        let outputs = std::mem::take(&mut *slot.spare.lock());
+        Self { shared: Arc::clone(shared), slot: Arc::clone(slot), outputs, exit: None, now: slot.clock.now(shared) }
     }
 
     /// Takes the time for the next handler.

@@ -15,10 +15,10 @@ use parking_lot::{Condvar, Mutex};
 use crate::shared::Shared;
 use crate::slot::Slot;
 use crate::time::Time;
-use crate::{compose, runner, sim_time};
+use crate::{compose, lent, runner, sim_time};
 
 /// Handlers of one node in a row, and kept listeners in a row, before others have a turn.
-const BATCH: usize = 16;
+pub(crate) const BATCH: usize = 16;
 
 /// A node whose handlers end sooner than this after publishing, on average, keeps listeners for its own thread.
 const SOON: Duration = Duration::from_micros(20);
@@ -70,6 +70,9 @@ impl RunQueue {
         if slot.queued.swap(true, Ordering::AcqRel) {
             return;
         }
+        if lent::keep(slot) {
+            return;
+        }
         match TURN.get() {
             Some(turn) if turn.queue == self.address() && turn.woke.is_none() => {
                 TURN.set(Some(Turn { woke: Some(Instant::now()), ..turn }));
@@ -85,7 +88,7 @@ impl RunQueue {
     }
 
     /// Puts a scheduled slot in line for any worker.
-    fn enqueue(&self, slot: Arc<Slot>) {
+    pub fn enqueue(&self, slot: Arc<Slot>) {
         self.ready.lock().push_back(slot);
         self.idle.notify_one();
     }

@@ -43,6 +43,7 @@ struct Jobs {
 struct Round {
     number: u64,
     jobs: Arc<Jobs>,
+    spare: Vec<Arc<Jobs>>,
     results: Vec<(usize, Vec<Output>)>,
     open: usize,
 }
@@ -80,25 +81,34 @@ impl Crew {
         }
     }
 
-    /// Runs all jobs and returns what they asked for, in the order of the nodes.
-    fn round(&self, jobs: Vec<Job>) -> Vec<(usize, Vec<Output>)> {
-        let jobs = Arc::new(Jobs { list: jobs, taken: AtomicUsize::new(0) });
-        {
+    /// Runs all jobs and adds what they asked for to `results`, in the order of the nodes.
+    fn round(&self, wanted: &[Job], results: &mut Vec<(usize, Vec<Output>)>) {
+        let jobs = {
             let mut state = self.state.lock();
-            state.open = jobs.list.len();
-            state.jobs = Arc::clone(&jobs);
+            // The list of an earlier round is used again, if no late helper looks at it still: each looks at one at most.
+            if Arc::get_mut(&mut state.jobs).is_none() {
+                let free = state.spare.iter_mut().position(|jobs| Arc::get_mut(jobs).is_some());
+                let other = free.map(|free| state.spare.swap_remove(free)).unwrap_or_default();
+                let busy = std::mem::replace(&mut state.jobs, other);
+                state.spare.push(busy);
+            }
+            if let Some(jobs) = Arc::get_mut(&mut state.jobs) {
+                jobs.list.clear();
+                jobs.list.extend_from_slice(wanted);
+                *jobs.taken.get_mut() = 0;
+            }
+            state.open = wanted.len();
             state.number += 1;
-        }
+            Arc::clone(&state.jobs)
+        };
         self.more.notify_all();
         self.work(&jobs);
         let mut state = self.state.lock();
         while state.open > 0 {
             self.done.wait(&mut state);
         }
-        let mut results = std::mem::take(&mut state.results);
-        drop(state);
-        results.sort_by_key(|(position, _)| *position);
-        results
+        state.results.sort_unstable_by_key(|(position, _)| *position);
+        results.append(&mut state.results);
     }
 }
 
@@ -109,6 +119,9 @@ pub(crate) struct LockStep {
     step: Duration,
     rate: f64,
     begun: Option<(Instant, Time)>,
+    /// Of a round; used again.
+    jobs: Vec<Job>,
+    results: Vec<(usize, Vec<Output>)>,
 }
 
 impl LockStep {
@@ -129,7 +142,7 @@ impl LockStep {
                 .collect();
             (crew, helpers)
         });
-        Self { shared: Arc::clone(shared), crew, step, rate, begun: None }
+        Self { shared: Arc::clone(shared), crew, step, rate, begun: None, jobs: Vec::new(), results: Vec::new() }
     }
 
     /// Calls every node's `start`.
@@ -140,10 +153,9 @@ impl LockStep {
 
     /// Starts the nodes that were added since.
     fn start_new(&mut self) {
-        let slots: Vec<Arc<Slot>> = self.shared.slots.read().clone();
-        for slot in slots.iter().filter(|slot| slot.state() == NodeState::Starting) {
-            for output in runner::start(&self.shared, slot) {
-                self.shared.perform(slot, output);
+        for slot in (0..).map_while(|place| self.shared.slot(place)).filter(|slot| slot.state() == NodeState::Starting) {
+            for output in runner::start(&self.shared, &slot) {
+                self.shared.perform(&slot, output);
             }
         }
     }
@@ -158,8 +170,7 @@ impl LockStep {
         runner::restart_due(&shared);
         shared.admit();
         shared.tend(now);
-        let slots: Vec<Arc<Slot>> = shared.slots.read().clone();
-        for slot in &slots {
+        for slot in (0..).map_while(|place| shared.slot(place)) {
             slot.fire_timers(now);
         }
         self.settle();
@@ -199,24 +210,26 @@ impl LockStep {
         }
     }
 
-    fn one_by_one(&self, jobs: Vec<Job>) -> Vec<(usize, Vec<Output>)> {
-        jobs.into_iter().map(|(index, slot)| (index, runner::run(&self.shared, &slot, usize::MAX, || false))).collect()
+    fn one_by_one(&self, jobs: &[Job], results: &mut Vec<(usize, Vec<Output>)>) {
+        results.extend(jobs.iter().map(|(index, slot)| (*index, runner::run(&self.shared, slot, usize::MAX, || false))));
     }
 
     /// The graph's own node, the first one, reports on all the others: it looks before they move, as it does on one thread.
-    fn together(&self, crew: &Crew, mut jobs: Vec<Job>) -> Vec<(usize, Vec<Output>)> {
-        let first = jobs.iter().take_while(|(index, _)| *index == 0).count();
-        let others = jobs.split_off(first);
-        let mut results = self.one_by_one(jobs);
-        results.extend(crew.round(others));
-        results
+    fn together(&self, crew: &Crew, jobs: &[Job], results: &mut Vec<(usize, Vec<Output>)>) {
+        let (first, others) = jobs.split_at(jobs.iter().take_while(|(index, _)| *index == 0).count());
+        self.one_by_one(first, results);
+        crew.round(others, results);
     }
 
     fn settle(&mut self) {
         for round in 0.. {
-            let slots = self.shared.slots.read().clone();
-            let jobs: Vec<Job> = slots.into_iter().enumerate().filter(|(_, slot)| slot.is_ready()).collect();
+            let mut jobs = std::mem::take(&mut self.jobs);
+            jobs.clear();
+            for (index, slot) in self.shared.slots.read().iter().enumerate().filter(|(_, slot)| slot.is_ready()) {
+                jobs.push((index, Arc::clone(slot)));
+            }
             if jobs.is_empty() {
+                self.jobs = jobs;
                 return;
             }
             if round == MAX_ROUNDS {
@@ -227,17 +240,20 @@ impl LockStep {
                 slot.statuses.lock().insert("lock-step".into(), (crate::diagnostics::Level::Error, why));
                 return;
             }
-            let slots: Vec<Job> = jobs.clone();
-            let results = match &self.crew {
-                Some((crew, _)) if jobs.len() > 1 => self.together(crew, jobs),
-                _ => self.one_by_one(jobs),
-            };
-            for (index, outputs) in results {
-                let Some((_, slot)) = slots.iter().find(|(position, _)| *position == index) else { continue };
-                for output in outputs {
+            let mut results = std::mem::take(&mut self.results);
+            match &self.crew {
+                Some((crew, _)) if jobs.len() > 1 => self.together(crew, &jobs, &mut results),
+                _ => self.one_by_one(&jobs, &mut results),
+            }
+            for (index, mut outputs) in results.drain(..) {
+                let Some((_, slot)) = jobs.iter().find(|(position, _)| *position == index) else { continue };
+                for output in outputs.drain(..) {
                     self.shared.perform(slot, output);
                 }
+                *slot.spare.lock() = outputs;
             }
+            jobs.clear();
+            (self.jobs, self.results) = (jobs, results);
         }
     }
 }

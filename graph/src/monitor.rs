@@ -27,6 +27,8 @@ pub struct Monitor {
     dropped: BTreeMap<Arc<str>, u64>,
     /// Reports so far, one a second.
     reports: u32,
+    /// By publisher and what is counted: what it was at the last report.
+    remote: BTreeMap<(Arc<str>, String, String), u64>,
 }
 
 /// After this many reports a parameter that was given a value and was not looked at is worth a sentence.
@@ -43,7 +45,7 @@ impl Node for Monitor {
             setup.timer(Duration::from_millis(10), Self::tell_time)?;
         }
         setup.timer(Duration::from_secs(1), Self::report)?;
-        Ok(Self { clock, diagnostics, statistics, dropped: BTreeMap::new(), reports: 0 })
+        Ok(Self { clock, diagnostics, statistics, dropped: BTreeMap::new(), reports: 0, remote: BTreeMap::new() })
     }
 }
 
@@ -79,9 +81,44 @@ impl Monitor {
         }
         self.dropped.retain(|name, _| shared.slots.read().iter().any(|slot| slot.name == *name));
         status.extend(contradictions(&shared));
+        self.shared_memory(&shared, &mut status);
         self.diagnostics.publish(ctx, DiagnosticArray { header: header(ctx), status });
         self.statistics.publish(ctx, statistics(&shared));
         Ok(())
+    }
+}
+
+impl Monitor {
+    /// Says how large publishers' shared memory is, and when it was too small.
+    fn shared_memory(&mut self, shared: &Shared, status: &mut Vec<DiagnosticStatus>) {
+        for topic in shared.topics.read().values() {
+            for publisher in &topic.ends.read().publishers {
+                let Some(remote) = &publisher.remote else { continue };
+                let node = publisher.slot.name.trim_start_matches('/');
+                let mut tell = |what: &str, count: u64, of: String| {
+                    let before =
+                        self.remote.insert((Arc::clone(&publisher.slot.name), topic.name.to_string(), what.to_owned()), count);
+                    let level = if count > before.unwrap_or(0) { Level::Warn } else { Level::Ok };
+                    status.push(entry(node, &format!("{what} {}", topic.name), level, of));
+                };
+                if let Some(memory) = remote.memory() {
+                    let (size, fallbacks) = (memory.bytes >> 10, memory.fallbacks);
+                    tell(
+                        "shared memory",
+                        fallbacks,
+                        format!("pool of {size} KiB, {fallbacks} samples found no room and took another way"),
+                    );
+                }
+                let dropped = remote.dropped();
+                if dropped > 0 {
+                    tell(
+                        "listeners",
+                        dropped,
+                        format!("{dropped} samples not taken by a process of this host: it is stopped or overloaded"),
+                    );
+                }
+            }
+        }
     }
 }
 
@@ -213,8 +250,9 @@ fn edges(shared: &Shared, elapsed: f64) -> Vec<EdgeStatistics> {
                 transport: transport.to_owned(),
                 copies,
                 messages,
+                dropped: remote.dropped(),
                 rate: (messages as f64 / elapsed) as f32,
-                why: "somebody outside this process listens".to_owned(),
+                why: remote.why(),
                 ..Default::default()
             });
         }

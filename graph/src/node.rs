@@ -12,10 +12,12 @@ use crate::diagnostics::Level;
 use crate::error::{HandlerResult, NodeError, SetupError};
 use crate::events::{End, QosEvent, Side};
 use crate::lifecycle::Driver;
+use crate::loan::Loan;
 use crate::logger::{self, Severity};
 use crate::message::AnyMessage;
 use crate::name::Resolver;
 use crate::param::{self, ParamStore, ParamValue};
+use crate::recycle::{Outgoing, Stock};
 use crate::service::{CallError, CallId, Client, ClientCore, ReplyTo, Responder, ServiceEntry, open_request};
 use crate::shared::{Arrival, Shared};
 use crate::sim_time::JumpHandlers;
@@ -61,18 +63,18 @@ pub(crate) type Handler<N> = Box<dyn FnMut(&mut N, &mut Context, Event) -> Handl
 /// Publishes a topic.
 pub struct Publisher<M> {
     core: Arc<PublisherCore>,
-    _message: PhantomData<fn() -> M>,
+    stock: Option<Arc<Stock<M>>>,
 }
 
 impl<M> Clone for Publisher<M> {
     fn clone(&self) -> Self {
-        Self { core: Arc::clone(&self.core), _message: PhantomData }
+        Self { core: Arc::clone(&self.core), stock: self.stock.clone() }
     }
 }
 
 impl<M: Message> Publisher<M> {
     /// Publishes `message`, an `M` or an `Arc<M>`. Subscribers in this process share it.
-    pub fn publish(&self, ctx: &mut Context, message: impl Into<Arc<M>>) {
+    pub fn publish(&self, ctx: &mut Context, message: impl Outgoing<M>) {
         if self.core.slot.life.mutes() {
             ctx.say_muted(&self.core.topic.name);
             return;
@@ -81,9 +83,17 @@ impl<M: Message> Publisher<M> {
     }
 
     /// As [`Publisher::publish`], for what the library itself says: also while a managed node is not active.
-    pub(crate) fn publish_always(&self, ctx: &mut Context, message: impl Into<Arc<M>>) {
+    pub(crate) fn publish_always(&self, ctx: &mut Context, message: impl Outgoing<M>) {
         let stamp = ctx.now();
-        ctx.emit(Output::Publish { core: Arc::clone(&self.core), message: message.into(), stamp, published: Instant::now() });
+        let message = message.share(self.stock.as_deref());
+        ctx.emit(Output::Publish { core: Arc::clone(&self.core), message, stamp, published: Instant::now() });
+    }
+
+    /// Room for `length` bytes of a message, where listeners on this host can read them: filled and made the message's bytes
+    /// ([`Loan::freeze`]), they are not copied on their way. Without such listeners, or room, it is memory like any other. What it holds
+    /// before it is filled is not told.
+    pub fn loan(&self, length: usize) -> Loan {
+        Loan::new(self.core.remote.as_ref().and_then(|remote| remote.loan(length)), length)
     }
 
     /// Says that the publisher is alive, for those who requested manual liveliness; publishing says so too.
@@ -228,7 +238,7 @@ impl<N: Node> Setup<N> {
     /// A forbidden name, a topic that carries another type, or a wire that refuses it.
     pub fn publisher<M: Message>(&mut self, topic: &str, qos: Qos) -> Result<Publisher<M>, SetupError> {
         let core = self.publisher_of(topic, M::message_type(), qos)?;
-        Ok(Publisher { core, _message: PhantomData })
+        Ok(Publisher { core, stock: Stock::new().map(Arc::new) })
     }
 
     pub(crate) fn publisher_of(

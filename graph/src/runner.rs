@@ -154,8 +154,7 @@ fn leave(shared: &Arc<Shared>, slot: &Arc<Slot>, reason: &str, failure: bool) ->
 /// Starts again the nodes whose time has come.
 pub(crate) fn restart_due(shared: &Arc<Shared>) {
     let now = shared.now();
-    let slots: Vec<Arc<Slot>> = shared.slots.read().clone();
-    for slot in slots {
+    for slot in (0..).map_while(|place| shared.slot(place)) {
         let due = {
             let mut supervision = slot.supervision.lock();
             match supervision.restart_at {

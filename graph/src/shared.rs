@@ -155,6 +155,11 @@ impl Shared {
         }
     }
 
+    /// The node at a place; the list is not held.
+    pub fn slot(&self, place: usize) -> Option<Arc<Slot>> {
+        self.slots.read().get(place).cloned()
+    }
+
     pub fn id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }

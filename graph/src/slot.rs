@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::context::Context;
+use crate::context::{Context, Output};
 use crate::diagnostics::Level;
 use crate::error::{HandlerResult, SetupError};
 use crate::events::{EventPort, QosEvent};
@@ -130,6 +130,8 @@ pub(crate) struct Slot {
     pub queued: AtomicBool,
     /// Deterministic identities of calls and goals.
     pub counter: AtomicU64,
+    /// Lock-step: room for what a handler asks for, used again.
+    pub spare: Mutex<Vec<Output>>,
     inbox: Mutex<Inbox>,
     generation: AtomicU64,
     shared: Weak<Shared>,
@@ -160,10 +162,16 @@ impl Slot {
             clock: NodeClock::default(),
             queued: AtomicBool::new(false),
             counter: AtomicU64::new(0),
+            spare: Mutex::default(),
             inbox: Mutex::default(),
             generation: AtomicU64::new(0),
             shared: Arc::downgrade(shared),
         }
+    }
+
+    /// The graph, while it lives.
+    pub fn shared(&self) -> Option<Arc<Shared>> {
+        self.shared.upgrade()
     }
 
     /// Counts the lives of the node: items meant for an earlier life are not delivered.
@@ -284,16 +292,22 @@ impl Slot {
 
     /// Calls the timers that are due at `now`.
     pub fn fire_timers(self: &Arc<Self>, now: Time) {
-        let mut due = Vec::new();
-        for timer in self.timers.lock().iter_mut() {
-            while timer.next <= now {
-                due.push(timer.port);
-                timer.next += timer.period;
-            }
-        }
         let generation = self.generation();
-        for port in due {
-            self.push(Item { port, generation, event: Event::Timer, published: None, edge: None });
+        let mut index = 0;
+        loop {
+            let due = {
+                let mut timers = self.timers.lock();
+                let Some(timer) = timers.get_mut(index) else { return };
+                let due = timer.next <= now;
+                if due {
+                    timer.next += timer.period;
+                }
+                due.then_some(timer.port)
+            };
+            match due {
+                Some(port) => self.push(Item { port, generation, event: Event::Timer, published: None, edge: None }),
+                None => index += 1,
+            }
         }
     }
 

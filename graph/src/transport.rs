@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use msgs::Bytes;
 
+pub use crate::lent::lend_thread;
+pub use crate::loan::Lent;
 use crate::message::Erased;
 pub use crate::remote::{RemoteChange, RemoteEndpoint};
 use crate::{Qos, Time};
@@ -109,6 +111,15 @@ pub type ChangeSink = Box<dyn Fn(RemoteChange) -> bool + Send + Sync>;
 /// Something declared on the wire; dropping it takes it back.
 pub trait Token: Send + Sync {}
 
+/// The memory that a publisher shares with listeners on its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedMemory {
+    /// How large it is, bytes.
+    pub bytes: u64,
+    /// Samples that found no room in it and took another way.
+    pub fallbacks: u64,
+}
+
 /// The wire's side of a publisher.
 pub trait RemotePublisher: Send + Sync {
     /// Whether anybody outside this process listens.
@@ -119,6 +130,22 @@ pub trait RemotePublisher: Send + Sync {
     fn carrier(&self) -> (&'static str, u32);
     /// Tells listeners that the publisher is alive though it sends nothing.
     fn assert_liveliness(&self) -> Result<(), TransportError>;
+    /// Why they are reached so, in a sentence.
+    fn why(&self) -> String {
+        "somebody outside this process listens".to_owned()
+    }
+    /// Samples that a listener did not take.
+    fn dropped(&self) -> u64 {
+        0
+    }
+    /// What memory it shares with listeners, if it does.
+    fn memory(&self) -> Option<SharedMemory> {
+        None
+    }
+    /// Room for `length` bytes where listeners can read them; `None` if nobody could, or there is none.
+    fn loan(&self, _length: usize) -> Option<Box<dyn Lent>> {
+        None
+    }
 }
 
 /// The wire's side of a service client.

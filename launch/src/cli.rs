@@ -400,6 +400,8 @@ pub enum BenchPublisher {
     Plain,
     /// Plain Zenoh, written in shared memory
     Shared,
+    /// Plain Zenoh without shared memory
+    Tcp,
 }
 
 impl BenchPublisher {
@@ -410,6 +412,7 @@ impl BenchPublisher {
             Self::Graph => "graph",
             Self::Plain => "plain",
             Self::Shared => "shared",
+            Self::Tcp => "tcp",
         }
     }
 }
@@ -444,7 +447,7 @@ mod tests {
             assert_eq!((args.parts, args.json), (vec![part], true));
         }
         assert!(Cli::try_parse_from(["omnimind", "bench", "everything"]).is_err());
-        for how in [BenchPublisher::Graph, BenchPublisher::Plain, BenchPublisher::Shared] {
+        for how in [BenchPublisher::Graph, BenchPublisher::Plain, BenchPublisher::Shared, BenchPublisher::Tcp] {
             let words = ["omnimind", "bench-publish", "--router", "tcp/127.0.0.1:1", "--bytes", "64", "--how", how.name()];
             let Some(Command::BenchPublish(args)) = Cli::parse_from(words).command else { panic!("{how:?}") };
             assert_eq!(args.how, how);

@@ -194,6 +194,13 @@ impl Pieces {
         self.shared.iter().map(|(_, bytes)| bytes.len()).sum()
     }
 
+    /// What is written before and after the one sequence that is referred to; `None` if there is none or more than one.
+    pub fn around(&self) -> Option<(&[u8], &Bytes, &[u8])> {
+        let [(at, bytes)] = &self.shared[..] else { return None };
+        let (before, after) = self.written.split_at_checked(*at)?;
+        Some((before, bytes, after))
+    }
+
     /// The encoded message, piece by piece.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.shared.iter().map(|(at, _)| *at));

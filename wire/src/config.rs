@@ -146,6 +146,8 @@ impl WireConfig {
         self.patience(&mut config)?;
         set(&mut config, "listen/endpoints", &format!("[{:?}]", self.listen))?;
         self.common(&mut config)?;
+        // For this session's own eyes: who listens to what, also without a token (`neighbours.rs`).
+        set(&mut config, "adminspace/enabled", "true")?;
         self.apply_overrides(&mut config)?;
         Ok(config)
     }

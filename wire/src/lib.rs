@@ -7,9 +7,11 @@
 mod attachment;
 mod client;
 mod config;
+mod edges;
 mod error;
 mod live;
 mod name;
+mod neighbours;
 mod plain;
 mod pool;
 mod publisher;

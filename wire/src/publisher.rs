@@ -1,16 +1,19 @@
 //! Publishers (rmw_zenoh: `detail/rmw_publisher_data.cpp`).
 
 use crate::attachment::{Attachment, Gid, gid_of};
+use crate::edges::{Edges, Report, Way, Why};
 use crate::error::WireError;
 use crate::name::{EntityKind, TokenParts, alive_key, endpoint_token, key_expression};
+use crate::neighbours::Neighbours;
 use crate::pool::Pool;
 use crate::session::Link;
+use graph::transport::SharedMemory;
 use graph::{Durability, History, Reliability};
 use msgs::cdr::Pieces;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zenoh::Wait;
 use zenoh::bytes::ZBytes;
 use zenoh::key_expr::KeyExpr;
@@ -22,6 +25,15 @@ use zenoh_ext::{AdvancedPublisher, AdvancedPublisherBuilderExt, CacheConfig, Mis
 /// rmw_zenoh: `SAMPLE_MISS_DETECTION_HEARTBEAT_PERIOD`.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
+/// What has gone out.
+#[derive(Default)]
+struct Out {
+    /// Number of the last sample.
+    sequence: i64,
+    /// The ways to the neighbours of this host.
+    edges: Edges,
+}
+
 /// A publisher on the wire with its token.
 pub(crate) struct WirePublisher {
     // Dropped in this order: first it is no longer announced.
@@ -30,8 +42,15 @@ pub(crate) struct WirePublisher {
     link: Arc<Link>,
     name: String,
     gid: Gid,
-    /// Number of the last sample; held while sending, so that numbers go out in order.
-    sequence: Mutex<i64>,
+    key: KeyExpr<'static>,
+    keep_all: bool,
+    declared: Instant,
+    /// Held while sending, so that numbers go out in order.
+    out: Mutex<Out>,
+    /// How that went; to be had while a sample waits for its turn.
+    report: Mutex<Report>,
+    /// Memory that neighbours of this host read.
+    shared: carrier::Pool,
     matched: Arc<AtomicBool>,
     last_size: AtomicUsize,
     /// How much of that was byte sequences.
@@ -54,7 +73,7 @@ impl WirePublisher {
         // Blocking is only for those who asked that nothing be lost: a slow listener must not stall a sensor.
         let block = reliable && parts.qos.history == History::KeepAll;
         let congestion = if block { CongestionControl::Block } else { CongestionControl::Drop };
-        let builder = link.session.declare_publisher(key).congestion_control(congestion).reliability(reliability);
+        let builder = link.session.declare_publisher(key.clone()).congestion_control(congestion).reliability(reliability);
         let mut builder = builder.allowed_destination(to).advanced();
         if parts.qos.durability == Durability::TransientLocal {
             builder = builder.cache(CacheConfig::default().max_samples(parts.qos.cache_depth())).publisher_detection();
@@ -78,7 +97,12 @@ impl WirePublisher {
             link: Arc::clone(link),
             name: parts.name.to_owned(),
             gid,
-            sequence: Mutex::new(0),
+            key,
+            keep_all: block,
+            declared: Instant::now(),
+            out: Mutex::default(),
+            report: Mutex::default(),
+            shared: carrier::Pool::default(),
             matched,
             last_size: AtomicUsize::new(0),
             last_shared: AtomicUsize::new(0),
@@ -89,6 +113,17 @@ impl WirePublisher {
 
     /// Sends an encoded message.
     pub fn put(&self, payload: Pieces, source_time_ns: i64) -> Result<(), WireError> {
+        let mut out = self.out.lock();
+        out.sequence += 1;
+        let sequence = out.sequence;
+        if let Some(neighbours) = self.neighbours() {
+            out.edges.refresh(neighbours, &self.key, self.gid, self.declared);
+            let zenoh = out.edges.send(neighbours, &self.shared, &payload, sequence, source_time_ns, self.keep_all);
+            *self.report.lock() = out.edges.report();
+            if !zenoh {
+                return Ok(());
+            }
+        }
         self.last_size.store(payload.len(), Ordering::Relaxed);
         self.last_shared.store(payload.shared_len(), Ordering::Relaxed);
         let pool = self.pool.as_ref().filter(|_| self.link.would_share(payload.len()));
@@ -98,10 +133,49 @@ impl WirePublisher {
             self.link.unplaced.fetch_add(1, Ordering::Relaxed);
         }
         let payload = placed.map_or_else(|| in_pieces(payload), ZBytes::from);
-        let mut sequence = self.sequence.lock();
-        *sequence += 1;
-        let attachment = Attachment { sequence: *sequence, source_time_ns, gid: self.gid };
-        Ok(self.publisher.put(payload).attachment(attachment.to_bytes()).wait()?)
+        let attachment = Attachment { sequence, source_time_ns, gid: self.gid };
+        let sent = self.publisher.put(payload).attachment(attachment.to_bytes()).wait();
+        drop(out);
+        Ok(sent?)
+    }
+
+    /// The neighbours, if this publisher may use the ways to them: what is kept for late joiners has to be Zenoh's.
+    fn neighbours(&self) -> Option<&Arc<Neighbours>> {
+        self.link.neighbours.as_ref().filter(|_| self.pool.is_some())
+    }
+
+    /// Room for `length` bytes in the memory that neighbours read; `None` if none listens or all of it is held.
+    pub fn loan(&self, length: usize) -> Option<carrier::Loan> {
+        let neighbours = self.neighbours().filter(|_| length > carrier::INLINE)?;
+        // Whoever publishes a sample just now may have to wait with it; whoever wants room need not.
+        let mut out = self.out.try_lock()?;
+        out.edges.refresh(neighbours, &self.key, self.gid, self.declared);
+        let wanted = out.edges.any();
+        drop(out);
+        if wanted { self.shared.loan(length) } else { None }
+    }
+
+    /// How the last sample went and why, in a sentence.
+    pub fn why(&self) -> String {
+        let edges = *self.report.lock();
+        match edges.way {
+            _ if edges.went_over_zenoh() => edges.why.sentence(),
+            Way::Inline => "the listeners are on this host; the sample is copied into their queue".into(),
+            Way::Placed => "the listeners are on this host; the sample is copied once into memory that they read".into(),
+            Way::Lent => "the listeners are on this host; the sample was made in memory that they read".into(),
+            Way::Zenoh => Why::default().sentence(),
+        }
+    }
+
+    /// Samples that a listener of this host did not take.
+    pub fn dropped(&self) -> u64 {
+        self.report.lock().dropped
+    }
+
+    /// The memory for neighbours, if there is any.
+    pub fn memory(&self) -> Option<SharedMemory> {
+        let bytes = self.shared.size();
+        (bytes > 0).then(|| SharedMemory { bytes: bytes as u64, fallbacks: self.report.lock().unplaced })
     }
 
     /// Whether anybody listens.
@@ -120,6 +194,18 @@ impl WirePublisher {
     pub fn carrier(&self) -> (&'static str, u32) {
         if !self.matched() {
             return ("", 0);
+        }
+        {
+            let edges = *self.report.lock();
+            if !edges.went_over_zenoh() {
+                // What is serialised, and what is not bytes deserialised; and copied into the queue and out of it, or into the pool.
+                return match edges.way {
+                    Way::Inline => ("shared-memory", 4),
+                    Way::Placed => ("shared-memory", if edges.in_bytes { 1 } else { 3 }),
+                    Way::Lent => ("shared-memory", 0),
+                    Way::Zenoh => ("", 0),
+                };
+            }
         }
         let in_bytes = 2 * self.last_shared.load(Ordering::Relaxed) > self.last_size.load(Ordering::Relaxed);
         let placed = self.last_placed.load(Ordering::Relaxed);
@@ -147,6 +233,7 @@ fn in_pieces(payload: Pieces) -> ZBytes {
 
 impl Drop for WirePublisher {
     fn drop(&mut self) {
+        self.out.get_mut().edges.close();
         self.link.remove_own(&self.gid);
     }
 }

@@ -4,7 +4,8 @@ use crate::attachment::{Attachment, Gid};
 use crate::config::WireConfig;
 use crate::error::{OpenError, WireError};
 use crate::live::Live;
-use crate::name::{EntityKind, alive_keys, all_tokens, parse_alive_key};
+use crate::name::{EntityKind, alive_keys, all_tokens, key_expression, parse_alive_key, parse_token};
+use crate::neighbours::{self, Neighbours};
 use crate::view::GraphView;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use zenoh::config::WhatAmI;
+use zenoh::liveliness::LivelinessToken;
 use zenoh::pubsub::Subscriber;
 use zenoh::sample::{Locality, Sample, SampleKind};
 use zenoh::{Session, Wait};
@@ -52,6 +54,9 @@ pub(crate) struct Link {
     pub live: Arc<Live>,
     next_id: AtomicI64,
     _watch: Option<(Subscriber<()>, Subscriber<()>)>,
+    /// The processes of this host that take samples in shared memory, if that is wanted and possible.
+    pub neighbours: Option<Arc<Neighbours>>,
+    _neighbours: Option<(Subscriber<()>, LivelinessToken)>,
 }
 
 /// Whether a session follows the graph as it changes.
@@ -67,9 +72,21 @@ impl Link {
         let zid = session.zid().to_string();
         let live = Arc::new(Live::new(zid.clone()));
         let (seen, heard) = (Arc::clone(&live), Arc::clone(&live));
-        let update = move |sample: Sample| match sample.kind() {
-            SampleKind::Put => seen.joined(sample.key_expr().as_str()),
-            SampleKind::Delete => seen.left(sample.key_expr().as_str()),
+        let wanted = config.shared_memory && follow == Follow::Graph;
+        let neighbours = if wanted { Neighbours::open(zid.clone(), config.domain) } else { None };
+        let (listeners, domain) = (neighbours.clone(), config.domain);
+        let update = move |sample: Sample| {
+            let key = sample.key_expr().as_str();
+            if let (Some(neighbours), Some(entity)) = (&listeners, parse_token(key))
+                && entity.kind == EntityKind::Subscription
+                && let Ok(topic) = key_expression(domain, &entity.name, &entity.dds_name, &entity.type_hash)
+            {
+                neighbours.announced(topic, entity.session, sample.kind());
+            }
+            match sample.kind() {
+                SampleKind::Put => seen.joined(key),
+                SampleKind::Delete => seen.left(key),
+            }
         };
         let asserted = move |sample: Sample| {
             if let Some(gid) = parse_alive_key(sample.key_expr().as_str()) {
@@ -86,6 +103,10 @@ impl Link {
             Follow::Graph => Some(watch().map_err(|e| OpenError::Session(e.to_string()))?),
             Follow::Nothing => None,
         };
+        let meet = match &neighbours {
+            Some(neighbours) => Some(meet(&session, neighbours, config.domain).map_err(|e| OpenError::Session(e.to_string()))?),
+            None => None,
+        };
         Ok(Self {
             session,
             config,
@@ -100,6 +121,8 @@ impl Link {
             live,
             next_id: AtomicI64::new(1),
             _watch: watch,
+            neighbours,
+            _neighbours: meet,
         })
     }
 
@@ -171,6 +194,15 @@ impl Link {
     pub fn announce(&self, token: &str) -> Result<zenoh::liveliness::LivelinessToken, WireError> {
         Ok(self.session.liveliness().declare_token(token.to_owned()).wait()?)
     }
+}
+
+/// Looks for neighbours and tells them of this session.
+fn meet(session: &Session, neighbours: &Arc<Neighbours>, domain: u32) -> zenoh::Result<(Subscriber<()>, LivelinessToken)> {
+    let (seen, own) = (Arc::clone(neighbours), session.clone());
+    let update = move |sample: Sample| seen.peer(sample.key_expr().as_str(), sample.kind(), &own);
+    let liveliness = session.liveliness();
+    let watch = liveliness.declare_subscriber(neighbours::tokens(domain)).history(true).callback(update).wait()?;
+    Ok((watch, liveliness.declare_token(neighbours.token()).wait()?))
 }
 
 fn addresses(config: &WireConfig) -> Vec<SocketAddr> {

@@ -4,17 +4,18 @@ use crate::attachment::{Gid, gid_of};
 use crate::config::WireConfig;
 use crate::error::{CallError, OpenError, WireError};
 use crate::name::{EntityKind, TokenParts, endpoint_token, key_expression, node_token};
+use crate::neighbours::{Counts, Order};
 use crate::publisher::WirePublisher;
 use crate::session::{Follow, Link, RouterKeeper, open, start_router};
 use crate::view::GraphView;
 use crate::{service, subscriber};
 use graph::transport::{
-    ChangeSink, Endpoint, NodeIdentity, RemoteClient, RemotePublisher, RemoteSample, ReplySink, RequestSink, SampleSink, Token,
-    Transport, TransportError,
+    ChangeSink, Endpoint, Lent, NodeIdentity, RemoteClient, RemotePublisher, RemoteSample, ReplySink, RequestSink, SampleSink,
+    SharedMemory, Token, Transport, TransportError,
 };
 use graph::{Erased, Time};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use zenoh::Wait;
 use zenoh::liveliness::LivelinessToken;
@@ -39,10 +40,16 @@ pub struct Statistics {
     pub unreadable_tokens: u64,
     /// Replies that could not be sent.
     pub lost_replies: u64,
-    /// Samples that came from other processes.
+    /// Samples that came from other processes, each counted once.
     pub received: u64,
     /// Those of them that lay in shared memory.
     pub received_shared: u64,
+    /// Samples that came from processes of this host without Zenoh.
+    pub carried: u64,
+    /// Samples that came over two ways, or late over one, and were handed over once.
+    pub doubles: u64,
+    /// Samples that were not sent to a process of this host because it takes nothing: it is stopped or overloaded.
+    pub dropped: u64,
     /// Large samples sent through the socket because their topic's shared memory was full or could not be had.
     pub unplaced: u64,
 }
@@ -71,12 +78,18 @@ impl Wire {
 
     /// What went wrong so far.
     pub fn statistics(&self) -> Statistics {
+        let counts = self.link.neighbours.as_ref().map(|neighbours| &neighbours.counts);
+        let of = |counter: fn(&Counts) -> &AtomicU64| counts.map_or(0, |counts| counter(counts).load(Ordering::Relaxed));
+        let (carried, carried_shared) = (of(|counts| &counts.received), of(|counts| &counts.received_shared));
         Statistics {
+            carried,
+            doubles: of(|counts| &counts.doubles),
+            dropped: of(|counts| &counts.dropped),
             malformed: self.link.malformed.load(Ordering::Relaxed),
             unreadable_tokens: self.link.live.unreadable(),
             lost_replies: self.link.lost_replies.load(Ordering::Relaxed),
-            received: self.link.received.load(Ordering::Relaxed),
-            received_shared: self.link.received_shared.load(Ordering::Relaxed),
+            received: self.link.received.load(Ordering::Relaxed) + carried,
+            received_shared: self.link.received_shared.load(Ordering::Relaxed) + carried_shared,
             unplaced: self.link.unplaced.load(Ordering::Relaxed),
         }
     }
@@ -101,6 +114,9 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
+        if let Some(neighbours) = &self.link.neighbours {
+            neighbours.close();
+        }
         // Endpoints that the graph still holds go silent; nothing is left to be done if closing fails.
         let _ = self.link.session.close().wait();
     }
@@ -146,6 +162,19 @@ struct WireClient {
     _token: LivelinessToken,
 }
 
+/// Room in a publisher's shared memory, as the graph knows it.
+struct Room(carrier::Loan);
+
+impl Lent for Room {
+    fn bytes(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
+    fn freeze(self: Box<Self>) -> msgs::Bytes {
+        self.0.freeze()
+    }
+}
+
 impl RemotePublisher for WirePublisher {
     fn matched(&self) -> bool {
         WirePublisher::matched(self)
@@ -161,6 +190,22 @@ impl RemotePublisher for WirePublisher {
 
     fn assert_liveliness(&self) -> Result<(), TransportError> {
         WirePublisher::assert_liveliness(self).map_err(transport_error)
+    }
+
+    fn why(&self) -> String {
+        WirePublisher::why(self)
+    }
+
+    fn dropped(&self) -> u64 {
+        WirePublisher::dropped(self)
+    }
+
+    fn memory(&self) -> Option<SharedMemory> {
+        WirePublisher::memory(self)
+    }
+
+    fn loan(&self, length: usize) -> Option<Box<dyn Lent>> {
+        WirePublisher::loan(self, length).map(|loan| Box::new(Room(loan)) as Box<dyn Lent>)
     }
 }
 
@@ -197,25 +242,57 @@ impl Transport for Wire {
 
     fn subscription(&self, endpoint: &Endpoint, sink: SampleSink) -> Result<Box<dyn Token>, TransportError> {
         let link = Arc::clone(&self.link);
+        let key = self.key(endpoint).map_err(transport_error)?;
+        let order = Arc::new(Order::default());
+        let member = self.link.neighbours.as_ref().map(|neighbours| {
+            let (of, sink, order) = (Arc::downgrade(neighbours), Arc::clone(&sink), Arc::clone(&order));
+            let deliver = move |sample: &carrier::Sample<'_>| {
+                let Some(neighbours) = of.upgrade() else { return };
+                if order.admit(&neighbours, &sample.gid, sample.sequence) {
+                    neighbours.counts.received.fetch_add(1, Ordering::Relaxed);
+                    neighbours.counts.received_shared.fetch_add(sample.shared.into(), Ordering::Relaxed);
+                    sink(RemoteSample {
+                        payload: sample.payload.clone(),
+                        source_time: Time::from_nanos(sample.time),
+                        sequence: sample.sequence,
+                        gid: sample.gid,
+                        // It came at once.
+                        age: None,
+                    });
+                }
+            };
+            neighbours.subscribe(&key, Arc::new(deliver))
+        });
+        let topic = key.clone();
         let callback = move |sample: zenoh::sample::Sample| {
             if sample.kind() != SampleKind::Put {
                 return;
             }
-            if let Some((payload, attachment)) = subscriber::accept(&link, &sample) {
-                sink(RemoteSample {
-                    payload,
-                    source_time: Time::from_nanos(attachment.source_time_ns),
-                    sequence: attachment.sequence,
-                    gid: attachment.gid,
-                    age: age(&sample),
-                });
+            let Some((payload, attachment)) = subscriber::accept(&link, &sample) else { return };
+            let (gid, sequence) = (attachment.gid, attachment.sequence);
+            let both = link.neighbours.as_ref().filter(|neighbours| {
+                if neighbours.host.has_senders() {
+                    // What its sender sent before over the carrier comes before; there the sender may also be heard of first.
+                    neighbours.drain();
+                }
+                neighbours.host.knows(&gid)
+            });
+            if both.is_none_or(|neighbours| order.admit(neighbours, &gid, sequence)) {
+                let source_time = Time::from_nanos(attachment.source_time_ns);
+                sink(RemoteSample { payload, source_time, sequence, gid, age: age(&sample) });
+            } else {
+                // Counted when it was read, and before, when it came the other way.
+                link.received.fetch_sub(1, Ordering::Relaxed);
+                link.received_shared.fetch_sub(sample.payload().as_shm().is_some().into(), Ordering::Relaxed);
+            }
+            if let Some(neighbours) = both {
+                neighbours.note_elsewhere(&topic, &gid, sequence);
             }
         };
-        let key = self.key(endpoint).map_err(transport_error)?;
         let declared =
             subscriber::declare(&self.link, key, &endpoint.qos, Locality::Remote, callback).map_err(transport_error)?;
         let token = self.link.announce(&self.token(endpoint).0).map_err(transport_error)?;
-        Ok(Box::new(Declared { _token: token, _declared: declared }))
+        Ok(Box::new(Declared { _token: token, _declared: (declared, member) }))
     }
 
     fn service(&self, endpoint: &Endpoint, sink: RequestSink) -> Result<Box<dyn Token>, TransportError> {

@@ -1,16 +1,18 @@
 //! Making frames: messages from pixels, a calibration from a field of view.
 
+use msgs::Bytes;
 use msgs::sensor_msgs::msg::{CameraInfo, Image};
 
 /// An rgb8 message without header. `None` unless there are `width * height * 3` bytes.
-pub fn rgb_message(width: u32, height: u32, pixels: Vec<u8>) -> Option<Image> {
+pub fn rgb_message(width: u32, height: u32, pixels: impl Into<Bytes>) -> Option<Image> {
+    let pixels = pixels.into();
     let step = width.checked_mul(3)?;
     (pixels.len() as u64 == u64::from(step) * u64::from(height)).then(|| Image {
         width,
         height,
         step,
         encoding: "rgb8".to_owned(),
-        data: pixels.into(),
+        data: pixels,
         ..Default::default()
     })
 }
@@ -46,6 +48,6 @@ mod tests {
     #[test]
     fn pixels_that_do_not_fit_the_size_are_no_picture() {
         assert!(rgb_message(2, 2, vec![0; 11]).is_none());
-        assert!(rgb_message(u32::MAX, 2, vec![]).is_none());
+        assert!(rgb_message(u32::MAX, 2, Bytes::new()).is_none());
     }
 }

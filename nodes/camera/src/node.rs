@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graph::{Context, HandlerResult, Injector, Level, Node, Param, Publisher, Qos, Setup, SetupError, Time};
+use msgs::Bytes;
 use msgs::builtin_interfaces::msg::Time as Stamp;
 use msgs::sensor_msgs::msg::{CameraInfo, Image};
 
@@ -206,6 +207,9 @@ impl Camera {
 
     fn open_video(&self) -> Result<Video, String> {
         let (injector, size) = (self.injector.clone(), self.driver_size());
+        // Frames are read to where listeners on this host look at them.
+        let color = self.color.clone();
+        let room = move |bytes| color.loan(bytes);
         let deliver = move |event| {
             injector.send(move |node: &mut Self, ctx| {
                 match event {
@@ -216,7 +220,7 @@ impl Camera {
                 Ok(())
             })
         };
-        Video::start(&self.ffmpeg, &self.path, size, self.rate, deliver).map_err(|e| e.to_string())
+        Video::start(&self.ffmpeg, &self.path, size, self.rate, room, deliver).map_err(|e| e.to_string())
     }
 
     #[cfg(feature = "v4l2")]
@@ -307,7 +311,7 @@ impl Camera {
     }
 
     /// Publishes a frame of a driver of this node, with the calibration of an ideal camera.
-    fn publish_pixels(&mut self, ctx: &mut Context, width: u32, height: u32, pixels: Vec<u8>) {
+    fn publish_pixels(&mut self, ctx: &mut Context, width: u32, height: u32, pixels: impl Into<Bytes>) {
         let Some(mut image) = rgb_message(width, height, pixels) else {
             self.color_stream.rejected += 1;
             ctx.status(Level::Error, "image", format!("the driver's frame is not {width} x {height}"));

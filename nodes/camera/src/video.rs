@@ -1,5 +1,7 @@
 //! Frames of a video file, decoded by an ffmpeg process at the file's own pace.
 
+use graph::Loan;
+use msgs::Bytes;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +11,7 @@ use std::thread;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VideoEvent {
     /// A frame: `width * height * 3` bytes, red, green, blue.
-    Frame(Vec<u8>),
+    Frame(Bytes),
     /// The video is over; what ffmpeg complained about, if it did.
     End(Option<String>),
 }
@@ -38,7 +40,8 @@ pub struct Video {
 
 impl Video {
     /// Starts `ffmpeg` on a file, scaled to `width` x `height`, at `rate_hz` frames per second of the video's own time.
-    /// `deliver` is called from the driver's thread, until it returns false.
+    /// Each frame is read into what `room` gives for that many bytes; `deliver` is called until it returns false. Both run on the driver's
+    /// thread.
     ///
     /// # Errors
     /// [`VideoError`].
@@ -47,6 +50,7 @@ impl Video {
         file: &Path,
         (width, height): (u32, u32),
         rate_hz: f64,
+        mut room: impl FnMut(usize) -> Loan + Send + 'static,
         mut deliver: impl FnMut(VideoEvent) -> bool + Send + 'static,
     ) -> Result<Self, VideoError> {
         if !file.is_file() {
@@ -72,9 +76,12 @@ impl Video {
         let bytes = width as usize * height as usize * 3;
         thread::spawn(move || {
             let Some(mut frames) = stdout else { return };
-            let mut frame = vec![0; bytes];
-            while frames.read_exact(&mut frame).is_ok() {
-                if !deliver(VideoEvent::Frame(frame.clone())) {
+            loop {
+                let mut frame = room(bytes);
+                if frames.read_exact(frame.as_mut_slice()).is_err() {
+                    break;
+                }
+                if !deliver(VideoEvent::Frame(frame.freeze())) {
                     return;
                 }
             }
@@ -106,13 +113,13 @@ mod tests {
         // Stands for ffmpeg: two frames of 2 x 1 pixels and half a third.
         let ffmpeg = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fake_ffmpeg.sh");
         let (sender, receiver) = mpsc::channel();
-        let _video = Video::start(&ffmpeg, &ffmpeg, (2, 1), 10.0, move |e| sender.send(e).is_ok()).unwrap();
+        let _video = Video::start(&ffmpeg, &ffmpeg, (2, 1), 10.0, Loan::own, move |e| sender.send(e).is_ok()).unwrap();
         let events: Vec<VideoEvent> = receiver.iter().collect();
         assert_eq!(
             events,
             [
-                VideoEvent::Frame(b"abcdef".to_vec()),
-                VideoEvent::Frame(b"ghijkl".to_vec()),
+                VideoEvent::Frame(Bytes::from_static(b"abcdef")),
+                VideoEvent::Frame(Bytes::from_static(b"ghijkl")),
                 VideoEvent::End(Some("truncated".to_owned()))
             ]
         );
@@ -122,10 +129,10 @@ mod tests {
     fn a_missing_file_and_a_missing_program_are_told() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         assert!(matches!(
-            Video::start(Path::new("ffmpeg"), Path::new("/none.mp4"), (2, 1), 10.0, |_| true),
+            Video::start(Path::new("ffmpeg"), Path::new("/none.mp4"), (2, 1), 10.0, Loan::own, |_| true),
             Err(VideoError::Missing(_))
         ));
-        let error = Video::start(Path::new("/none/ffmpeg"), &file, (2, 1), 10.0, |_| true).unwrap_err();
+        let error = Video::start(Path::new("/none/ffmpeg"), &file, (2, 1), 10.0, Loan::own, |_| true).unwrap_err();
         assert!(error.to_string().contains("install ffmpeg"), "{error}");
     }
 }

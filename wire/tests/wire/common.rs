@@ -41,7 +41,7 @@ pub fn service<S: Service>(kind: EndpointKind, name: &str, id: u64) -> Endpoint 
 }
 
 /// Waits until `condition` holds; fails after [`LIMIT`].
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let until = Instant::now() + LIMIT;
     while !condition() {
         assert!(Instant::now() < until, "waited in vain: {what}");

@@ -39,7 +39,6 @@ fn samples_cross_with_sequence_time_and_the_identity_of_the_token() {
         let announced = view.endpoints.iter().find(|e| e.kind == EntityKind::Publisher).expect("announced");
         assert_eq!(announced.gid, sample.gid, "as `ros2 topic info -v` shows it");
     }
-    assert_eq!(publisher.carrier(), ("network", 5), "too small for shared memory");
 }
 
 #[test]
@@ -204,14 +203,14 @@ fn a_pool_that_is_full_of_samples_still_held_loses_nothing() {
     wait_until("a match", || publisher.matched());
     let image = |n: u8| Image { data: vec![n; 1 << 20].into(), ..Default::default() };
     let mut held = Vec::new();
-    for n in 0..16_u8 {
+    for n in 0..40_u8 {
         publisher.publish(&image(n), Time::ZERO).expect("sends");
         held.push(Image::from_shared(&samples.recv_timeout(LIMIT).expect("a sample").payload).expect("decodes"));
     }
     assert!(held.iter().zip(0..).all(|(received, n)| *received == image(n)), "a held sample was overwritten");
     let (sent, received) = (a.statistics(), b.statistics());
-    assert!(received.received_shared > 0 && sent.unplaced > 0, "the pool holds about ten: {sent:?} {received:?}");
-    assert_eq!(received.received, 16);
+    assert!(received.received_shared > 0 && sent.unplaced > 0, "the pools hold about twenty: {sent:?} {received:?}");
+    assert_eq!(received.received, 40);
     drop(held);
     publisher.publish(&image(99), Time::ZERO).expect("sends");
     assert_eq!(samples.recv_timeout(LIMIT).expect("a sample").payload.len(), image(99).to_cdr().len());

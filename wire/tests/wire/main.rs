@@ -4,4 +4,5 @@ mod client;
 mod common;
 mod hostile;
 mod loopback;
+mod neighbours;
 mod quality;

@@ -95,8 +95,9 @@ impl Source {
         }
         self.left -= 1;
         // A new message each time, filled before it is published, as a camera would.
-        let data = vec![self.left.to_le_bytes()[0]; usize::try_from(self.bytes.get())?];
-        let mut image = Image { data: data.into(), ..Image::default() };
+        let mut data = self.out.loan(usize::try_from(self.bytes.get())?);
+        data.as_mut_slice().fill(self.left.to_le_bytes()[0]);
+        let mut image = Image { data: data.freeze(), ..Image::default() };
         image.header.stamp = Time::wall().to_msg();
         self.out.publish(ctx, image);
         Ok(())

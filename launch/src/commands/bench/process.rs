@@ -18,12 +18,22 @@ use super::edge::{IMAGE_BYTES, Source, TOPIC, source};
 use super::report::{Goal, Group, Row, quantile};
 use crate::cli::{BenchPublishArgs, BenchPublisher};
 
+/// What is sent, and its name.
+const SIZES: [(i64, &str); 6] = [
+    (64, "64 B"),
+    (4 << 10, "4 KiB"),
+    (64 << 10, "64 KiB"),
+    (1 << 20, "1 MiB"),
+    (IMAGE_BYTES, "6.2 MB"),
+    (3840 * 2160, "8.3 MB"),
+];
+
 /// What the publishing process says when it is ready.
 const READY: &str = "ready";
 /// How long it may take to say so, and the first message to come.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Messages before the measurement: pools and buffers grow to their size.
-const WARM_UP: usize = 20;
+/// Messages before the measurement: pools and buffers grow to their size, and it is found out who listens.
+const WARM_UP: usize = 100;
 /// The time between two messages, ms.
 const PERIOD_MS: u64 = 20;
 /// Of the plain rows.
@@ -34,47 +44,47 @@ pub fn measure(seconds: f64) -> Group {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let count = ((seconds * 1000.0) as usize / PERIOD_MS as usize).max(10);
     let mut rows = Vec::new();
-    for (bytes, size, goal) in [(64, "64 B", None), (IMAGE_BYTES, "6.2 MB Image", Some(Goal::Below(500.0)))] {
-        let name = format!("graph to graph, {size}");
-        match graph_to_graph(bytes, count) {
-            Ok((times, carrier)) => {
-                let note = format!("{count} messages, to a message of its own, {carrier}");
-                let mut row = Row::new(format!("{name}, p50"), quantile(&times, 0.5), "us", note);
-                row.goal = goal;
-                rows.extend([row, Row::new(format!("{name}, p99"), quantile(&times, 0.99), "us", "")]);
-            }
-            Err(error) => {
-                let mut row = Row::missing(format!("{name}, p50"), "us", &error);
-                row.goal = goal;
-                rows.push(row);
+    for (bytes, size) in SIZES {
+        for (reading, how) in [(false, "not read"), (true, "every byte read")] {
+            let goal = (bytes == IMAGE_BYTES && !reading).then_some(Goal::Below(50.0));
+            let name = format!("graph to graph, {size}, {how}");
+            match graph_to_graph(bytes, count, reading) {
+                Ok((times, carrier)) => {
+                    let note = format!("{count} messages, {carrier}");
+                    let mut row = Row::new(format!("{name}, p50"), quantile(&times, 0.5), "us", note);
+                    row.goal = goal;
+                    rows.extend([row, Row::new(format!("{name}, p99"), quantile(&times, 0.99), "us", "")]);
+                }
+                Err(error) => {
+                    let mut row = Row::missing(format!("{name}, p50"), "us", &error);
+                    row.goal = goal;
+                    rows.push(row);
+                }
             }
         }
-    }
-    for (kind, how) in [(BenchPublisher::Plain, "put of a Vec"), (BenchPublisher::Shared, "written in shared memory")] {
-        let name = format!("plain Zenoh, 6.2 MB, {how}");
-        match plain(kind, count) {
-            Ok((arrived, copied, shared)) => {
-                rows.push(Row::new(
-                    format!("{name}: at the callback, p50"),
-                    quantile(&arrived, 0.5),
-                    "us",
-                    format!("{count} messages, raw bytes, {shared} came in shared memory"),
-                ));
-                rows.push(Row::new(
-                    format!("{name}: copied out, p50"),
-                    quantile(&copied, 0.5),
-                    "us",
-                    "as a message that owns its bytes must be",
-                ));
+        let plainly = [
+            (BenchPublisher::Tcp, "TCP"),
+            (BenchPublisher::Plain, "put of a Vec"),
+            (BenchPublisher::Shared, "written in shared memory"),
+        ];
+        for (kind, how) in plainly {
+            let name = format!("plain Zenoh, {size}, {how}");
+            match plain(kind, bytes, count) {
+                Ok((arrived, read, shared)) => {
+                    let note = format!("{count} messages, raw bytes, {shared} came in shared memory");
+                    rows.push(Row::new(format!("{name}, not read, p50"), quantile(&arrived, 0.5), "us", note));
+                    rows.push(Row::new(format!("{name}, not read, p99"), quantile(&arrived, 0.99), "us", ""));
+                    rows.push(Row::new(format!("{name}, every byte read, p50"), quantile(&read, 0.5), "us", ""));
+                }
+                Err(error) => rows.push(Row::missing(name, "us", &error)),
             }
-            Err(error) => rows.push(Row::missing(name, "us", &error)),
         }
     }
     Group { title: "edge between two processes of this host, default settings", rows }
 }
 
-/// Times in microseconds from publish to the start of the handler, and how the samples travelled.
-fn graph_to_graph(bytes: i64, count: usize) -> Result<(Vec<f64>, String)> {
+/// Times in microseconds from publish to the start of the handler, or to its end if it reads, and how the samples travelled.
+fn graph_to_graph(bytes: i64, count: usize, reading: bool) -> Result<(Vec<f64>, String)> {
     let config = private_config()?;
     let wire = Arc::new(Wire::open(config.clone())?);
     let samples = Samples::register();
@@ -82,7 +92,9 @@ fn graph_to_graph(bytes: i64, count: usize) -> Result<(Vec<f64>, String)> {
     let mut graph =
         Graph::new(GraphConfig { mode: Mode::FreeRunning, log, transport: Some(wire.clone()), ..GraphConfig::default() })?;
     let wanted = i64::try_from(WARM_UP + count)?;
-    let parameters = [("samples".to_owned(), samples.id.into()), ("count".to_owned(), wanted.into())].into();
+    let parameters =
+        [("samples".to_owned(), samples.id.into()), ("count".to_owned(), wanted.into()), ("read".to_owned(), reading.into())]
+            .into();
     graph.add(NodeFactory::of::<Listener>(), NodeSpec { parameters, ..NodeSpec::default() })?;
     let mut publisher = Publisher::start(BenchPublisher::Graph, &config, bytes)?;
     let report = graph.run();
@@ -93,25 +105,28 @@ fn graph_to_graph(bytes: i64, count: usize) -> Result<(Vec<f64>, String)> {
     }
     // As counted where they came in: what a publisher meant to do proves nothing.
     let came = wire.statistics();
-    Ok((times[WARM_UP..].to_vec(), format!("{} of {} came in shared memory", came.received_shared, came.received)))
+    Ok((
+        times[WARM_UP..].to_vec(),
+        format!("{} of {} not over Zenoh, {} in shared memory", came.carried, came.received, came.received_shared),
+    ))
 }
 
-/// Times in microseconds from put to the start of the callback, and to the end of a copy out of it; how many came in shared memory.
-fn plain(kind: BenchPublisher, count: usize) -> Result<(Vec<f64>, Vec<f64>, usize)> {
-    let config = private_config()?;
+/// Times in microseconds from put to the start of the callback, and until every byte was read; how many came in shared memory.
+fn plain(kind: BenchPublisher, bytes: i64, count: usize) -> Result<(Vec<f64>, Vec<f64>, usize)> {
+    let config = WireConfig { shared_memory: kind != BenchPublisher::Tcp, ..private_config()? };
     // It holds the router.
     let _wire = Wire::open(config.clone())?;
     let (sender, times) = mpsc::channel();
     let _subscription = PlainSubscription::open(&config, PLAIN_KEY, move |bytes, shared| {
         let arrived = Time::wall();
-        let owned = std::hint::black_box(bytes.to_vec());
-        let copied = Time::wall();
-        let sent = owned.first_chunk().map_or(0, |stamp| i64::from_le_bytes(*stamp));
+        read(bytes);
+        let ended = Time::wall();
+        let sent = bytes.first_chunk().map_or(0, |stamp| i64::from_le_bytes(*stamp));
         let sent = Time::from_nanos(sent);
         // The receiver lives until enough have come.
-        let _ = sender.send((arrived.seconds_since(sent) * 1e6, copied.seconds_since(sent) * 1e6, shared));
+        let _ = sender.send((arrived.seconds_since(sent) * 1e6, ended.seconds_since(sent) * 1e6, shared));
     })?;
-    let mut publisher = Publisher::start(kind, &config, IMAGE_BYTES)?;
+    let mut publisher = Publisher::start(kind, &config, bytes)?;
     let mut both: Vec<(f64, f64, bool)> = Vec::new();
     while both.len() < WARM_UP + count {
         match times.recv_timeout(PATIENCE) {
@@ -124,8 +139,15 @@ fn plain(kind: BenchPublisher, count: usize) -> Result<(Vec<f64>, Vec<f64>, usiz
     }
     let measured = both.split_off(WARM_UP);
     let shared = measured.iter().filter(|m| m.2).count();
-    let (arrived, copied) = measured.into_iter().map(|(arrived, copied, _)| (arrived, copied)).unzip();
-    Ok((arrived, copied, shared))
+    let (arrived, ended) = measured.into_iter().map(|(arrived, ended, _)| (arrived, ended)).unzip();
+    Ok((arrived, ended, shared))
+}
+
+/// Looks at every byte.
+fn read(bytes: &[u8]) {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let sum = words.iter().fold(0_u64, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)));
+    std::hint::black_box(rest.iter().fold(sum, |sum, byte| sum.wrapping_add(u64::from(*byte))));
 }
 
 /// The default settings, with a router of its own: nobody else's network is measured or disturbed.
@@ -207,7 +229,8 @@ impl Drop for Publisher {
 
 /// `omnimind bench-publish`: publishes until its standard input closes.
 pub fn publish(args: &BenchPublishArgs) -> Result<ExitCode> {
-    let config = WireConfig { router: args.router.clone(), embed_router: false, ..WireConfig::default() };
+    let shared_memory = args.how != BenchPublisher::Tcp;
+    let config = WireConfig { router: args.router.clone(), embed_router: false, shared_memory, ..WireConfig::default() };
     if args.how == BenchPublisher::Graph {
         let wire = Arc::new(Wire::open(config)?);
         let log = graph::silent_sink();
@@ -237,7 +260,7 @@ pub fn publish(args: &BenchPublishArgs) -> Result<ExitCode> {
         // As the graph's source does, the picture is new each time, and there before the clock starts.
         let mut picture = vec![7_u8; length];
         let stamp = Time::wall().as_nanos().to_le_bytes();
-        if args.how == BenchPublisher::Plain {
+        if args.how != BenchPublisher::Shared {
             picture[..8].copy_from_slice(&stamp);
             publisher.put(picture)?;
         } else {
@@ -261,6 +284,7 @@ pub fn publish(args: &BenchPublishArgs) -> Result<ExitCode> {
 /// Takes times and ends the graph when it has enough, or when nothing comes.
 struct Listener {
     samples: i64,
+    read: bool,
     left: i64,
     last: Instant,
 }
@@ -271,14 +295,18 @@ impl Node for Listener {
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let samples = s.param("samples", 0_i64).describe("where times go").read_only().declare()?.get();
         let left = s.param("count", 1_i64).range(1.0, 1e9).describe("messages").declare()?.get();
+        let read = s.param("read", false).describe("looks at every byte").read_only().declare()?.get();
         s.subscribe(TOPIC, Qos::reliable(10), Self::on_image)?;
         s.timer(Duration::from_millis(200), Self::watch)?;
-        Ok(Self { samples, left, last: Instant::now() })
+        Ok(Self { samples, read, left, last: Instant::now() })
     }
 }
 
 impl Listener {
     fn on_image(&mut self, ctx: &mut Context, image: Arc<Image>) -> HandlerResult {
+        if self.read {
+            read(&image.data);
+        }
         let now = Time::wall();
         parking::note(self.samples, now.seconds_since(Time::from_msg(&image.header.stamp)) * 1e6);
         self.last = Instant::now();
