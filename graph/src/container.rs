@@ -11,6 +11,7 @@ use crate::compose::{ChangeError, NodeRef};
 use crate::context::Context;
 use crate::error::{HandlerResult, SetupError};
 use crate::graph::{NodeFactory, NodeSpec};
+use crate::logger::Severity;
 use crate::node::{Injector, Node, Setup};
 use crate::param::ParamValue;
 use crate::service::Responder;
@@ -135,6 +136,7 @@ fn find(types: &[NodeFactory], request: &LoadNodeRequest) -> Result<NodeFactory,
 /// What the request says about the node.
 fn describe(ctx: &mut Context, request: &LoadNodeRequest) -> Result<NodeSpec, String> {
     let mut spec = NodeSpec {
+        log_level: level(request.log_level)?,
         name: Some(request.node_name.clone()).filter(|name| !name.is_empty()),
         namespace: Some(request.node_namespace.clone()).filter(|namespace| !namespace.is_empty()),
         ..NodeSpec::default()
@@ -169,7 +171,6 @@ fn describe(ctx: &mut Context, request: &LoadNodeRequest) -> Result<NodeSpec, St
             other => ctx.warn(format!("the extra argument `{other}` means nothing to this container")),
         }
     }
-    level(ctx, request.log_level)?;
     Ok(spec)
 }
 
@@ -179,14 +180,10 @@ fn value(parameter: &Parameter) -> Result<ParamValue, String> {
 }
 
 /// rcl_interfaces/Log: 10 (debug) to 50 (fatal); 0 is none.
-fn level(ctx: &mut Context, level: u8) -> Result<(), String> {
-    match level {
-        0 => Ok(()),
-        10 | 20 | 30 | 40 | 50 => {
-            ctx.warn("log levels of single nodes are not supported: the level of the request is not applied");
-            Ok(())
-        }
-        _ => Err(format!("{level} is no log level: there are 10, 20, 30, 40 and 50")),
+fn level(level: u8) -> Result<Option<Severity>, String> {
+    match Severity::from_code(level.into()) {
+        None if level != 0 => Err(format!("{level} is no log level: there are 10, 20, 30, 40 and 50")),
+        severity => Ok(severity),
     }
 }
 

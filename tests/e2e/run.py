@@ -304,9 +304,9 @@ def shown_commands():
 def documented_commands(run):
     """every command that the README shows for a running demo does what it says"""
     words = {"node list": "/planner", "topic list": "/scan", "topic echo": "percentage", "topic hz": "Hz", "param get": "0.", "graph": "/camera",
-             "goal": "accepted", "doctor": "ready"}
+             "top": "MiB", "goal": "accepted", "doctor": "ready"}
     commands = shown_commands()
-    assert {"node", "topic", "param", "graph", "goal", "doctor"} <= {shlex.split(command)[1] for command in commands}, commands
+    assert {"node", "topic", "param", "graph", "top", "goal", "doctor"} <= {shlex.split(command)[1] for command in commands}, commands
     demo = subprocess.Popen([run.binary, "demo", "--headless", "--rate", "1", "--duration", "120", "--out", run.out / "documented"], cwd=run.out,
                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
