@@ -194,8 +194,7 @@ pub(crate) fn run(shared: &Arc<Shared>, threads: usize) {
         shared.tend(now);
         let mut nap = PATROL;
         // Nodes that follow /clock fire their timers when it speaks.
-        let slots: Vec<Arc<Slot>> = shared.slots.read().clone();
-        for slot in slots.iter().filter(|slot| !slot.clock.follows()) {
+        for slot in (0..).map_while(|place| shared.slot(place)).filter(|slot| !slot.clock.follows()) {
             slot.fire_timers_once(now);
             if let Some(next) = slot.next_timer() {
                 nap = nap.min(Duration::from_secs_f64(next.seconds_since(now).max(0.0)));

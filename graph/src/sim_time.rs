@@ -305,8 +305,8 @@ fn fire(slot: &Arc<Slot>, now: Time) {
 
 /// Lets the nodes follow /clock that shall, and no others. Called every few milliseconds from where nodes are set up.
 pub(crate) fn follow(shared: &Arc<Shared>) {
-    let slots: Vec<Arc<Slot>> = shared.slots.read().clone();
-    for slot in slots.iter().filter(|slot| slot.state() == NodeState::Running) {
+    for slot in (0..).map_while(|place| shared.slot(place)).filter(|slot| slot.state() == NodeState::Running) {
+        let slot = &slot;
         let (wanted, linked) = {
             let state = slot.clock.state.lock();
             (state.wanted.as_ref().map(Param::get), state.link.is_some())

@@ -319,7 +319,7 @@ fn what_a_container_cannot_load_is_refused_with_the_reason() {
         (LoadNodeRequest { log_level: 7, ..request("counter") }, "no log level"),
         (LoadNodeRequest { parameters: vec![parameter("step", 1000.into())], ..request("counter") }, "outside 1 to 100"),
         (LoadNodeRequest { parameters: vec![parameter("stpe", 1.into())], ..request("counter") }, "step"),
-        (LoadNodeRequest { parameters: vec![Parameter::default()], ..request("counter") }, "cannot be set"),
+        (LoadNodeRequest { parameters: vec![Parameter::default()], ..request("counter") }, "no parameter ``"),
         (
             LoadNodeRequest { extra_arguments: vec![parameter("use_intra_process_comms", 1.into())], ..request("counter") },
             "must be true or false",
