@@ -19,7 +19,8 @@ const TOPIC: &str = "peers";
 static WORK: Mutex<Option<Work>> = Mutex::new(None);
 
 enum Work {
-    Publish(Plan),
+    /// With the bytes made in a loan or not.
+    Publish(Plan, bool),
     Listen(Listening),
     Lost(u32),
 }
@@ -60,21 +61,30 @@ struct Out<'a> {
     node: &'a Talker,
     ctx: &'a mut Context,
     bytes: usize,
+    loan: bool,
 }
 
 impl Sender for Out<'_> {
     fn send(&mut self, head: &[u8]) -> Result<()> {
-        let mut data = vec![7; self.bytes];
-        data[..head.len()].copy_from_slice(head);
-        self.node.out.publish(self.ctx, UInt8MultiArray { data: data.into(), ..Default::default() });
+        let data = if self.loan {
+            // As with the other peers that lend memory, the picture is not drawn anew.
+            let mut room = self.node.out.loan(self.bytes);
+            room.as_mut_slice()[..head.len()].copy_from_slice(head);
+            room.freeze()
+        } else {
+            let mut data = vec![7; self.bytes];
+            data[..head.len()].copy_from_slice(head);
+            data.into()
+        };
+        self.node.out.publish(self.ctx, UInt8MultiArray { data, ..Default::default() });
         Ok(())
     }
 }
 
 impl Talker {
     fn work(&mut self, ctx: &mut Context) -> HandlerResult {
-        let Some(Work::Publish(plan)) = take() else { return Ok(()) };
-        let lost = crate::run::publish(&plan, &mut Out { node: self, ctx, bytes: plan.bytes });
+        let Some(Work::Publish(plan, loan)) = take() else { return Ok(()) };
+        let lost = crate::run::publish(&plan, &mut Out { node: self, ctx, bytes: plan.bytes, loan });
         ctx.shutdown("published");
         put(Work::Lost(lost.map_err(NodeError::from)?));
         Ok(())
@@ -107,7 +117,7 @@ impl Node for Ear {
 }
 
 pub fn publish(peer: &str, plan: &Plan, router: &str) -> Result<u32> {
-    put(Work::Publish(plan.clone()));
+    put(Work::Publish(plan.clone(), peer == "omnimind-loan"));
     let mut graph = graph(peer, router)?;
     graph.add(NodeFactory::of::<Talker>(), NodeSpec::default())?;
     let report = graph.run();
