@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use graph::{Context, Graph, GraphConfig, HandlerResult, Mode, Node, NodeError, NodeFactory, NodeSpec, Publisher, Qos, Setup, SetupError};
+use graph::{Context, Graph, GraphConfig, HandlerResult, Mode, Node, NodeFactory, NodeSpec, Publisher, Qos, Setup, SetupError};
 use msgs::geometry_msgs::msg::Pose;
 use msgs::std_msgs::msg::UInt8MultiArray;
 use wire::{Wire, WireConfig};
@@ -22,7 +22,7 @@ enum Work {
     /// With the bytes made in a loan or not.
     Publish(Plan, bool),
     Listen(Listening),
-    Lost(u32),
+    Ended(Result<u32>),
 }
 
 fn put(work: Work) {
@@ -86,7 +86,7 @@ impl Talker {
         let Some(Work::Publish(plan, loan)) = take() else { return Ok(()) };
         let lost = crate::run::publish(&plan, &mut Out { node: self, ctx, bytes: plan.bytes, loan });
         ctx.shutdown("published");
-        put(Work::Lost(lost.map_err(NodeError::from)?));
+        put(Work::Ended(lost));
         Ok(())
     }
 }
@@ -122,7 +122,7 @@ pub fn publish(peer: &str, plan: &Plan, router: &str) -> Result<u32> {
     graph.add(NodeFactory::of::<Talker>(), NodeSpec::default())?;
     let report = graph.run();
     match take() {
-        Some(Work::Lost(lost)) => Ok(lost),
+        Some(Work::Ended(lost)) => lost,
         _ => Err(anyhow!("the publisher ended: {}", report.reason)),
     }
 }
