@@ -83,7 +83,14 @@ impl Sender for Out<'_> {
 
 impl Talker {
     fn work(&mut self, ctx: &mut Context) -> HandlerResult {
-        let Some(Work::Publish(plan, loan)) = take() else { return Ok(()) };
+        let (plan, loan) = match take() {
+            Some(Work::Publish(plan, loan)) => (plan, loan),
+            // The graph is ending.
+            other => {
+                other.into_iter().for_each(put);
+                return Ok(());
+            }
+        };
         let lost = crate::run::publish(&plan, &mut Out { node: self, ctx, bytes: plan.bytes, loan });
         ctx.shutdown("published");
         put(Work::Ended(lost));
