@@ -314,12 +314,35 @@ impl<N: Node> Setup<N> {
         Ok(())
     }
 
-    /// Declares a tap: every message of this process's graph on the topics that `filter` accepts.
+    /// Declares a tap: every message on the topics that `filter` accepts, whoever publishes it. What only other processes publish is
+    /// subscribed to for it.
     ///
     /// # Errors
     /// None today; the signature leaves room.
     pub fn tap(
         &mut self,
+        filter: impl Fn(&str, &MessageType) -> bool + Send + Sync + 'static,
+        handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        self.tap_on(true, filter, handler)
+    }
+
+    /// As [`Setup::tap`], of what the nodes of this process say and hear only: their publishers' messages and what their subscriptions
+    /// get from other processes. Nothing is subscribed to for it.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room.
+    pub fn tap_local(
+        &mut self,
+        filter: impl Fn(&str, &MessageType) -> bool + Send + Sync + 'static,
+        handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        self.tap_on(false, filter, handler)
+    }
+
+    fn tap_on(
+        &mut self,
+        ears: bool,
         filter: impl Fn(&str, &MessageType) -> bool + Send + Sync + 'static,
         mut handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
@@ -336,6 +359,7 @@ impl<N: Node> Setup<N> {
             slot: Arc::clone(&self.slot),
             port,
             generation: self.slot.generation(),
+            ears,
             filter: Box::new(filter),
         }));
         Ok(())

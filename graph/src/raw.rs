@@ -179,7 +179,7 @@ impl Shared {
         // Decided under the locks, done without them: the wire calls back.
         let mut wanted = BTreeMap::new();
         let mut deaf = BTreeSet::new();
-        let taps = self.taps.read().clone();
+        let taps: Vec<_> = self.taps.read().iter().filter(|tap| tap.ears).cloned().collect();
         if !taps.is_empty() {
             let index = self.remote.lock();
             let mut offers: BTreeMap<(&str, &str, &str), Vec<Qos>> = BTreeMap::new();

@@ -68,6 +68,7 @@ impl<N: Node> Setup<N> {
             slot: Arc::clone(&self.slot),
             port,
             generation: self.slot.generation(),
+            ears: false,
             filter: Box::new(filter),
         }));
         Ok(())

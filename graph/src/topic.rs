@@ -105,6 +105,8 @@ pub(crate) struct Tap {
     pub slot: Arc<Slot>,
     pub port: usize,
     pub generation: u64,
+    /// Whether it gets what no subscription of this process gets.
+    pub ears: bool,
     pub filter: Box<dyn Fn(&str, &MessageType) -> bool + Send + Sync>,
 }
 
@@ -247,7 +249,7 @@ impl Topic {
             None => !ends.subscribers.iter().any(|other| takes(&other)),
         };
         if shows {
-            for tap in &ends.taps {
+            for tap in ends.taps.iter().filter(|tap| tap.ears || subscriber.is_some()) {
                 tap.deliver(&parcel);
             }
         }
