@@ -1,13 +1,13 @@
 //! What the command line knows about a running graph: a node that listens in and keeps the newest of everything that the
 //! terminal view and the summary show.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use graph::{AnyMessage, Context, HandlerResult, Level, LogRecord, LogSink, Node, Qos, Setup, SetupError, Time};
 use msgs::MessageType;
-use msgs::diagnostic_msgs::msg::DiagnosticArray;
+use msgs::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus};
 use msgs::geometry_msgs::msg::Pose;
 use msgs::nav_msgs::msg::{OccupancyGrid, Path};
 use msgs::omnimind_msgs::msg::{
@@ -47,9 +47,11 @@ pub struct Snapshot {
     pub path: Option<Arc<Path>>,
     /// The room it believes to be in.
     pub room: String,
-    /// The graph's own counts.
+    /// What this process counts about itself.
     pub statistics: Option<Arc<GraphStatistics>>,
-    /// The newest counts of every node that is heard of, those of other processes too, by name.
+    /// Full names of the nodes in child processes.
+    pub children: BTreeSet<String>,
+    /// The newest counts of those of them that were heard of, by name.
     pub nodes: BTreeMap<String, NodeStatistics>,
     /// What is not well, by name.
     pub troubles: BTreeMap<String, String>,
@@ -109,7 +111,8 @@ pub fn unregister(id: i64) {
     BOARDS.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
 }
 
-/// Listens to what the view and the summary need.
+/// Listens to what the view and the summary need: what the nodes of this process say and hear, and how those of its child processes are.
+/// Other processes on the network, other robots for instance, are none of its business.
 pub struct Observer {
     board: Board,
     begun: Option<Time>,
@@ -141,13 +144,17 @@ impl Node for Observer {
         let id = s.param("board", 0_i64).describe("where it keeps what it hears").read_only().declare()?;
         let board = BOARDS.lock().unwrap_or_else(PoisonError::into_inner).get(&id.get()).cloned();
         let board = board.ok_or_else(|| s.failed("it belongs to the command line and cannot be started by a launch file"))?;
-        s.tap(wanted, Self::on_message)?;
-        // A tap hears this process; a subscription hears the others too.
-        s.subscribe("graph/statistics", Qos::reliable(10), |node: &mut Self, _, statistics: Arc<GraphStatistics>| {
-            let mut snapshot = node.board.lock();
-            snapshot.nodes.extend(statistics.nodes.iter().map(|node| (node.name.clone(), node.clone())));
-            Ok(())
-        })?;
+        s.tap_local(wanted, Self::on_message)?;
+        if !board.lock().children.is_empty() {
+            s.subscribe("graph/statistics", Qos::reliable(10), |node: &mut Self, _, statistics: Arc<GraphStatistics>| {
+                node.board.lock().take_counts_of_children(&statistics);
+                Ok(())
+            })?;
+            s.subscribe("/diagnostics", Qos::reliable(10), |node: &mut Self, _, array: Arc<DiagnosticArray>| {
+                node.board.lock().take_troubles_of_children(&array);
+                Ok(())
+            })?;
+        }
         s.timer(LOOK, Self::watch_limit)?;
         Ok(Self { board, begun: None })
     }
@@ -222,16 +229,90 @@ impl Snapshot {
             self.map = Some(map);
         } else if let Some(path) = message.downcast::<Path>() {
             self.path = Some(path);
+        } else if message.publisher.is_empty() {
+            // How another process is; of child processes the subscriptions tell.
         } else if let Some(statistics) = message.downcast::<GraphStatistics>() {
             self.statistics = Some(statistics);
         } else if let Some(array) = message.downcast::<DiagnosticArray>() {
-            for status in &array.status {
-                if status.level == Level::Ok.diagnostic() {
-                    self.troubles.remove(&status.name);
-                } else {
-                    self.troubles.insert(status.name.clone(), status.message.clone());
-                }
+            array.status.iter().for_each(|status| self.take_status(status));
+        }
+    }
+
+    fn take_status(&mut self, status: &DiagnosticStatus) {
+        if status.level == Level::Ok.diagnostic() {
+            self.troubles.remove(&status.name);
+        } else {
+            self.troubles.insert(status.name.clone(), status.message.clone());
+        }
+    }
+
+    fn take_counts_of_children(&mut self, statistics: &GraphStatistics) {
+        for node in statistics.nodes.iter().filter(|node| self.children.contains(&node.name)) {
+            self.nodes.insert(node.name.clone(), node.clone());
+        }
+    }
+
+    fn take_troubles_of_children(&mut self, array: &DiagnosticArray) {
+        for status in &array.status {
+            // `node: what`, the node without its first slash.
+            let node = status.name.split_once(": ").map(|(node, _)| format!("/{node}"));
+            if node.is_some_and(|node| self.children.contains(&node)) {
+                self.take_status(status);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graph::testing::Bench;
+
+    /// An observer on a bench, which is told of three processes: its own, a child with `/lidar` and another robot's.
+    fn observe(children: &[&str]) -> (Board, Bench) {
+        let board = Board::default();
+        board.lock().children = children.iter().map(|name| (*name).to_owned()).collect();
+        let id = register(&board);
+        let mut bench = Bench::new();
+        bench.add::<Observer>(&[("board", id.into())]).unwrap();
+        unregister(id);
+        bench.run_for(Duration::from_millis(1500));
+        let node = |name: &str| NodeStatistics { name: name.into(), handled: 7, ..NodeStatistics::default() };
+        let nodes = vec![node("/lidar"), node("/other/lidar")];
+        bench.publish("graph/statistics", GraphStatistics { pid: 1, nodes, ..GraphStatistics::default() });
+        let status = |name: &str| DiagnosticStatus {
+            name: name.into(),
+            level: DiagnosticStatus::WARN,
+            message: "dirty".into(),
+            ..DiagnosticStatus::default()
+        };
+        let status = vec![status("lidar: window"), status("other/lidar: window"), status("graph: topic /x")];
+        bench.publish("/diagnostics", DiagnosticArray { status, ..DiagnosticArray::default() });
+        bench.run_for(Duration::from_millis(20));
+        (board, bench)
+    }
+
+    fn listens(bench: &Bench) -> bool {
+        bench.statistics().edges.iter().any(|edge| edge.subscriber == "/observer")
+    }
+
+    #[test]
+    fn of_other_processes_only_the_children_are_followed() {
+        let (board, bench) = observe(&["/lidar"]);
+        assert!(listens(&bench));
+        let snapshot = board.lock();
+        assert_eq!(snapshot.nodes.keys().collect::<Vec<_>>(), ["/lidar"]);
+        assert_eq!(snapshot.troubles.keys().collect::<Vec<_>>(), ["lidar: window"]);
+        // The panel of nodes does not alternate between processes.
+        assert_eq!(snapshot.statistics.as_ref().unwrap().pid, std::process::id());
+    }
+
+    #[test]
+    fn without_child_processes_nothing_of_others_is_listened_to() {
+        let (board, bench) = observe(&[]);
+        let snapshot = board.lock();
+        assert!(snapshot.nodes.is_empty() && snapshot.troubles.is_empty());
+        assert!(!listens(&bench));
+        assert_eq!(snapshot.statistics.as_ref().unwrap().pid, std::process::id());
     }
 }

@@ -117,6 +117,9 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     check_processes(launch, config.is_some())?;
     let board = Board::default();
     board.lock().limit_s = options.duration_s;
+    if options.group.is_none() {
+        board.lock().children = names_of_children(launch);
+    }
     let wire = config.map(|config| open_wire(&options, config)).transpose()?;
     let config = GraphConfig {
         mode: match launch.graph.mode {
@@ -170,7 +173,7 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     observer::unregister(id);
     let mut summary = Summary::new(&board.lock(), &report, options.recording);
     if options.group.is_none() {
-        summary.add_children(&board.lock(), &names_of_children(launch));
+        summary.add_children(&board.lock());
     }
     Ok(summary)
 }

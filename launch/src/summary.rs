@@ -1,6 +1,6 @@
 //! What a run came to: the JSON object of `--json` and the table that a person reads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -141,9 +141,9 @@ impl Summary {
         }
     }
 
-    /// Adds the nodes of other processes as far as they have told of themselves; of those that have not, the name.
-    pub fn add_children(&mut self, snapshot: &Snapshot, names: &BTreeSet<String>) {
-        for name in names {
+    /// Adds the nodes of child processes as far as they have told of themselves; of those that have not, the name.
+    pub fn add_children(&mut self, snapshot: &Snapshot) {
+        for name in &snapshot.children {
             let told = snapshot.nodes.get(name).map(NodeSummary::new);
             let unknown = || NodeSummary { name: name.clone(), state: "never heard of".into(), ..NodeSummary::default() };
             self.nodes.push(told.unwrap_or_else(unknown));
@@ -343,8 +343,9 @@ mod tests {
         let safety = NodeStatistics { name: "/safety".into(), handled: 7, state: "running".into(), ..NodeStatistics::default() };
         let stranger = NodeStatistics { name: "/somebody_elses".into(), ..NodeStatistics::default() };
         snapshot.nodes = [safety, stranger].map(|node| (node.name.clone(), node)).into();
+        snapshot.children = ["/safety", "/silent"].map(str::to_owned).into();
         let mut summary = Summary::new(&snapshot, &report(), Recording::default());
-        summary.add_children(&snapshot, &["/safety", "/silent"].map(str::to_owned).into());
+        summary.add_children(&snapshot);
         let nodes: Vec<(&str, &str, u64)> =
             summary.nodes.iter().map(|n| (n.name.as_str(), n.state.as_str(), n.handled)).collect();
         assert_eq!(nodes, [("/battery", "", 0), ("/safety", "running", 7), ("/silent", "never heard of", 0)]);

@@ -207,7 +207,8 @@ fn draw_map(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
 }
 
 fn draw_nodes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
-    let rows = snapshot.statistics.iter().flat_map(|s| &s.nodes).map(|n| {
+    let own = snapshot.statistics.iter().flat_map(|s| &s.nodes);
+    let rows = own.chain(snapshot.nodes.values()).map(|n| {
         let row = Row::new(vec![
             n.name.clone(),
             n.state.clone(),
