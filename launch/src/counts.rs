@@ -13,8 +13,11 @@ use crate::remote::{Remote, RemoteError};
 /// The type of the topics that are listened to.
 const TYPE: &str = "omnimind_msgs/msg/GraphStatistics";
 
-/// By the identity of the publisher: each process has its own.
-type Latest = BTreeMap<[u8; 16], GraphStatistics>;
+/// By the identity of the publisher, of which each process has its own: what it told, and when.
+type Latest = BTreeMap<[u8; 16], (Instant, GraphStatistics)>;
+
+/// Each process tells every second; one that was silent for so long is gone.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Listens to the statistics of every process until it is dropped.
 pub struct Counts {
@@ -38,7 +41,11 @@ impl Counts {
             let sink = move |sample: wire::RawSample| {
                 // A process that was built with another definition is named by the type's hash; what it counts cannot be read.
                 if let Ok(statistics) = GraphStatistics::from_cdr(&sample.payload) {
-                    latest.0.lock().unwrap_or_else(PoisonError::into_inner).insert(sample.attachment.gid, statistics);
+                    latest
+                        .0
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(sample.attachment.gid, (Instant::now(), statistics));
                     latest.1.notify_all();
                 }
             };
@@ -47,10 +54,10 @@ impl Counts {
         Ok(Self { latest, processes, _subscriptions: subscriptions })
     }
 
-    /// The latest of each process.
+    /// The latest of each process that was heard of in the last five seconds.
     #[must_use]
     pub fn now(&self) -> Vec<GraphStatistics> {
-        self.latest.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        heard(&mut self.latest.0.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
     }
 
     /// Waits until every process has told, which each does once a second; what has come by then.
@@ -65,6 +72,31 @@ impl Counts {
             }
             latest = self.latest.1.wait_timeout(latest, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        latest.values().cloned().collect()
+        heard(&mut latest, Instant::now())
+    }
+}
+
+/// Forgets the processes that are gone; what the others told.
+fn heard(latest: &mut Latest, now: Instant) -> Vec<GraphStatistics> {
+    latest.retain(|_, (at, _)| now.saturating_duration_since(*at) < SILENCE);
+    latest.values().map(|(_, statistics)| statistics.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_silent_for_five_seconds_is_gone() {
+        let start = Instant::now();
+        let told = |pid| GraphStatistics { pid, ..GraphStatistics::default() };
+        let mut latest = Latest::from([([1; 16], (start, told(1))), ([2; 16], (start + Duration::from_secs(3), told(2)))]);
+        let pids = |latest: &mut Latest, seconds| -> Vec<u32> {
+            heard(latest, start + Duration::from_secs(seconds)).iter().map(|statistics| statistics.pid).collect()
+        };
+        assert_eq!(pids(&mut latest, 4), [1, 2]);
+        assert_eq!(pids(&mut latest, 6), [2]);
+        assert_eq!(pids(&mut latest, 8), [0; 0]);
+        assert!(latest.is_empty());
     }
 }

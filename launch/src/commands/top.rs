@@ -44,8 +44,8 @@ struct Entry {
 /// Follows the reports of all processes.
 #[derive(Default)]
 struct Follower {
-    /// By process and node: counts at the report before, and the graph's time of it.
-    before: BTreeMap<(u32, String), Counted>,
+    /// By process and node: the counts of the newest report, and what was made of them.
+    last: BTreeMap<(u32, String), (Counted, Entry)>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -57,9 +57,11 @@ struct Counted {
 }
 
 impl Follower {
-    /// A row per node. Rates are those since the report before; the first report has them since the start.
+    /// A row per node. Rates are those since the report before; the first report has them since the start. A report that came before
+    /// says no more than it did then.
     fn rows(&mut self, reports: &[GraphStatistics]) -> Vec<Entry> {
         let mut rows = Vec::new();
+        let mut last = BTreeMap::new();
         for report in reports {
             for node in &report.nodes {
                 let mine = report.edges.iter().filter(|edge| edge.publisher == node.name);
@@ -72,16 +74,22 @@ impl Follower {
                     busy_s: f64::from(node.busy) * report.wall_seconds,
                 };
                 let key = (report.pid, node.name.clone());
-                let before = self.before.get(&key).copied().unwrap_or_default();
-                if now.wall_s > before.wall_s {
-                    self.before.insert(key, now);
+                let known = self.last.remove(&key);
+                if let Some((before, entry)) = &known
+                    && before.wall_s.total_cmp(&now.wall_s).is_eq()
+                {
+                    rows.push(entry.clone());
+                    last.insert(key, (*before, entry.clone()));
+                    continue;
                 }
+                // A time that went back is that of another process of the same number.
+                let before = known.map(|(before, _)| before).filter(|before| before.wall_s < now.wall_s).unwrap_or_default();
                 let seconds = (now.wall_s - before.wall_s).max(1e-3);
                 #[allow(clippy::cast_precision_loss)]
                 let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
                 #[allow(clippy::cast_precision_loss)]
                 let memory_mib = report.resident_bytes as f64 / f64::from(1 << 20);
-                rows.push(Entry {
+                let entry = Entry {
                     node: node.name.clone(),
                     state: node.state.clone(),
                     in_hz: rate(now.handled, before.handled),
@@ -93,9 +101,12 @@ impl Follower {
                     cpu: 100.0 * (now.busy_s - before.busy_s).max(0.0) / seconds,
                     pid: report.pid,
                     memory_mib,
-                });
+                };
+                last.insert(key, (now, entry.clone()));
+                rows.push(entry);
             }
         }
+        self.last = last;
         rows
     }
 }
@@ -176,19 +187,25 @@ pub fn run(args: &TopArgs) -> Result<ExitCode> {
 
 fn screen(counts: &Counts, follower: &mut Follower, order: &mut TopOrder) -> Result<ExitCode> {
     let mut terminal = ratatui::try_init()?;
-    let result = loop {
+    let result = follow(&mut terminal, counts, follower, order);
+    // However it ended.
+    ratatui::restore();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Draws until the user leaves.
+fn follow(terminal: &mut ratatui::DefaultTerminal, counts: &Counts, follower: &mut Follower, order: &mut TopOrder) -> Result<()> {
+    loop {
         let mut rows = follower.rows(&counts.now());
         sort(&mut rows, *order);
-        if let Err(error) = terminal.draw(|frame| draw(frame, &rows, *order)) {
-            break Err(error.into());
-        }
+        terminal.draw(|frame| draw(frame, &rows, *order))?;
         if !event::poll(PERIOD)? {
             continue;
         }
-        if let Ok(Event::Key(key)) = event::read() {
+        if let Event::Key(key) = event::read()? {
             match key.code {
-                KeyCode::Char('q') | KeyCode::Esc => break Ok(ExitCode::SUCCESS),
-                KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => break Ok(ExitCode::SUCCESS),
+                KeyCode::Char('q') | KeyCode::Esc => return Ok(()),
+                KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Ok(()),
                 KeyCode::Char('c') => *order = TopOrder::Cpu,
                 KeyCode::Char('l') => *order = TopOrder::Latency,
                 KeyCode::Char('r') => *order = TopOrder::Rate,
@@ -197,9 +214,7 @@ fn screen(counts: &Counts, follower: &mut Follower, order: &mut TopOrder) -> Res
                 _ => {}
             }
         }
-    };
-    ratatui::restore();
-    result
+    }
 }
 
 fn draw(frame: &mut Frame<'_>, rows: &[Entry], order: TopOrder) {
@@ -247,11 +262,27 @@ mod tests {
     }
 
     #[test]
+    fn what_has_not_told_anew_stands_as_it_was_until_it_is_gone() {
+        let mut follower = Follower::default();
+        follower.rows(&[report(10.0, 100, 50, 0.1)]);
+        let told = follower.rows(&[report(12.0, 160, 90, 0.25)]);
+        assert_eq!(follower.rows(&[report(12.0, 160, 90, 0.25)]), told);
+        assert_eq!(follower.rows(&[report(12.0, 160, 90, 0.25)]), told);
+        // Rates go on from the last report, not from the last look.
+        assert_eq!(follower.rows(&[report(14.0, 180, 90, 0.25)])[0].in_hz, 10.0);
+        assert!(follower.rows(&[]).is_empty());
+        assert!(follower.last.is_empty());
+    }
+
+    #[test]
     fn a_process_that_started_anew_counts_from_nothing() {
         let mut follower = Follower::default();
         follower.rows(&[report(10.0, 100, 50, 0.1)]);
         let rows = follower.rows(&[GraphStatistics { pid: 8, ..report(1.0, 5, 2, 0.5) }]);
         assert_eq!((rows[0].in_hz, rows[0].out_hz), (5.0, 2.0));
+        // In containers they may have the same number.
+        let rows = follower.rows(&[GraphStatistics { pid: 8, ..report(0.5, 5, 2, 0.5) }]);
+        assert_eq!((rows[0].in_hz, rows[0].out_hz), (10.0, 4.0));
     }
 
     #[test]
