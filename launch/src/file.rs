@@ -10,6 +10,7 @@ pub mod error;
 mod load;
 pub mod params;
 pub mod read;
+pub mod scalar;
 pub mod value;
 pub mod yaml;
 

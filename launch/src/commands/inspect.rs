@@ -171,7 +171,7 @@ pub fn param(command: &ParamCommand) -> Result<ExitCode> {
             }
         }
         ParamCommand::Set { node, name, value } => {
-            let parsed = registry::param_value(&Value::from_text(value));
+            let parsed = registry::param_value(&Value::from_parameter_text(value));
             remote.set_parameter(&full(node), name, parsed.to_msg())?;
             println!("set");
         }

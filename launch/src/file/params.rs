@@ -151,6 +151,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_no_value_and_a_tilde_is_text() {
+        let sections = parse(Path::new("p.yaml"), "a:\n  ros__parameters:\nb:\n  ros__parameters: {x: ~, y: null}\n").unwrap();
+        assert!(sections[0].values.is_empty());
+        let values: Vec<&Value> = sections[1].values.iter().map(|(_, value, _)| value).collect();
+        assert_eq!(values, [&Value::Text("~".into()), &Value::Text("null".into())]);
+        for bad in ["a:\n  ros__parameters: {x: }\n", "a:\n  ros__parameters:\n    x:\n    y: 1\n"] {
+            assert!(parse(Path::new("p.yaml"), bad).unwrap_err().to_string().contains("nothing"), "{bad}");
+        }
+    }
+
+    #[test]
     fn wildcards_stand_for_namespaces_and_names() {
         let text =
             "/**/arm: {ros__parameters: {a: 1}}\n/*/base: {ros__parameters: {a: 1}}\nleft:\n  '*': {ros__parameters: {a: 1}}\n";

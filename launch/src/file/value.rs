@@ -54,13 +54,20 @@ impl Value {
         }
     }
 
-    /// Reads a value written on a command line, by the rules of YAML (so `3` is a number and `'3'` a text).
+    /// Reads the value of a launch argument written on a command line, by the rules of launch files (so `3` is a number and `'3'` a
+    /// text).
     #[must_use]
     pub fn from_text(text: &str) -> Self {
-        match Yaml::parse(text).ok().and_then(|yaml| Self::from_yaml(&yaml)) {
-            Some(value) => value,
-            None => Self::Text(text.to_owned()),
-        }
+        let read = Yaml::parse(text).ok().and_then(|yaml| Self::from_yaml(&yaml));
+        read.unwrap_or_else(|| Self::Text(text.to_owned()))
+    }
+
+    /// Reads the value of a parameter written on a command line, by the rules of parameter files
+    /// ([`resolve_parameter`](super::scalar::resolve_parameter)). What cannot be read so is text.
+    #[must_use]
+    pub fn from_parameter_text(text: &str) -> Self {
+        let read = Yaml::parse_parameters(text).ok().and_then(|yaml| Self::from_yaml(&yaml));
+        read.unwrap_or_else(|| Self::Text(text.to_owned()))
     }
 
     /// A YAML scalar or flat list as a value; `None` for mappings, nothing, nested or mixed lists.

@@ -1,5 +1,6 @@
 //! YAML with positions: a tree in which every key and value knows its line, so that each launch-file error can name one.
 
+use super::scalar::resolve_parameter;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use std::collections::BTreeMap;
 
@@ -71,7 +72,7 @@ impl Yaml {
     }
 
     fn parse_with(text: &str, resolve: fn(&str) -> Kind) -> Result<Self, YamlError> {
-        let mut builder = Builder { events: Parser::new_from_str(text), anchors: BTreeMap::new(), copied: 0, resolve };
+        let mut builder = Builder { text, events: Parser::new_from_str(text), anchors: BTreeMap::new(), copied: 0, resolve };
         builder.document()
     }
 
@@ -129,20 +130,12 @@ pub fn resolve_plain(text: &str) -> Kind {
     Kind::Text(text.to_owned())
 }
 
-/// As [`resolve_plain`], with YAML 1.1's words for truth values, as rcl_yaml_param_parser takes them (`parse.c`, `get_value`).
-fn resolve_parameter(text: &str) -> Kind {
-    match text {
-        "Y" | "y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Kind::Bool(true),
-        "N" | "n" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Kind::Bool(false),
-        _ => resolve_plain(text),
-    }
-}
-
 const MAX_DEPTH: usize = 64;
 /// Aliases of aliases grow exponentially; no launch file needs as many.
 const MAX_COPIED: usize = 10_000;
 
 struct Builder<'a> {
+    text: &'a str,
     events: Parser<'a, saphyr_parser::StrInput<'a>>,
     anchors: BTreeMap<usize, Yaml>,
     copied: usize,
@@ -154,6 +147,12 @@ type Next<'a> = (Event<'a>, usize);
 impl<'a> Builder<'a> {
     fn next(&mut self) -> Result<Next<'a>, YamlError> {
         match self.events.next() {
+            // The parser writes `~` where nothing stands.
+            Some(Ok((Event::Scalar(text, ScalarStyle::Plain, anchor, tag), span)))
+                if text == "~" && self.text.chars().nth(span.start.index()) != Some('~') =>
+            {
+                Ok((Event::Scalar("".into(), ScalarStyle::Plain, anchor, tag), span.start.line()))
+            }
             Some(Ok((event, span))) => Ok((event, span.start.line())),
             Some(Err(e)) => Err(YamlError { line: e.marker().line(), message: format!("not valid YAML: {}", e.info()) }),
             None => Ok((Event::StreamEnd, 0)),

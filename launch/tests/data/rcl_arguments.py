@@ -20,6 +20,8 @@ FILES = {
     "star.yaml": "/*/eye:\n  ros__parameters: {x: 6}\n",
     "broken.yaml": "eye:\n  ros__parameters: [\n",
     "shapeless.yaml": "eye:\n  x: 5\n",
+    "scalars.yaml": "eye:\n  ros__parameters: {a: 010, b: 08, c: -0x10, d: +5, e: 1e3, f: inf, g: -Infinity, h: nan, i: ~, j: null, k: 1e999, l: -+5, m: .INF, n: YES, o: 'on', p: 99999999999999999999, q: 5., r: -.5, s: [yes, off], t: .iNf, u: 1_000}\n",
+    "nothing.yaml": "eye:\n  ros__parameters: {x: }\n",
 }
 CASES = """
 -r __node:=ear
@@ -110,6 +112,14 @@ CASES = """
 -p x:=a:=b
 -p x:=null
 -p x:=~
+-p x:=010 -p y:=08 -p z:=-0x10 -p w:=+5
+-p x:=1e999 -p y:=-+5 -p z:=99999999999999999999 -p w:=.iNf
+-p x:=-Infinity -p y:=-.INF -p z:=5. -p w:=1_000
+-p 'x:=[yes, off]'
+-p 'x:=[010, 8]'
+-p 'x:=!!str 5'
+--params-file scalars.yaml
+--params-file nothing.yaml
 --param x:=5
 --params-file wild.yaml
 --params-file named.yaml
