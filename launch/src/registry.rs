@@ -94,6 +94,16 @@ pub fn components() -> Vec<NodeFactory> {
     kinds().into_iter().map(|kind| kind.factory).filter(|factory| factory.name != graph::Container::NAME).collect()
 }
 
+/// The class name of a node type, as `ros2 component` shows it: `gpu_manager` is `omnimind::GpuManager`.
+#[must_use]
+pub fn class(name: &str) -> String {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
+    };
+    format!("omnimind::{}", name.split('_').map(capital).collect::<String>())
+}
+
 /// The factory of the command line's own listener; not for launch files.
 #[must_use]
 pub fn observer() -> NodeFactory {
@@ -111,7 +121,7 @@ pub fn catalogue() -> Catalogue {
 }
 
 impl Kind {
-    /// The parameters that nodes of this type declare, by name. Sets one up with its defaults, in a graph of its own.
+    /// The parameters that nodes of this type declare, by name, without `use_sim_time`, which every node has. Sets one up with its defaults, in a graph of its own.
     ///
     /// # Errors
     /// [`DescribeError`].
@@ -125,8 +135,7 @@ impl Kind {
     /// [`DescribeError`].
     pub fn defaults_yaml(&self) -> Result<String, DescribeError> {
         let mut text = format!("{}:\n  ros__parameters:\n", self.factory.name);
-        // Every node has `use_sim_time`, and whoever runs the graph decides.
-        for parameter in self.parameters()?.into_iter().filter(|p| p.descriptor.name != "use_sim_time") {
+        for parameter in self.parameters()? {
             let descriptor = &parameter.descriptor;
             let range = descriptor.floating_point_range.first().map(|r| format!(", {} to {}", r.from_value, r.to_value));
             let range =
@@ -158,7 +167,7 @@ fn parameters_of<N: Node>() -> Result<Vec<Parameter>, DescribeError> {
     let both = descriptors.into_iter().zip(values);
     let mut all: Vec<Parameter> =
         both.filter_map(|(descriptor, value)| Some(Parameter { descriptor, default: ParamValue::from_msg(&value)? })).collect();
-    // What every node has, whatever its type is.
+    // What every node has, whatever its type is; whoever runs the graph decides.
     all.retain(|parameter| parameter.descriptor.name != "use_sim_time");
     all.sort_by(|a, b| a.descriptor.name.cmp(&b.descriptor.name));
     Ok(all)

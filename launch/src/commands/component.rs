@@ -113,7 +113,7 @@ fn types(package: Option<&str>) -> Result<()> {
     }
     println!("omnimind");
     for factory in registry::components() {
-        println!("  omnimind::{}", class(factory.name));
+        println!("  {}", registry::class(factory.name));
     }
     Ok(())
 }
@@ -148,26 +148,17 @@ fn find(remote: &Remote, name: &str) -> Result<String> {
     Ok(name)
 }
 
-/// `name:=value`, values as YAML.
+/// `name:=value`, values as in parameter files.
 fn assignments(words: &[String]) -> Result<Vec<Parameter>> {
     let mut parameters = Vec::new();
     for word in words {
         let Some((name, text)) = word.split_once(":=").filter(|(name, _)| !name.is_empty()) else {
             bail!("`{word}` is not of the form name:=value");
         };
-        let value = registry::param_value(&Value::from_text(text));
+        let value = registry::param_value(&Value::from_parameter_text(text));
         parameters.push(Parameter { name: name.to_owned(), value: value.to_msg() });
     }
     Ok(parameters)
-}
-
-/// `gpu_manager` as `GpuManager`.
-fn class(name: &str) -> String {
-    let capital = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
-    };
-    name.split('_').map(capital).collect()
 }
 
 #[cfg(test)]
@@ -175,13 +166,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn node_types_have_class_names() {
-        assert_eq!((class("vision"), class("gpu_manager")), ("Vision".into(), "GpuManager".into()));
-    }
-
-    #[test]
     fn assignments_are_read_or_refused() {
-        let good = assignments(&["rate:=5".into(), "name:=a b".into(), "on:=true".into()]).unwrap();
+        let good = assignments(&["rate:=5".into(), "name:=a b".into(), "on:=yes".into()]).unwrap();
         assert_eq!(good[0].value.integer_value, 5);
         assert_eq!((good[1].value.string_value.as_str(), good[2].value.bool_value), ("a b", true));
         for bad in ["rate", "rate=5", ":=5"] {
