@@ -3,6 +3,7 @@
 //! What is written is listed in `share/omnimind/installed_files.txt`: a second installation replaces it, a removal removes it, and
 //! nothing else is ever touched.
 
+mod description;
 mod plan;
 mod write;
 
@@ -44,6 +45,9 @@ pub enum InstallError {
         /// The source tree.
         source_tree: PathBuf,
     },
+    /// What would be linked to lies in the prefix: each link would lead to itself.
+    #[error("{} lies in the prefix that it would be linked into: `--link` is for a source tree, or a prefix other than its own; nothing was changed", .0.display())]
+    Itself(PathBuf),
     /// The folder that the prefix would be made in is not there.
     #[error("{} is not a folder: make it first, or choose another prefix", .0.display())]
     NoFolder(PathBuf),
@@ -111,6 +115,11 @@ impl Installation {
             && prefix.starts_with(&source)
         {
             return Err(InstallError::Inside { prefix, source_tree: source });
+        }
+        let own =
+            [&self.source, &self.program].into_iter().filter_map(|path| real(path).ok()).find(|path| path.starts_with(&prefix));
+        if let (How::Link, Some(own)) = (self.how, own) {
+            return Err(InstallError::Itself(own));
         }
         Ok(prefix)
     }

@@ -72,7 +72,9 @@ fn the_package_has_what_ros2_looks_for_and_is_removed_whole() {
     assert!(text(&format!("{index}/packages/omnimind")).is_empty());
     assert!(text(&format!("{index}/package_run_dependencies/omnimind")).split(';').any(|name| name == "launch_ros"));
     assert!(text(&format!("{index}/rosidl_interfaces/omnimind_msgs")).lines().any(|line| line == "srv/SetGoal.srv"));
-    assert!(text(&format!("{index}/rclcpp_components/omnimind")).contains("omnimind::GpuManager;lib/omnimind/gpu_manager\n"));
+    let components = text(&format!("{index}/rclcpp_components/omnimind"));
+    assert!(components.contains("omnimind::GpuManager;lib/omnimind/gpu_manager\n"));
+    assert!(!components.to_lowercase().contains("container"), "no container loads another");
     assert!(!first.iter().any(|file| file.contains("/src/")), "{first:?}");
 
     // A second installation, the other way, leaves nothing of the first behind.
@@ -130,6 +132,55 @@ fn what_cannot_be_is_said_before_anything_is_written() {
     std::fs::write(prefix.join("share/omnimind/installed_files.txt"), "../file\n").unwrap();
     assert!(refused(&prefix, &["--remove"]).contains("../file"));
     assert!(dir.path().join("file").is_file());
+}
+
+#[test]
+fn an_installed_copy_is_not_linked_to_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    installed(dir.path(), &[]);
+    let before = files(dir.path());
+    let again = |prefix: &Path, how: &str| {
+        let mut command = Command::new(dir.path().join("bin/omnimind"));
+        command.args(["install", how, "--prefix"]).arg(prefix).output().unwrap()
+    };
+    let out = again(dir.path(), "--link");
+    assert_eq!(out.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("lies in the prefix"), "{out:?}");
+    assert_eq!(files(dir.path()), before);
+    assert!(!dir.path().join("bin/omnimind").is_symlink() && !dir.path().join("share/omnimind/package.xml").is_symlink());
+    // What does stand alone may be renewed from itself, and another prefix linked to it.
+    assert!(again(dir.path(), "--copy").status.success());
+    assert_eq!(files(dir.path()), before);
+    let other = dir.path().parent().unwrap().join(format!("{}-other", dir.path().file_name().unwrap().display()));
+    let linked = again(&other, "--link");
+    let is_link = other.join("share/omnimind/package.xml").is_symlink();
+    std::fs::remove_dir_all(&other).unwrap();
+    assert!(linked.status.success() && is_link, "{linked:?}");
+}
+
+#[test]
+fn every_interface_has_its_description_with_the_hashes_that_are_used() {
+    let dir = tempfile::tempdir().unwrap();
+    installed(dir.path(), &["--link"]);
+    let share = dir.path().join("share/omnimind_msgs");
+    let mut count = 0;
+    for file in files(&share).iter().filter(|file| !file.ends_with(".json") && *file != "package.xml") {
+        let (plain, _) = file.rsplit_once('.').unwrap();
+        let text = std::fs::read_to_string(share.join(format!("{plain}.json"))).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let name = format!("omnimind_msgs/{plain}");
+        assert_eq!(json["type_description_msg"]["type_description"]["type_name"], name.as_str());
+        let hashes = json["type_hashes"].as_array().unwrap();
+        assert_eq!(hashes[0]["type_name"], name.as_str());
+        for hash in hashes {
+            // Messages only: of services and actions the registry has the parts.
+            if let Some(known) = msgs::registry::find(hash["type_name"].as_str().unwrap()) {
+                assert_eq!(hash["hash_string"], known.hash, "{name}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 100, "{count} hashes compared");
 }
 
 #[test]

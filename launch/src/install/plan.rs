@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{How, InstallError, Installation, io};
+use super::{How, InstallError, Installation, description, io};
 use crate::registry;
 
 /// One file of the prefix.
@@ -59,6 +59,14 @@ pub(super) fn items(installation: &Installation, prefix: &Path) -> Result<Vec<It
     for part in ["msg", "srv", "action"] {
         for file in files(&folder, part)? {
             let name = file.strip_prefix(&folder).unwrap_or(&file).display().to_string();
+            // An installed folder has descriptions already; those of this program are written.
+            if name.ends_with(".json") {
+                continue;
+            }
+            let plain = name.rsplit_once('.').map_or(name.as_str(), |(plain, _)| plain);
+            if let Some(text) = description::file(&format!("omnimind_msgs/{plain}")) {
+                add(&format!("share/omnimind_msgs/{plain}.json"), Content::Text(text));
+            }
             add(&format!("share/omnimind_msgs/{name}"), place(file));
             resources.push(name);
         }
@@ -136,16 +144,11 @@ fn dependencies(package: &Path) -> Result<String, InstallError> {
     Ok(names.join(";"))
 }
 
-/// `omnimind::GpuManager;lib/omnimind/gpu_manager` per node type: what `ros2 component types` shows. Only OmniMind's own container
-/// can load them; they are no shared libraries.
+/// `omnimind::GpuManager;lib/omnimind/gpu_manager` per node type that a container loads: what `ros2 component types` shows. Only
+/// OmniMind's own container can load them; they are no shared libraries.
 fn components() -> String {
-    let class = |name: &str| -> String {
-        name.split('_')
-            .map(|word| word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect::<String>())
-            .collect()
-    };
-    let line = |name: &str| format!("omnimind::{};lib/omnimind/{name}\n", class(name));
-    registry::kinds().iter().map(|kind| line(kind.factory.name)).collect()
+    let line = |name: &str| format!("{};lib/omnimind/{name}\n", registry::class(name));
+    registry::components().iter().map(|factory| line(factory.name)).collect()
 }
 
 fn setup_files(prefix: &Path) -> [(&'static str, String); 2] {
