@@ -56,6 +56,27 @@ impl Finding {
     }
 }
 
+/// Findings of one name as one, where the first of them stands: who listens keeps the last of a name.
+pub(crate) fn joined(findings: impl IntoIterator<Item = Finding>) -> Vec<Finding> {
+    let mut all: Vec<Finding> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for finding in findings {
+        match places.get(&finding.name) {
+            Some(place) => {
+                let first = &mut all[*place];
+                first.level = first.level.max(finding.level);
+                first.message = format!("{}; also: {}", first.message, finding.message);
+                first.values.extend(finding.values);
+            }
+            None => {
+                places.insert(finding.name.clone(), all.len());
+                all.push(finding);
+            }
+        }
+    }
+    all
+}
+
 impl Graph {
     /// What is wrong with a graph that has been put together and need not have run: names that meet nobody, remaps that rename nothing,
     /// ends that do not fit, and what its nodes said while they were set up.
@@ -130,6 +151,13 @@ mod tests {
         assert_eq!(memory.changes(&worse), (worse.to_vec(), vec![]));
         assert_eq!(memory.changes(&[]), (vec![], vec![finding(Level::Ok, "over: it burns")]));
         assert_eq!(memory.changes(&[]), (vec![], vec![]));
+    }
+
+    #[test]
+    fn findings_of_one_name_are_said_as_one_with_the_worst_level() {
+        let other = Finding::new("/b", "x", Level::Ok, "well");
+        let all = joined([finding(Level::Warn, "it leaks"), other.clone(), finding(Level::Error, "it burns")]);
+        assert_eq!(all, [finding(Level::Error, "it leaks; also: it burns"), other]);
     }
 
     #[test]

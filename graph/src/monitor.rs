@@ -114,7 +114,7 @@ impl Monitor {
     }
 
     fn say(&self, ctx: &mut Context, findings: impl IntoIterator<Item = Finding>) {
-        let status: Vec<_> = findings.into_iter().map(|finding| finding.status(&self.hardware)).collect();
+        let status: Vec<_> = crate::explain::joined(findings).iter().map(|finding| finding.status(&self.hardware)).collect();
         if !status.is_empty() {
             self.diagnostics.publish(ctx, DiagnosticArray { header: header(ctx), status });
         }
