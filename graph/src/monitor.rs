@@ -92,12 +92,14 @@ impl Monitor {
             self.reports = self.reports.saturating_add(1);
         }
         let mut lasting = self.lasting(&shared, ctx);
+        named(&mut lasting, &ctx.slot.identity.name);
         let (news, over) = self.lasting.changes(&lasting);
         if !report {
             self.say(ctx, news.into_iter().chain(over));
             return Ok(());
         }
-        let happened = self.happened(&shared);
+        let mut happened = self.happened(&shared);
+        named(&mut happened, &ctx.slot.identity.name);
         let (_, ended) = self.happened.changes(&happened);
         let slots = shared.slots.read().clone();
         let states = slots.iter().map(|slot| {
@@ -158,6 +160,15 @@ impl Monitor {
             }
         }
         found
+    }
+}
+
+/// What is said of the graph as a whole is said by this process's own node: each process has its own.
+fn named(findings: &mut [Finding], own: &str) {
+    for finding in findings.iter_mut().filter(|_| own != Monitor::NAME) {
+        if let Some(what) = finding.name.strip_prefix("graph: ") {
+            finding.name = format!("{own}: {what}");
+        }
     }
 }
 

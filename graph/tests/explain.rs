@@ -159,6 +159,28 @@ fn a_typing_error_in_a_remap_is_told_with_what_was_meant() {
     assert!(said[0].1.message.contains("did you mean `/temperature`?"), "{said:?}");
 }
 
+/// Hears and publishes the same type under two names of which one ends like the other.
+struct Filter(Publisher<Temperature>);
+impl Node for Filter {
+    const NAME: &'static str = "filter";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.subscribe("device/temperature", Qos::sensor_data(), |node: &mut Self, ctx, t: Arc<Temperature>| {
+            node.0.publish(ctx, (*t).clone());
+            Ok(())
+        })?;
+        Ok(Self(s.publisher("temperature", Qos::sensor_data())?))
+    }
+}
+
+#[test]
+fn a_node_is_not_taken_for_its_own_source() {
+    let mut bench = Bench::new();
+    bench.add::<Filter>(&[]).unwrap();
+    bench.run_for(Duration::from_secs(2));
+    let said = of(&said(&mut bench), "graph: topic /device/temperature");
+    assert!(!said.is_empty() && said.iter().all(|(_, status)| status.level == DiagnosticStatus::OK), "{said:?}");
+}
+
 #[test]
 fn a_publisher_that_was_remapped_past_its_listener_is_told_so() {
     let mut bench = Bench::new();

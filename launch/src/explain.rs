@@ -133,9 +133,7 @@ fn hear(latest: &mut Latest, report: DiagnosticArray) {
 
 /// What the names, types and quality of service of all ends say, of nodes that are not OmniMind's too. What `known` says already is left
 /// out.
-///
-/// # Errors
-/// [`RemoteError::Wire`].
+#[must_use]
 pub fn apart(remote: &Remote, view: &GraphView, known: &[Problem]) -> Vec<Problem> {
     let told = |topic: &str| known.iter().any(|problem| problem.name.ends_with(&format!(": topic {topic}")));
     let mut found = Vec::new();
@@ -296,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_launch_file_that_remaps_past_a_listener_is_told_what_it_may_have_meant() {
-        let text = "nodes:\n  - {type: lidar, remap: {scan: scna}}\n  - type: motion\n";
+        let text = "nodes:\n  - {type: lidar, remap: {scan: scna}}\n  - type: safety\n";
         let found = meant_by(text);
         let scan = found.iter().find(|problem| problem.name == "graph: topic /scna");
         assert!(scan.is_some_and(|problem| problem.message.contains("/scan; did you mean that?")), "{found:?}");
@@ -305,6 +303,6 @@ mod tests {
             found.iter().any(|problem| problem.name == "lidar: remap" && problem.message.contains("did you mean `scan`")),
             "{found:?}"
         );
-        assert_eq!(meant_by("nodes:\n  - type: lidar\n  - type: motion\n"), []);
+        assert_eq!(meant_by("nodes:\n  - type: lidar\n  - type: safety\n"), []);
     }
 }

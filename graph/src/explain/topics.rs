@@ -112,8 +112,9 @@ fn dangling(name: &str, ends: &Ends, places: &BTreeMap<String, Place>) -> Option
     if place.publishers.is_empty() && !ends.subscribers.is_empty() {
         let listeners = who(&place.subscribers);
         let remap = ends.subscribers.iter().find_map(|subscriber| remapped(&subscriber.slot, name));
-        // Whom nobody hears may be the one that is missed; after a remap also one that others hear.
-        let offers = |there: &Place| !there.publishers.is_empty() && (remap.is_some() || there.subscribers.is_empty());
+        // Whom nobody hears may be the one that is missed, unless it is the listener itself; after a remap also one that others hear.
+        let unheard = |there: &Place| there.subscribers.is_empty() && there.publishers.is_disjoint(&place.subscribers);
+        let offers = |there: &Place| !there.publishers.is_empty() && (remap.is_some() || unheard(there));
         let names = places.iter().filter(|(_, there)| offers(there)).map(|(other, _)| other).filter(same_type);
         let near = similar(name, names.map(String::as_str));
         let message = match (&remap, near) {

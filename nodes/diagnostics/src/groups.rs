@@ -36,7 +36,7 @@ pub enum RuleError {
     #[error("`{0}` is to be {1}")]
     Kind(String, &'static str),
     /// An analyzer that is not there.
-    #[error("analyzer type `{0}` is not supported: only {GENERIC} is")]
+    #[error("analyzer type `{0}` is not supported: only diagnostic_aggregator/GenericAnalyzer is")]
     Type(String),
     /// A pattern that cannot be read.
     #[error("`{0}` is no regular expression: {1}")]
@@ -95,13 +95,16 @@ pub fn default_rules() -> Vec<Rules> {
         contains: nodes.iter().map(|node| format!("{node}: ")).collect(),
         ..Rules::new(path)
     };
+    let mut system = group("System", &["graph", "gpu_manager", "recorder", "viewer", "player", "simulator", "scenario"]);
+    // The graph's own nodes in the processes of a launch file.
+    system.contains.push("graph_".to_owned());
     vec![
         group("Sensors", &["camera", "microphone", "touch", "proprioception", "force", "temperature", "lidar", "battery"]),
         group("Perception", &["vision", "audio", "fusion"]),
         group("Mind", &["planner"]),
         group("Motion", &["motion"]),
         group("Safety", &["safety"]),
-        group("System", &["graph", "gpu_manager", "recorder", "viewer", "player", "simulator", "scenario"]),
+        system,
     ]
 }
 

@@ -13,6 +13,8 @@ use crate::groups::{Aggregator, Setting, default_rules, rules};
 /// are OmniMind's own.
 pub struct DiagnosticAggregator {
     groups: Aggregator,
+    /// Names of the parameters that hold the rules.
+    given: Vec<String>,
     all: Publisher<DiagnosticArray>,
     top: Publisher<DiagnosticStatus>,
 }
@@ -40,9 +42,16 @@ impl Node for DiagnosticAggregator {
         s.timer(Duration::from_secs_f64(1.0 / rate.get()), Self::report)?;
         Ok(Self {
             groups: Aggregator::new(&path.get(), own),
+            given: given.into_iter().map(|(name, _)| name).collect(),
             all: s.publisher("/diagnostics_agg", Qos::reliable(1))?,
             top: s.publisher("/diagnostics_toplevel_state", Qos::reliable(1))?,
         })
+    }
+
+    fn start(&mut self, ctx: &mut Context) -> HandlerResult {
+        // They were read in the set-up, before they were parameters: they are not forgotten ones.
+        self.given.iter().for_each(|name| drop(ctx.param(name)));
+        Ok(())
     }
 }
 

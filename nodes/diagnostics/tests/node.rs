@@ -43,3 +43,14 @@ fn rules_come_from_parameters_and_bad_ones_are_refused() {
     let refused = Bench::new().add::<DiagnosticAggregator>(&[("analyzers.all.patern", ParamValue::String("x".into()))]);
     assert!(refused.err().unwrap().to_string().contains("`analyzers.all.patern` is no setting"));
 }
+
+#[test]
+fn the_file_that_comes_along_has_the_rules_that_the_node_has_without_it() {
+    let file = include_str!("../../../config/diagnostic_groups.yaml");
+    for rules in omnimind_diagnostics::default_rules() {
+        let words: Vec<String> = rules.contains.iter().map(|word| format!("\"{word}\"")).collect();
+        let id = rules.path.to_lowercase();
+        assert!(file.contains(&format!("analyzers.{id}.contains: [{}]\n", words.join(", "))), "{id}");
+        assert!(file.contains(&format!("analyzers.{id}.path: {}\n", rules.path)), "{id}");
+    }
+}
