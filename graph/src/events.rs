@@ -470,16 +470,31 @@ impl End {
         misfits.map(|(_, peer)| self.misfit(&peer.node, &peer.qos, &peer.fit))
     }
 
-    /// What is wrong with this end, in sentences; counts are since the last call and in all.
+    /// What is wrong between this end and others for as long as it lasts, in sentences, with the identity of an end elsewhere.
+    pub fn standing(&self) -> Vec<(Level, String, Option<[u8; 16]>)> {
+        let state = self.state.lock();
+        let speaks = |id: &PeerId| self.side == Side::Subscription || matches!(id, PeerId::Remote(_));
+        let mut said = Vec::new();
+        for (id, peer) in &state.peers {
+            let remote = if let PeerId::Remote(gid) = id { Some(*gid) } else { None };
+            if peer.fit != Fit::Matched && speaks(id) {
+                let advice = match &peer.fit {
+                    Fit::Incompatible(policy) => format!("; {}", advice(*policy)),
+                    Fit::OtherType(_) | Fit::Matched => String::new(),
+                };
+                said.push((Level::Error, format!("{}{advice}", self.misfit(&peer.node, &peer.qos, &peer.fit)), remote));
+            }
+            if peer.alive == Some(false) {
+                said.push((Level::Warn, format!("{} hears that {} is not alive any more", self.slot.name, peer.node), remote));
+            }
+        }
+        said
+    }
+
+    /// What has happened to this end, in sentences; counts are since the last call and in all.
     pub fn sentences(&self) -> Vec<(Level, String)> {
         let mut state = self.state.lock();
         let mut said = Vec::new();
-        said.extend(self.misfits_in(&state).map(|why| (Level::Error, why)));
-        for peer in state.peers.values() {
-            if peer.alive == Some(false) {
-                said.push((Level::Warn, format!("{} hears that {} is not alive any more", self.slot.name, peer.node)));
-            }
-        }
         let (now, before) = (state.totals, state.reported);
         let what = match self.side {
             Side::Publisher => "published nothing",
@@ -501,6 +516,17 @@ impl End {
         }
         state.reported = now;
         said
+    }
+}
+
+/// What to do about a policy over which two ends do not match.
+fn advice(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Reliability => "let the publisher offer reliable or the subscription ask for best effort",
+        Policy::Durability => "let the publisher offer transient local or the subscription ask for volatile",
+        Policy::Deadline => "let the publisher promise a shorter deadline or the subscription ask for a longer one",
+        Policy::Liveliness => "let both have the same kind of liveliness",
+        Policy::LivelinessLease => "let the publisher promise a shorter lease or the subscription ask for a longer one",
     }
 }
 

@@ -35,6 +35,7 @@ mod context;
 mod diagnostics;
 mod error;
 mod events;
+mod explain;
 mod free;
 mod graph;
 mod lent;

@@ -1,11 +1,10 @@
 //! The graph's own node: /clock, /diagnostics and graph/statistics. Silence is a bug: what does not fit is said here.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use msgs::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus};
+use msgs::diagnostic_msgs::msg::DiagnosticArray;
 use msgs::omnimind_msgs::msg::{EdgeStatistics, GraphStatistics, NodeStatistics};
 use msgs::rosgraph_msgs::msg::Clock;
 use msgs::std_msgs::msg::Header;
@@ -13,23 +12,36 @@ use msgs::std_msgs::msg::Header;
 use crate::context::Context;
 use crate::diagnostics::Level;
 use crate::error::{HandlerResult, SetupError};
+use crate::explain::{Drops, Finding, Inputs, Memory, Topics, WallClock};
 use crate::node::{Node, Publisher, Setup};
 use crate::qos::Qos;
 use crate::shared::Shared;
-use crate::transport::EndpointKind;
+use crate::time::Time;
 
 /// Publishes what the graph knows about itself.
 pub struct Monitor {
     clock: Option<Publisher<Clock>>,
     diagnostics: Publisher<DiagnosticArray>,
     statistics: Publisher<GraphStatistics>,
-    /// By node: what it had lost at the last report.
-    dropped: BTreeMap<Arc<str>, u64>,
+    /// What the statuses are said to be about: the computer, or the simulation.
+    hardware: String,
+    looks: u32,
     /// Reports so far, one a second.
     reports: u32,
-    /// By publisher and what is counted: what it was at the last report.
-    remote: BTreeMap<(Arc<str>, String, String), u64>,
+    topics: Topics,
+    inputs: Inputs,
+    drops: Drops,
+    wall: WallClock,
+    /// What lasts, by the last look; and what had happened by the last report.
+    lasting: Memory,
+    happened: Memory,
 }
+
+/// How often is looked at what lasts: what is new is said at once.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Everything is said once a second, with what has happened since.
+const LOOKS_PER_REPORT: u32 = 4;
 
 /// After this many reports a parameter that was given a value and was not looked at is worth a sentence.
 const UNREAD_AFTER: u32 = 5;
@@ -44,8 +56,23 @@ impl Node for Monitor {
         if clock.is_some() {
             setup.timer(Duration::from_millis(10), Self::tell_time)?;
         }
-        setup.timer(Duration::from_secs(1), Self::report)?;
-        Ok(Self { clock, diagnostics, statistics, dropped: BTreeMap::new(), reports: 0, remote: BTreeMap::new() })
+        setup.timer(LOOK, Self::look)?;
+        // Two runs of a simulation say the same, on whatever computer.
+        let hardware = if setup.shared.lock_step { "simulation".to_owned() } else { crate::process::host_name() };
+        Ok(Self {
+            clock,
+            diagnostics,
+            statistics,
+            hardware,
+            looks: 0,
+            reports: 0,
+            topics: Topics::default(),
+            inputs: Inputs::default(),
+            drops: Drops::default(),
+            wall: WallClock::default(),
+            lasting: Memory::default(),
+            happened: Memory::default(),
+        })
     }
 }
 
@@ -57,67 +84,90 @@ impl Monitor {
         Ok(())
     }
 
-    fn report(&mut self, ctx: &mut Context) -> HandlerResult {
+    fn look(&mut self, ctx: &mut Context) -> HandlerResult {
         let shared = Arc::clone(&ctx.shared);
-        self.reports = self.reports.saturating_add(1);
-        let mut status = Vec::new();
-        for slot in shared.slots.read().iter() {
-            let node = slot.name.trim_start_matches('/');
-            let statuses = slot.statuses.lock();
-            status.push(entry(node, "node", Level::Ok, slot.supervision.lock().state.as_str().to_owned()));
-            status.extend(statuses.iter().map(|(what, (level, message))| entry(node, what, *level, message.clone())));
-            let dropped = slot.stats.dropped.load(Ordering::Relaxed);
-            let before = self.dropped.insert(Arc::clone(&slot.name), dropped).unwrap_or(0);
-            if dropped > before {
-                let message = format!("full: {} dropped since the last report, {dropped} in all", dropped - before);
-                status.push(entry(node, "queue", Level::Warn, message));
-            }
-            if self.reports >= UNREAD_AFTER {
-                status.extend(slot.params().unread().into_iter().map(|(name, value)| {
-                    let message = format!("parameter `{name}` was set to {value} and never read");
-                    entry(node, &format!("parameter {name}"), Level::Warn, message)
-                }));
-            }
+        self.looks = self.looks.wrapping_add(1);
+        let report = self.looks % LOOKS_PER_REPORT == 0;
+        if report {
+            self.reports = self.reports.saturating_add(1);
         }
-        self.dropped.retain(|name, _| shared.slots.read().iter().any(|slot| slot.name == *name));
-        status.extend(contradictions(&shared));
-        self.shared_memory(&shared, &mut status);
-        self.diagnostics.publish(ctx, DiagnosticArray { header: header(ctx), status });
+        let mut lasting = self.lasting(&shared, ctx);
+        named(&mut lasting, &ctx.slot.identity.name);
+        let (news, over) = self.lasting.changes(&lasting);
+        if !report {
+            self.say(ctx, news.into_iter().chain(over));
+            return Ok(());
+        }
+        let mut happened = self.happened(&shared);
+        named(&mut happened, &ctx.slot.identity.name);
+        let (_, ended) = self.happened.changes(&happened);
+        let slots = shared.slots.read().clone();
+        let states = slots.iter().map(|slot| {
+            let supervision = slot.supervision.lock();
+            Finding::new(&slot.name, "node", Level::Ok, supervision.state.as_str())
+                .with("restarts", slot.stats.restarts.load(Ordering::Relaxed))
+        });
+        let mut all: Vec<Finding> = states.collect();
+        all.append(&mut lasting);
+        all.extend(happened.into_iter().chain(over).chain(ended));
+        self.say(ctx, all);
         self.statistics.publish(ctx, statistics(&shared));
         Ok(())
     }
+
+    fn say(&self, ctx: &mut Context, findings: impl IntoIterator<Item = Finding>) {
+        let status: Vec<_> = crate::explain::joined(findings).iter().map(|finding| finding.status(&self.hardware)).collect();
+        if !status.is_empty() {
+            self.diagnostics.publish(ctx, DiagnosticArray { header: header(ctx), status });
+        }
+    }
+
+    /// What is so now: looked at four times a second.
+    fn lasting(&mut self, shared: &Arc<Shared>, ctx: &Context) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for slot in shared.slots.read().iter() {
+            let statuses = slot.statuses.lock();
+            found.extend(statuses.iter().map(|(what, (level, message))| Finding::new(&slot.name, what, *level, message.clone())));
+            if self.reports >= UNREAD_AFTER {
+                found.extend(slot.params().unread().into_iter().map(|(name, value)| {
+                    let message = format!("parameter `{name}` was set to {value} and never read");
+                    Finding::new(&slot.name, &format!("parameter {name}"), Level::Warn, message)
+                }));
+            }
+        }
+        found.extend(self.topics.look(shared, &ctx.slot.identity));
+        found.extend(self.inputs.look(shared));
+        if !shared.lock_step {
+            found.extend(self.wall.look(Time::wall(), Instant::now()));
+        }
+        let troubles = shared.transport.as_ref().map(|wire| wire.troubles()).unwrap_or_default();
+        found.extend(troubles.into_iter().map(|why| Finding::new("graph", "router", Level::Error, why)));
+        let complaints = shared.transport.as_ref().map(|wire| wire.complaints()).unwrap_or_default();
+        found.extend(complaints.into_iter().map(|why| Finding::new("graph", "wire", Level::Warn, why)));
+        found.extend(shared.ears.lock().deaf().map(|why| Finding::new("graph", "taps", Level::Warn, why.clone())));
+        found.extend(twins(shared));
+        found
+    }
+
+    /// What has been lost or missed since the last report.
+    fn happened(&mut self, shared: &Shared) -> Vec<Finding> {
+        let mut found = self.drops.look(shared);
+        for topic in shared.topics.read().values() {
+            let ends = topic.ends.read();
+            let name = format!("topic {}", topic.name);
+            for end in ends.publishers.iter().map(|publisher| &publisher.end).chain(ends.subscribers.iter().map(|s| &s.end)) {
+                found.extend(end.sentences().into_iter().map(|(level, message)| Finding::new("graph", &name, level, message)));
+            }
+        }
+        found
+    }
 }
 
-impl Monitor {
-    /// Says how large publishers' shared memory is, and when it was too small.
-    fn shared_memory(&mut self, shared: &Shared, status: &mut Vec<DiagnosticStatus>) {
-        for topic in shared.topics.read().values() {
-            for publisher in &topic.ends.read().publishers {
-                let Some(remote) = &publisher.remote else { continue };
-                let node = publisher.slot.name.trim_start_matches('/');
-                let mut tell = |what: &str, count: u64, of: String| {
-                    let before =
-                        self.remote.insert((Arc::clone(&publisher.slot.name), topic.name.to_string(), what.to_owned()), count);
-                    let level = if count > before.unwrap_or(0) { Level::Warn } else { Level::Ok };
-                    status.push(entry(node, &format!("{what} {}", topic.name), level, of));
-                };
-                if let Some(memory) = remote.memory() {
-                    let (size, fallbacks) = (memory.bytes >> 10, memory.fallbacks);
-                    tell(
-                        "shared memory",
-                        fallbacks,
-                        format!("pool of {size} KiB, {fallbacks} samples found no room and took another way"),
-                    );
-                }
-                let dropped = remote.dropped();
-                if dropped > 0 {
-                    tell(
-                        "listeners",
-                        dropped,
-                        format!("{dropped} samples not taken by a process of this host: it is stopped or overloaded"),
-                    );
-                }
-            }
+/// What is said of the graph as a whole is said by this process's own node: each process has its own.
+fn named(findings: &mut [Finding], own: &str) {
+    for finding in findings.iter_mut().filter(|_| own != Monitor::NAME) {
+        if let Some(what) = finding.name.strip_prefix("graph: ") {
+            finding.name = format!("{own}: {what}");
         }
     }
 }
@@ -126,44 +176,16 @@ fn header(ctx: &Context) -> Header {
     Header { stamp: ctx.now().to_msg(), frame_id: String::new() }
 }
 
-fn entry(node: &str, what: &str, level: Level, message: String) -> DiagnosticStatus {
-    DiagnosticStatus {
-        level: level.diagnostic(),
-        name: format!("{node}: {what}"),
-        message,
-        hardware_id: String::new(),
-        values: Vec::new(),
-    }
-}
-
-/// What does not fit together: incompatible quality of service, subscriptions that nobody feeds, names that two nodes have.
-fn contradictions(shared: &Shared) -> Vec<DiagnosticStatus> {
-    let mut found = Vec::new();
-    let topics: Vec<_> = shared.topics.read().values().cloned().collect();
-    for topic in topics {
-        // Not under the topic's lock: who joins a topic takes the two the other way round.
-        let elsewhere = shared.remote.lock().of(EndpointKind::Publisher, &topic.name).count();
-        let ends = topic.ends.read();
-        let name = format!("topic {}", topic.name);
-        for end in ends.publishers.iter().map(|publisher| &publisher.end).chain(ends.subscribers.iter().map(|s| &s.end)) {
-            found.extend(end.sentences().into_iter().map(|(level, message)| entry("graph", &name, level, message)));
-        }
-        if ends.publishers.is_empty() && !ends.subscribers.is_empty() && elsewhere == 0 {
-            let who: Vec<&str> = ends.subscribers.iter().map(|subscriber| &*subscriber.slot.name).collect();
-            let message = format!("{} listens, nobody publishes", who.join(", "));
-            found.push(entry("graph", &name, Level::Ok, message));
-        }
-    }
-    let complaints = shared.transport.as_ref().map(|wire| wire.complaints()).unwrap_or_default();
-    found.extend(complaints.into_iter().map(|why| entry("graph", "wire", Level::Warn, why)));
-    found.extend(shared.ears.lock().deaf().map(|why| entry("graph", "taps", Level::Warn, why.clone())));
+/// Names that two nodes have.
+fn twins(shared: &Shared) -> Vec<Finding> {
     let elsewhere: Vec<_> = shared.remote.lock().nodes().map(|(name, count)| (Arc::clone(name), count)).collect();
     let slots = shared.slots.read();
+    let mut found = Vec::new();
     for (name, elsewhere) in &elsewhere {
         let here = slots.iter().filter(|slot| slot.name == *name).count();
         if here + elsewhere > 1 {
-            let message = format!("{} nodes of this name: ROS 2 tools cannot tell them apart", here + elsewhere);
-            found.push(entry("graph", &format!("node {name}"), Level::Warn, message));
+            let message = format!("{} nodes of this name: ROS 2 tools cannot tell them apart; rename one", here + elsewhere);
+            found.push(Finding::new("graph", &format!("node {name}"), Level::Warn, message));
         }
     }
     found

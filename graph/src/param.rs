@@ -157,6 +157,11 @@ impl<N: Node> Setup<N> {
         self.param_listeners.push(Box::new(handler));
     }
 
+    /// Values that the node was given for parameters that it has not declared so far, by name.
+    pub fn given_params(&self) -> Vec<(String, ParamValue)> {
+        self.overrides.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// Takes parameters that are not declared, with values of any type (rclcpp: `allow_undeclared_parameters` and
     /// `automatically_declare_parameters_from_overrides`).
     pub fn accept_undeclared_params(&mut self) {

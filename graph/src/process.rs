@@ -7,6 +7,11 @@ pub(crate) fn resident_bytes() -> u64 {
     text.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).map_or(0, |pages| pages * PAGE)
 }
 
+/// The computer's name; empty where the system does not tell (proc(5), `/proc/sys/kernel/hostname`).
+pub(crate) fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     #[test]

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::diagnostics::Level;
 use crate::events::{End, PeerId};
+use crate::explain::Probe;
 use crate::message::{AnyMessage, Erased};
 use crate::qos::Durability;
 use crate::raw::expiry;
@@ -47,6 +48,8 @@ pub(crate) struct SubscriberCore {
     pub generation: u64,
     pub qos: Qos,
     pub end: Arc<End>,
+    /// Keeps a sample now and then, for the graph to look at.
+    pub probe: Probe,
     /// Samples that were no message of the topic's type.
     refused: AtomicU64,
     /// By publishing node; an empty name is another process.
@@ -56,7 +59,7 @@ pub(crate) struct SubscriberCore {
 impl SubscriberCore {
     pub fn new(slot: Arc<Slot>, port: usize, qos: Qos, end: Arc<End>) -> Self {
         let generation = slot.generation();
-        Self { slot, port, generation, qos, end, refused: 0.into(), edges: Mutex::default() }
+        Self { slot, port, generation, qos, end, probe: Probe::default(), refused: 0.into(), edges: Mutex::default() }
     }
 
     /// Bytes came that are no message of this type.
@@ -89,6 +92,8 @@ impl SubscriberCore {
     pub fn deliver(&self, parcel: &Parcel) {
         let edge = self.edge(&parcel.message.publisher);
         edge.delivered();
+        self.probe
+            .see(&parcel.message.payload, || self.slot.shared().map_or(Time::wall(), |shared| self.slot.clock.now(&shared)));
         let item = Item {
             port: self.port,
             generation: self.generation,

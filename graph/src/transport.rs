@@ -172,6 +172,10 @@ pub trait Transport: Send + Sync {
     fn follow(&self, sink: ChangeSink);
     /// What came that could not be understood or went wrong since the start, a sentence each.
     fn complaints(&self) -> Vec<String>;
+    /// What keeps it from other processes just now, a sentence each with what to do.
+    fn troubles(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Where it listens, in one line for the user.
     fn describe(&self) -> String;
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use crate::explain::Problem;
 use msgs::omnimind_msgs::msg::{EdgeStatistics, GraphStatistics, NodeStatistics};
 use serde_json::{Value, json};
 use wire::{EndpointInfo, EntityKind, GraphView, NameInfo};
@@ -26,6 +27,25 @@ impl Atlas {
         let nodes = statistics.iter().flat_map(|s| &s.nodes).map(|n| (n.name.clone(), n.clone())).collect();
         let edges = statistics.iter().flat_map(|s| s.edges.iter().cloned()).collect();
         Self { view, nodes, edges, problems }
+    }
+
+    /// With what its processes say on /diagnostics; what is known already is left out.
+    #[must_use]
+    pub fn with(mut self, problems: &[Problem]) -> Self {
+        for problem in problems {
+            // `graph: topic /x`, `node: input /x`: the last word of the name is what it is about.
+            let about = problem.name.rsplit(' ').next().filter(|word| word.starts_with('/')).unwrap_or(&problem.name);
+            let known = self.problems.iter().any(|sentence| {
+                sentence
+                    .strip_prefix(about)
+                    .and_then(|rest| rest.strip_prefix(": "))
+                    .is_some_and(|why| problem.message.contains(why))
+            });
+            if !known {
+                self.problems.push(format!("{about}: {}", problem.message));
+            }
+        }
+        self
     }
 
     /// Names of nodes, sorted.
@@ -225,6 +245,26 @@ mod tests {
         let dot = atlas(&[TOKENS[0], TOKENS[1], TOKENS[2], &other]).to_dot(false);
         assert!(dot.contains("std_msgs/msg/String\", shape=ellipse, fontsize=9, color=red"), "{dot}");
         assert!(dot.contains("shape=note") && dot.contains("different definitions"), "{dot}");
+    }
+
+    #[test]
+    fn what_the_graph_says_of_a_topic_makes_it_red_and_nothing_is_said_twice() {
+        let problem = |name: &str, message: &str| Problem {
+            severity: crate::explain::Severity::Warning,
+            name: name.into(),
+            message: message.into(),
+            values: Vec::new(),
+        };
+        let other = TOKENS[3].replace("RIHS01_1", "RIHS01_9");
+        let apart = atlas(&[TOKENS[0], TOKENS[1], TOKENS[2], &other]);
+        let known = apart.problems()[0].split_once(": ").unwrap().1.to_owned();
+        let told =
+            [problem("graph: topic /chatter", &format!("{known} (field x)")), problem("listener: input /odd", "nothing for 3 s")];
+        let atlas = apart.with(&told);
+        assert_eq!(atlas.problems().len(), 2);
+        assert_eq!(atlas.problems()[1], "/odd: nothing for 3 s");
+        let dot = super::tests::atlas(&TOKENS).with(&told[1..]).to_dot(false);
+        assert!(dot.contains("/odd\\nstd_msgs/msg/String\", shape=ellipse, fontsize=9, color=red"), "{dot}");
     }
 
     #[test]

@@ -50,8 +50,8 @@ pub enum Command {
     },
     /// Where the running robot believes to be, on the map
     Map,
-    /// Check this machine: files, models, processors, network
-    Doctor,
+    /// What is wrong: with this machine, with the graph that runs, with a launch file
+    Doctor(DoctorArgs),
     /// Install as an ament package, for `ros2 launch omnimind` and `ros2 run omnimind`
     Install(InstallArgs),
     /// Measure this machine
@@ -283,6 +283,21 @@ pub enum ServiceCommand {
         #[arg(default_value = "")]
         request: String,
     },
+}
+
+/// `omnimind doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// A launch file, to see whether what it means to connect meets
+    pub file: Option<String>,
+    /// Its arguments, name:=value
+    pub arguments: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Follow the running graph: a line when something goes wrong, and when it is over
+    #[arg(long, conflicts_with_all = ["json", "file"])]
+    pub watch: bool,
 }
 
 /// `omnimind graph`

@@ -48,7 +48,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, anyhow::Error> {
         Some(Command::Top(args)) => top::run(&args),
         Some(Command::Goal { words }) => inspect::goal(&words.join(" ")),
         Some(Command::Map) => inspect::map(),
-        Some(Command::Doctor) => doctor::run(),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Install(args)) => install::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::BenchPublish(args)) => bench::publish(&args),

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod commands;
 pub mod counts;
 pub mod date;
+pub mod explain;
 pub mod explorer;
 pub mod file;
 pub mod foreign;

@@ -54,6 +54,7 @@ pub fn kinds() -> Vec<Kind> {
         omnimind_audio::Audio,
         omnimind_battery::Battery,
         omnimind_camera::Camera,
+        omnimind_diagnostics::DiagnosticAggregator,
         omnimind_force::Force,
         omnimind_fusion::Fusion,
         omnimind_gpu_manager::GpuManager,

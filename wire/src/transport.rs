@@ -326,6 +326,19 @@ impl Transport for Wire {
         .collect()
     }
 
+    fn troubles(&self) -> Vec<String> {
+        let config = &self.link.config;
+        // A session of other settings may do without.
+        if config.router_address().is_none() || self.link.session.info().routers_zid().wait().next().is_some() {
+            return Vec::new();
+        }
+        let help = if self.keeper.is_some() { "another is being started here" } else { "start it again, or look at the network" };
+        vec![format!(
+            "the router at {} cannot be reached: nodes of other processes are not found until it is back; {help}",
+            config.router
+        )]
+    }
+
     fn describe(&self) -> String {
         let config = &self.link.config;
         let whose = if self.holds_router() { "started here" } else { "found running" };

@@ -1,14 +1,23 @@
-//! `omnimind doctor`: is everything here that a demo needs?
+//! `omnimind doctor`: is everything here that a demo needs, and what is wrong with the graph that runs?
 
+use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use anyhow::Result;
 use models::Store;
 use models::devices::DeviceMonitor;
+use serde_json::json;
 
+use crate::cli::DoctorArgs;
+use crate::explain::{self, Ear, Problem, Severity};
 use crate::remote::Remote;
 use crate::share;
 
+/// How often `--watch` looks.
+const WATCH: Duration = Duration::from_millis(200);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Good,
     // The demo runs without it.
@@ -16,35 +25,118 @@ enum Verdict {
     Bad,
 }
 
-/// Prints a line per check; exit code 1 when the demo cannot run.
-pub fn run() -> Result<ExitCode> {
-    let mut bad = 0;
-    for (what, (verdict, text)) in [
+impl Verdict {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Note => "note",
+            Self::Bad => "bad",
+        }
+    }
+
+    fn mark(self) -> &'static str {
+        match self {
+            Self::Good => "✔",
+            Self::Note => "·",
+            Self::Bad => "✘",
+        }
+    }
+}
+
+/// Prints a line per check of the machine, and a sentence per problem of the running graph and of the launch file; exit code 1 when the
+/// demo cannot run here or there is a problem.
+pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
+    if args.watch {
+        return watch();
+    }
+    let launch = args.file.as_ref().map(|file| super::start::load_file(file, &args.arguments)).transpose()?;
+    let meant = launch.as_ref().map(explain::meant).unwrap_or_default();
+    let running = Remote::connect().and_then(|remote| explain::look(&remote));
+    let mut checks = vec![
         ("launch files", launch_files()),
         ("models", model_files()),
         ("processor", processor()),
         ("devices", devices()),
         ("memory", memory()),
         ("disk", disk()),
-        ("ROS 2 network", network()),
         ("Rerun viewer", rerun()),
-    ] {
-        let mark = match verdict {
-            Verdict::Good => "✔",
-            Verdict::Note => "·",
-            Verdict::Bad => {
-                bad += 1;
-                "✘"
-            }
-        };
-        println!("{mark} {what:<14} {text}");
+    ];
+    let network = match &running {
+        Ok(running) if running.nodes > 0 => (Verdict::Good, format!("a graph with {} nodes is running", running.nodes)),
+        Ok(_) => (
+            Verdict::Note,
+            "a router answers and no node is to be seen: none runs, or the router's access control keeps them from this program"
+                .into(),
+        ),
+        Err(error) => (Verdict::Note, format!("no graph is running ({error})")),
+    };
+    checks.push(("ROS 2 network", network));
+    let bad = checks.iter().filter(|(_, (verdict, _))| *verdict == Verdict::Bad).count();
+    let problems = running.as_ref().map(|running| running.problems.clone()).unwrap_or_default();
+    let well = bad == 0 && problems.is_empty() && meant.is_empty();
+    if args.json {
+        let check = |(what, (verdict, text)): &(&str, (Verdict, String))| json!({"check": what, "state": verdict.as_str(), "message": text});
+        let object = json!({
+            "ok": well,
+            "machine": checks.iter().map(check).collect::<Vec<_>>(),
+            "graph": {
+                "running": running.as_ref().is_ok_and(|running| running.nodes > 0),
+                "nodes": running.as_ref().map_or(0, |running| running.nodes),
+                "problems": problems.iter().map(Problem::json).collect::<Vec<_>>(),
+            },
+            "launch_file": args.file.as_ref().map(|file| json!({
+                "file": file,
+                "problems": meant.iter().map(Problem::json).collect::<Vec<_>>(),
+            })),
+        });
+        println!("{}", serde_json::to_string_pretty(&object)?);
+        return Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(1) });
     }
-    if bad == 0 {
+    for (what, (verdict, text)) in &checks {
+        println!("{} {what:<14} {text}", verdict.mark());
+    }
+    if let Some(file) = &args.file {
+        print("what this launch file means to connect", &meant, &format!("everything in {file} that could be set up here meets"));
+    }
+    if running.as_ref().is_ok_and(|running| running.nodes > 0) {
+        print("the running graph", &problems, "nothing is wrong with the running graph");
+    }
+    if bad > 0 {
+        println!("{bad} of these must be put right first");
+    } else if running.is_err() {
         println!("ready: run `omnimind`");
-        return Ok(ExitCode::SUCCESS);
     }
-    println!("{bad} of these must be put right first");
-    Ok(ExitCode::from(1))
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn print(what: &str, problems: &[Problem], well: &str) {
+    if problems.is_empty() {
+        println!("✔ {well}");
+        return;
+    }
+    println!("{what}:");
+    problems.iter().for_each(|problem| println!("{}", line(problem)));
+}
+
+fn line(problem: &Problem) -> String {
+    let mark = if problem.severity == Severity::Error { "✘" } else { "!" };
+    format!("{mark} {}: {}", problem.name, problem.message)
+}
+
+/// Until Ctrl-C.
+fn watch() -> Result<ExitCode> {
+    let remote = Remote::connect()?;
+    let ear = Ear::open(&remote)?;
+    let mut before: BTreeMap<String, Problem> = BTreeMap::new();
+    loop {
+        let now: BTreeMap<String, Problem> = ear.problems().into_iter().map(|problem| (problem.name.clone(), problem)).collect();
+        now.values().filter(|problem| !before.contains_key(&problem.name)).for_each(|problem| println!("{}", line(problem)));
+        for (name, problem) in before.iter().filter(|(name, _)| !now.contains_key(*name)) {
+            println!("✔ {name}: over: {}", problem.message);
+        }
+        before = now;
+        std::thread::sleep(WATCH);
+    }
 }
 
 fn launch_files() -> (Verdict, String) {
@@ -113,13 +205,6 @@ fn tempdir_works(dir: &std::path::Path) -> std::io::Result<()> {
     let probe = dir.join(format!(".omnimind-doctor-{}", std::process::id()));
     std::fs::write(&probe, b"probe")?;
     std::fs::remove_file(probe)
-}
-
-fn network() -> (Verdict, String) {
-    match Remote::connect().and_then(|remote| remote.view()) {
-        Ok(view) => (Verdict::Good, format!("a graph with {} nodes is running", view.nodes.len())),
-        Err(error) => (Verdict::Note, format!("no graph is running ({error})")),
-    }
 }
 
 fn rerun() -> (Verdict, String) {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::atlas::Atlas;
 use crate::cli::GraphArgs;
 use crate::counts::Counts;
+use crate::explain::Ear;
 use crate::explorer;
 use crate::remote::Remote;
 
@@ -18,16 +19,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub fn run(args: &GraphArgs) -> Result<ExitCode> {
     let remote = Remote::connect()?;
     let view = remote.view()?;
+    let ear = Ear::open(&remote)?;
     let counts = Counts::listen(&remote, &view)?;
     if args.tui {
-        let mut first = Some(Atlas::new(view, &counts.all(PATIENCE)));
+        let mut first = Some(Atlas::new(view, &counts.all(PATIENCE)).with(&ear.problems()));
         explorer::explore(|| match first.take() {
             Some(atlas) => Ok(atlas),
-            None => Ok(Atlas::new(remote.view()?, &counts.now())),
+            None => Ok(Atlas::new(remote.view()?, &counts.now()).with(&ear.problems())),
         })?;
         return Ok(ExitCode::SUCCESS);
     }
     let atlas = Atlas::new(view, &counts.all(PATIENCE));
+    let fits = atlas.problems().is_empty();
+    // Each process says what is wrong just before it counts.
+    let atlas = atlas.with(&ear.problems());
     if args.json {
         println!("{}", serde_json::to_string_pretty(&atlas.to_json())?);
     } else if args.dot {
@@ -35,7 +40,7 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
     } else {
         print(&atlas);
     }
-    Ok(if atlas.problems().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if fits { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 fn print(atlas: &Atlas) {

@@ -13,7 +13,7 @@ use crate::file::check;
 use crate::file::{Launch, Mode, Options, Value, load};
 use crate::run::{Display, INTERRUPTED, RunOptions, run};
 use crate::summary::{Recording, Summary};
-use crate::{networks, one_node, registry, ros_args, ros_log, share};
+use crate::{explain, networks, one_node, registry, ros_args, ros_log, share};
 
 /// `omnimind demo`: exit code 0 only when the mission was achieved.
 pub fn demo(args: &DemoArgs) -> Result<ExitCode> {
@@ -87,17 +87,16 @@ impl Start {
         let wanted =
             self.out.clone().unwrap_or_else(|| PathBuf::from("omnimind-runs").join(self.label.clone().unwrap_or_else(timestamp)));
         let out = if self.group.is_some() { wanted } else { unused(wanted) };
-        let builtin = BTreeMap::from([
-            ("out_dir".to_owned(), Value::Text(out.display().to_string())),
-            ("share_dir".to_owned(), Value::Text(share::dir().map_or_else(|| ".".into(), |d| d.display().to_string()))),
-        ]);
-        let options = Options { arguments: ros_args::launch_arguments(&self.arguments)?, builtin };
-        let launch = load(&path, &registry::catalogue(), &options)?;
+        let launch = load_with(&path, &self.arguments, &out)?;
         if self.check {
+            let problems = explain::meant(&launch);
             if self.json {
-                println!("{}", serde_json::to_string(&check::json(&launch))?);
+                let mut json = check::json(&launch);
+                json["problems"] = problems.iter().map(explain::Problem::json).collect();
+                println!("{}", serde_json::to_string(&json)?);
             } else {
                 describe(&launch);
+                problems.iter().for_each(|problem| println!("! {}: {}", problem.name, problem.message));
             }
             return Ok(None);
         }
@@ -134,6 +133,20 @@ impl Start {
         }
         Ok(Some(summary))
     }
+}
+
+/// Reads a launch file that is not to be run.
+pub fn load_file(file: &str, arguments: &[String]) -> Result<Launch> {
+    load_with(&share::launch_file(file), arguments, Path::new("omnimind-runs"))
+}
+
+fn load_with(path: &Path, arguments: &[String], out: &Path) -> Result<Launch> {
+    let builtin = BTreeMap::from([
+        ("out_dir".to_owned(), Value::Text(out.display().to_string())),
+        ("share_dir".to_owned(), Value::Text(share::dir().map_or_else(|| ".".into(), |d| d.display().to_string()))),
+    ]);
+    let options = Options { arguments: ros_args::launch_arguments(arguments)?, builtin };
+    Ok(load(path, &registry::catalogue(), &options)?)
 }
 
 /// The folder, or one beside it if an earlier run's recording lies there: nothing is ever overwritten.

@@ -6,3 +6,4 @@ mod hostile;
 mod loopback;
 mod neighbours;
 mod quality;
+mod router;

@@ -1,0 +1,97 @@
+//! Two definitions of one type: which field differs, as the other node's `get_type_description` tells.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use msgs::description::{describe, differences};
+use msgs::type_description_interfaces::srv::{GetTypeDescription, GetTypeDescriptionRequest, GetTypeDescriptionResponse};
+use msgs::{Message, Service};
+use parking_lot::Mutex;
+
+use crate::qos::Qos;
+use crate::remote::RemoteEndpoint;
+use crate::shared::Shared;
+use crate::transport::{Endpoint, EndpointKind, NodeIdentity, RemoteClient, TransportError};
+
+/// So many differing fields are named.
+const NAMED: usize = 3;
+
+/// So often is looked for the other node's service.
+const TRIES: u32 = 40;
+
+#[derive(Default)]
+struct Asked {
+    tries: u32,
+    client: Option<Box<dyn RemoteClient>>,
+    answer: Arc<Mutex<Option<String>>>,
+}
+
+/// What other nodes were asked for, by type and hash.
+#[derive(Default)]
+pub(crate) struct Definitions(BTreeMap<(String, String), Asked>);
+
+impl Definitions {
+    /// How the type of `other`, which has the name of ours and another hash, differs; `None` as long as that is not known. Asks for it.
+    pub fn difference(&mut self, shared: &Shared, own: &NodeIdentity, other: &RemoteEndpoint) -> Option<String> {
+        let asked = self.0.entry((other.type_name.clone(), other.type_hash.clone())).or_default();
+        let known = asked.answer.lock().clone();
+        if known.is_some() {
+            asked.client = None;
+            return known;
+        }
+        if asked.client.is_none() && asked.tries < TRIES {
+            asked.tries += 1;
+            asked.client = ask(shared, own, other, &asked.answer);
+        }
+        None
+    }
+}
+
+/// Sends the question if somebody is there to answer it.
+fn ask(
+    shared: &Shared,
+    own: &NodeIdentity,
+    other: &RemoteEndpoint,
+    answer: &Arc<Mutex<Option<String>>>,
+) -> Option<Box<dyn RemoteClient>> {
+    let name = format!("{}/get_type_description", other.node);
+    let kind = GetTypeDescription::service_type();
+    if !shared.is_served(&name, kind.hash) {
+        return None;
+    }
+    let endpoint = Endpoint {
+        kind: EndpointKind::Client,
+        node: own.clone(),
+        id: shared.id(),
+        name,
+        type_name: kind.name,
+        dds_name: kind.dds_name,
+        type_hash: kind.hash,
+        qos: Qos::reliable(10),
+    };
+    let client = shared.transport.as_ref()?.client(&endpoint).ok()?;
+    let request = GetTypeDescriptionRequest {
+        type_name: other.type_name.clone(),
+        type_hash: other.type_hash.clone(),
+        include_type_sources: false,
+    };
+    let (answer, type_name) = (Arc::clone(answer), other.type_name.clone());
+    client.call(request.to_cdr(), Box::new(move |reply| *answer.lock() = Some(compare(&type_name, reply))));
+    Some(client)
+}
+
+fn compare(type_name: &str, reply: Result<Vec<u8>, TransportError>) -> String {
+    let theirs = reply.map_err(|error| error.to_string()).and_then(|bytes| {
+        let response = GetTypeDescriptionResponse::from_cdr(&bytes).map_err(|error| error.to_string())?;
+        if response.successful { Ok(response.type_description) } else { Err(response.failure_reason) }
+    });
+    match (theirs, describe(type_name)) {
+        (Err(why), _) => format!("its node does not tell its fields: {why}"),
+        (Ok(_), None) => "this program does not know the type's fields".to_owned(),
+        (Ok(theirs), Some(ours)) => {
+            let found = differences(&ours, &theirs);
+            let more = if found.len() > NAMED { format!(" and {} more", found.len() - NAMED) } else { String::new() };
+            format!("{}{more}", found.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; "))
+        }
+    }
+}
