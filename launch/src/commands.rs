@@ -1,6 +1,7 @@
 //! What each command does. Results go to standard output; a command that fails returns one sentence.
 
 mod bench;
+mod bridge;
 mod doctor;
 mod inspect;
 mod models;
@@ -43,5 +44,6 @@ pub fn execute(cli: Cli) -> Result<ExitCode, anyhow::Error> {
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::BenchPublish(args)) => bench::publish(&args),
         Some(Command::Models(command)) => models::run(&command),
+        Some(Command::Bridge(command)) => bridge::run(&command),
     }
 }
