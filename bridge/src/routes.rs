@@ -2,15 +2,15 @@
 
 use crate::plan::TopicRoute;
 use crate::rcl::{Client, MessageType, Node, Publisher, RclError, RequestId, Server, Subscription, Trigger};
+use crate::sides::Origins;
 use graph::Durability;
 use graph::transport::RemoteRequest;
-use parking_lot::RwLock;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
-use wire::{CallError, Gid, Guest, GuestClient, GuestNode, GuestPublisher, GuestServer, GuestSubscription, WireError, WireType};
+use wire::{CallError, Guest, GuestClient, GuestNode, GuestPublisher, GuestServer, GuestSubscription, WireError, WireType};
 
 /// How long an answer may take (rmw_zenoh: `queries_default_timeout`).
 const ANSWER: Duration = Duration::from_secs(600);
@@ -119,14 +119,14 @@ impl ToDds {
         node: &GuestNode,
         topic: &str,
         ty: &WireType,
-        foreign: &Arc<RwLock<BTreeSet<Gid>>>,
+        origins: &Arc<Origins>,
     ) -> Result<(), WireError> {
         let latched = self.route.request.durability == Durability::TransientLocal;
         let wanted = latched || self.publisher.subscriptions() > own_subscriptions;
         if wanted && self.subscription.is_none() {
-            let (publisher, counters, foreign) = (Arc::clone(&self.publisher), Arc::clone(&self.counters), Arc::clone(foreign));
+            let (publisher, counters, origins) = (Arc::clone(&self.publisher), Arc::clone(&self.counters), Arc::clone(origins));
             let sink = move |payload: msgs::Bytes, attachment: wire::Attachment| {
-                if foreign.read().contains(&attachment.gid) {
+                if origins.of_bridge(&attachment.gid) {
                     return;
                 }
                 let sent = if is_cdr(&payload) { publisher.publish(&payload).map_err(drop) } else { Err(()) };

@@ -2,12 +2,12 @@
 
 use crate::filter::{Filter, FilterError};
 use crate::plan::{Plan, RouteKey, TopicRoute, TypeKind, plan};
-use crate::rcl::{Client, Context, DiscoveryRange, Node, RclError, Server, Subscription, Trigger, Types, Waiter};
+use crate::rcl::{Client, Context, DiscoveryRange, Node, Publisher, RclError, Server, Subscription, Trigger, Types, Waiter};
 use crate::routes::{Event, Events, OnDds, OnZenoh, ToDds, ToZenoh};
-use crate::sides::{self, ENCLAVES, Seen};
+use crate::sides::{self, BEACON, ENCLAVES, Origins, Seen};
 use crate::snapshot::{BRIDGE_NODE, Side, split, working_instead_of};
 use crate::status::{self, Row};
-use parking_lot::RwLock;
+use graph::Qos;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,6 +43,9 @@ pub enum BridgeError {
     /// The DDS side.
     #[error("DDS: {0}")]
     Dds(#[from] RclError),
+    /// What every ROS 2 has is not there.
+    #[error("{0}")]
+    Prefix(String),
     /// The Zenoh side cannot be opened.
     #[error("{0}")]
     Open(#[from] OpenError),
@@ -74,7 +77,7 @@ pub fn run(options: &Options, stop: &AtomicBool, say: &mut dyn FnMut(&str)) -> R
     let filter = Filter::new(&options.allow, &options.deny)?;
     let changed = Arc::new(AtomicBool::new(true));
     let Some(zenoh) = connect(options, &changed, stop, say)? else { return Ok(()) };
-    let mut bridge = Bridge::new(options, zenoh, filter, changed)?;
+    let mut bridge = Bridge::new(options, Arc::new(zenoh), filter, changed)?;
     say(&format!(
         "bridge {} between Zenoh ({}) and DDS domain {}",
         bridge.identity,
@@ -140,31 +143,38 @@ struct Bridge {
     events: Events,
     received: Receiver<Event>,
     context: Arc<Context>,
-    zenoh: Guest,
+    zenoh: Arc<Guest>,
     identity: String,
     filter: Filter,
     types: Types,
     /// As decided last.
     plan: Plan,
-    /// Publishers on Zenoh that are bridges'.
-    foreign: Arc<RwLock<BTreeSet<Gid>>>,
-    /// Publishers on DDS, and whether they are bridges'.
+    /// Of samples on Zenoh.
+    origins: Arc<Origins>,
+    /// Of samples on DDS: publishers, and whether they are bridges'.
     publishers: BTreeMap<Gid, bool>,
+    participants: BTreeSet<[u8; 12]>,
+    _beacon: Option<Publisher>,
     changed: Arc<AtomicBool>,
     looked: Option<Instant>,
     next_route: u64,
     failed: BTreeMap<RouteKey, Instant>,
     refused: BTreeMap<String, String>,
     standing_by: Option<String>,
+    list_once: bool,
 }
 
 impl Bridge {
-    fn new(options: &Options, zenoh: Guest, filter: Filter, changed: Arc<AtomicBool>) -> Result<Self, BridgeError> {
+    fn new(options: &Options, zenoh: Arc<Guest>, filter: Filter, changed: Arc<AtomicBool>) -> Result<Self, BridgeError> {
         let identity = zenoh.session().get(..12).unwrap_or(zenoh.session()).to_owned();
-        let name = format!("{BRIDGE_NODE}{identity}");
+        // One that only looks is no bridge for the others.
+        let name = if options.list_once { format!("_omnimind_list_{identity}") } else { format!("{BRIDGE_NODE}{identity}") };
         let domain = options.domain.and_then(|domain| usize::try_from(domain).ok());
         let context = Context::new(domain, options.range, &format!("{ENCLAVES}/b{identity}"))?;
         let node = Node::new(&context, "/", &name)?;
+        let mut types = Types::default();
+        let ty = types.message("rcl_interfaces/msg/Log").map_err(|error| BridgeError::Prefix(error.to_string()))?;
+        let beacon = if options.list_once { None } else { Some(Publisher::new(&node, BEACON, &ty, &Qos::reliable(1))?) };
         let trigger = Trigger::new(&context)?;
         let waiter = Waiter::new(&node, &trigger)?;
         let zenoh_node = zenoh.node("/", &name)?;
@@ -182,19 +192,22 @@ impl Bridge {
             events: Events { sender, trigger },
             received,
             context,
-            zenoh,
             identity,
             filter,
-            types: Types::default(),
+            types,
             plan: Plan::default(),
-            foreign: Arc::default(),
+            origins: Origins::new(&zenoh),
+            zenoh,
             publishers: BTreeMap::new(),
+            participants: BTreeSet::new(),
+            _beacon: beacon,
             changed,
             looked: None,
             next_route: 1,
             failed: BTreeMap::new(),
             refused: BTreeMap::new(),
             standing_by: None,
+            list_once: options.list_once,
         })
     }
 
@@ -208,9 +221,10 @@ impl Bridge {
         self.looked = Some(Instant::now());
         let zenoh: Seen = sides::zenoh(&self.zenoh.view());
         let dds: Seen = sides::dds(&self.node)?;
-        *self.foreign.write() = zenoh.publishers.iter().filter(|(_, bridge)| **bridge).map(|(gid, _)| *gid).collect();
+        self.origins.update(zenoh.publishers);
         self.publishers = dds.publishers;
-        let other = working_instead_of(&self.identity, &dds.snapshot, &zenoh.snapshot);
+        self.participants = dds.participants;
+        let other = if self.list_once { None } else { working_instead_of(&self.identity, &dds.snapshot, &zenoh.snapshot) };
         if other != self.standing_by {
             match &other {
                 Some(other) => say(&format!("standing by: bridge {other} carries between the same two sides")),
@@ -365,7 +379,7 @@ impl Bridge {
         for (key, route) in &mut self.to_dds {
             let own = usize::from(listening.contains(&(key.name.clone(), key.type_name.clone())));
             let Ok(ty) = wire_type(&key.type_name, &route.route.hash) else { continue };
-            if let Err(error) = route.refresh(own, &self.zenoh, &self.zenoh_node, &key.name, &ty, &self.foreign) {
+            if let Err(error) = route.refresh(own, &self.zenoh, &self.zenoh_node, &key.name, &ty, &self.origins) {
                 errors.push((key.clone(), error.to_string()));
             }
         }
@@ -396,7 +410,11 @@ impl Bridge {
         for (_, (key, route)) in listening.enumerate().filter(|(place, _)| ready.subscriptions.binary_search(place).is_ok()) {
             for _ in 0..BATCH {
                 let Some(sample) = route.subscription.as_mut().and_then(Subscription::take) else { break };
-                if !of_bridge(&self.node, &mut self.publishers, &key.name, &sample.publisher) {
+                if !*self
+                    .publishers
+                    .entry(sample.publisher)
+                    .or_insert_with(|| sides::of_bridge(&sample.publisher, &self.participants))
+                {
                     route.forward(sample.payload);
                 }
             }
@@ -448,18 +466,4 @@ impl Bridge {
 
 fn wire_type(name: &str, hash: &str) -> Result<WireType, String> {
     WireType::new(name, hash).ok_or_else(|| format!("`{name}` is not the name of a type"))
-}
-
-/// Whether a sample came over another bridge. A publisher that is newer than the last look at the graph is looked up.
-fn of_bridge(node: &Node, publishers: &mut BTreeMap<Gid, bool>, topic: &str, gid: &Gid) -> bool {
-    if let Some(known) = publishers.get(gid) {
-        return *known;
-    }
-    // If even now nobody knows who it is, it is no ROS 2 node, and so no bridge.
-    let found = node.publishers(topic).unwrap_or_default().into_iter().find(|publisher| publisher.gid == *gid);
-    let bridge = found.as_ref().is_some_and(sides::of_bridge);
-    if found.is_some_and(|publisher| !publisher.node.is_empty() && !publisher.node.starts_with('_')) || bridge {
-        publishers.insert(*gid, bridge);
-    }
-    bridge
 }

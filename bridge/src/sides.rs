@@ -3,11 +3,19 @@
 use crate::rcl::{EndpointSeen, Node, NodeSeen, RclError};
 use crate::snapshot::{End, Snapshot, bridge_identity, join};
 use graph::Qos;
+use parking_lot::RwLock;
 use std::collections::{BTreeMap, BTreeSet};
-use wire::{EntityKind, Gid, GraphView};
+use std::sync::Arc;
+use wire::{EntityKind, Gid, GraphView, Guest};
 
 /// Namespace of the enclaves that bridges say they live in: so the nodes that a bridge announces for others are told from real ones.
 pub const ENCLAVES: &str = "/omnimind_bridge";
+
+/// The topic that a bridge announces before any other and never uses: by it the others know its participant.
+pub const BEACON: &str = "/_omnimind_bridge";
+
+/// First bytes of an identity on DDS, the same for all endpoints of a participant (DDSI-RTPS 2.5, 8.2.4.1).
+type Participant = [u8; 12];
 
 /// A side, and who on it is a bridge.
 #[derive(Debug, Default)]
@@ -16,6 +24,14 @@ pub struct Seen {
     pub snapshot: Snapshot,
     /// Publishers by identity, and whether a bridge owns them.
     pub publishers: BTreeMap<Gid, bool>,
+    /// Participants of bridges on DDS.
+    pub participants: BTreeSet<Participant>,
+}
+
+fn participant(gid: &Gid) -> Participant {
+    let mut prefix = Participant::default();
+    prefix.copy_from_slice(&gid[..12]);
+    prefix
 }
 
 /// The DDS side.
@@ -24,27 +40,32 @@ pub struct Seen {
 /// [`RclError`] if the middleware fails.
 pub fn dds(node: &Node) -> Result<Seen, RclError> {
     let mut seen = Seen::default();
-    let side = &mut seen.snapshot;
     let mut real: BTreeSet<NodeSeen> = BTreeSet::new();
     for found in node.nodes()? {
         if found.enclave.starts_with(ENCLAVES) {
-            side.bridges.extend(bridge_identity(&found.name).map(str::to_owned));
+            seen.snapshot.bridges.extend(bridge_identity(&found.name).map(str::to_owned));
         } else {
-            side.nodes.insert(join(&found.namespace, &found.name));
+            seen.snapshot.nodes.insert(join(&found.namespace, &found.name));
             real.insert(found);
         }
     }
+    let mut topics = Vec::new();
     for topic in node.topics()?.into_keys() {
-        for found in node.publishers(&topic)? {
-            seen.publishers.insert(found.gid, of_bridge(&found));
-            side.publishers.extend(end(&topic, found));
-        }
-        side.subscriptions.extend(node.subscriptions(&topic)?.into_iter().filter_map(|found| end(&topic, found)));
+        let (publishers, subscriptions) = (node.publishers(&topic)?, node.subscriptions(&topic)?);
+        topics.push((topic, publishers, subscriptions));
+    }
+    let beacons = topics.iter().filter(|(topic, ..)| topic == BEACON).flat_map(|(_, publishers, _)| publishers);
+    seen.participants = beacons.map(|found| participant(&found.gid)).collect();
+    for (topic, publishers, subscriptions) in topics {
+        seen.publishers.extend(publishers.iter().map(|found| (found.gid, of_bridge(&found.gid, &seen.participants))));
+        let real = |found: &EndpointSeen| !of_bridge(&found.gid, &seen.participants);
+        seen.snapshot.publishers.extend(publishers.into_iter().filter(real).map(|found| end(&topic, found)));
+        seen.snapshot.subscriptions.extend(subscriptions.into_iter().filter(real).map(|found| end(&topic, found)));
     }
     for owner in real {
         let full = join(&owner.namespace, &owner.name);
         for (name, types) in node.services_of(&owner)? {
-            side.servers.extend(types.into_iter().map(|type_name| End {
+            seen.snapshot.servers.extend(types.into_iter().map(|type_name| End {
                 node: full.clone(),
                 name: name.clone(),
                 type_name,
@@ -56,17 +77,14 @@ pub fn dds(node: &Node) -> Result<Seen, RclError> {
     Ok(seen)
 }
 
-/// Whether an endpoint belongs to a bridge: all endpoints of topics do so under the bridge's own node.
-pub fn of_bridge(endpoint: &EndpointSeen) -> bool {
-    bridge_identity(&endpoint.node).is_some()
+/// Whether an endpoint on DDS belongs to one of these bridges. Its node's name would come later than the endpoint itself.
+pub fn of_bridge(gid: &Gid, participants: &BTreeSet<Participant>) -> bool {
+    participants.contains(&participant(gid))
 }
 
-fn end(topic: &str, found: EndpointSeen) -> Option<End> {
-    if of_bridge(&found) {
-        return None;
-    }
+fn end(topic: &str, found: EndpointSeen) -> End {
     let node = join(&found.namespace, &found.node);
-    Some(End { node, name: topic.to_owned(), type_name: found.type_name, hash: found.hash, qos: found.qos })
+    End { node, name: topic.to_owned(), type_name: found.type_name, hash: found.hash, qos: found.qos }
 }
 
 /// The Zenoh side.
@@ -103,4 +121,34 @@ pub fn zenoh(view: &GraphView) -> Seen {
         }
     }
     seen
+}
+
+/// Tells which publishers on Zenoh are bridges'.
+pub struct Origins {
+    zenoh: Arc<Guest>,
+    known: RwLock<BTreeMap<Gid, bool>>,
+}
+
+impl Origins {
+    /// Of this session's graph.
+    pub fn new(zenoh: &Arc<Guest>) -> Arc<Self> {
+        Arc::new(Self { zenoh: Arc::clone(zenoh), known: RwLock::default() })
+    }
+
+    /// Replaces what is known by what was just seen.
+    pub fn update(&self, publishers: BTreeMap<Gid, bool>) {
+        *self.known.write() = publishers;
+    }
+
+    /// Whether a sample came over another bridge. A publisher that is newer than the last look at the graph is looked up. One that
+    /// nobody announced is no bridge's; that is kept until the next look, for it costs a look to find out.
+    pub fn of_bridge(&self, gid: &Gid) -> bool {
+        if let Some(known) = self.known.read().get(gid) {
+            return *known;
+        }
+        let mut publishers = zenoh(&self.zenoh.view()).publishers;
+        let bridge = *publishers.entry(*gid).or_insert(false);
+        self.known.write().extend(publishers);
+        bridge
+    }
 }

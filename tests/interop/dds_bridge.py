@@ -421,6 +421,40 @@ def checks(system, dds):
         wait_for("the other to carry", lambda: "carrying" in system.log(idle))
         wait_for("one answer again", switch_answers)
 
+    def another_system():
+        """what one bridge brought to DDS, a bridge to another Zenoh system does not carry on: neither names nor samples"""
+        far = System(system.words[1], pathlib.Path(system.words[0]).parents[1], system.folder)
+        try:
+            far.start("far_node", "run", "battery", "--ros-args", "-r", "__ns:=/far")
+            far.start("far_bridge", "bridge", "dds")
+            wait_for("the far system", lambda: (system.folder / "far_bridge.log").read_text().startswith("bridge"))
+            far_raw = Raw(far.endpoint)
+            heard = far_raw.listen("/one_way", "std_msgs/msg/String", String)
+            subscription = dds.listen("/one_way")
+            publisher = dds.node.create_publisher(String, "/one_way", 10)
+            publish = raw.publish("/one_way", "std_msgs/msg/String")
+
+            def both_open():
+                publisher.publish(String(data="from DDS"))
+                publish(String(data="from near"))
+                return not heard.empty() and any(m.data == "from near" for m in dds.heard["/one_way"])
+
+            wait_for("the near bridge to DDS and the far bridge from it", both_open)
+            for _ in range(20):
+                publish(String(data="from near"))
+            publisher.publish(String(data="last"))
+            texts = []
+            wait_for("the last one", lambda: texts.append(heard.get(timeout=LIMIT).data) or texts[-1] == "last")
+            assert set(texts) == {"from DDS", "last"}, collections.Counter(texts)
+            names = far.run("topic", "list").splitlines()
+            assert "/kept" in names and "/far/battery_state" in names and "/battery_state" not in names, names
+            assert "/battery" not in far.run("node", "list").splitlines()
+            dds.node.destroy_publisher(publisher)
+            dds.node.destroy_subscription(subscription)
+            far_raw.session.close()
+        finally:
+            far.stop()
+
     def killed_and_restarted():
         """killing the bridge leaves both sides alone, and a new one brings them together again"""
         state["bridge"].kill()
@@ -453,7 +487,7 @@ def checks(system, dds):
 
     return prepare, [
         discovery, topics, late_joiner, late_joiner_on_zenoh, from_dds, to_dds, no_echo, parameters_of_the_graph, services_of_rclpy,
-        malformed, action_of_rclpy, action_of_the_graph, unknown_type, second_bridge, killed_and_restarted, filtered, ends,
+        malformed, action_of_rclpy, action_of_the_graph, unknown_type, second_bridge, another_system, killed_and_restarted, filtered, ends,
     ]
 
 
