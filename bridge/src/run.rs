@@ -406,8 +406,8 @@ impl Bridge {
         if ready.graph {
             self.changed.store(true, Ordering::Relaxed);
         }
-        let listening = self.to_zenoh.iter_mut().filter(|(_, route)| route.subscription.is_some());
-        for (_, (key, route)) in listening.enumerate().filter(|(place, _)| ready.subscriptions.binary_search(place).is_ok()) {
+        let listening = self.to_zenoh.values_mut().filter(|route| route.subscription.is_some());
+        for (_, route) in listening.enumerate().filter(|(place, _)| ready.subscriptions.binary_search(place).is_ok()) {
             for _ in 0..BATCH {
                 let Some(sample) = route.subscription.as_mut().and_then(Subscription::take) else { break };
                 if !*self
