@@ -183,5 +183,13 @@ pub fn adapt(publishers: &[&End], listeners: &[&End]) -> (Qos, Qos) {
     (request, offer)
 }
 
+/// Whether a DDS publisher with this offer is matched with a subscription with this request (DDS 1.4, 2.2.3).
+#[must_use]
+pub fn serves(offer: &Qos, request: &Qos) -> bool {
+    let reliable = offer.reliability == Reliability::Reliable || request.reliability == Reliability::BestEffort;
+    let latched = offer.durability == Durability::TransientLocal || request.durability == Durability::Volatile;
+    reliable && latched
+}
+
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,10 @@ const RESULT: Duration = Duration::from_secs(24 * 3600);
 /// How long a request waits for a server that is announced and not matched yet.
 const MATCH: Duration = Duration::from_secs(5);
 
+/// How long a server has been matched before it is sent anything: it may learn later where answers go than where requests come from, and
+/// drops an answer that it does not know where to send (rmw_fastrtps: `rmw_response.cpp`).
+const ACQUAINTED: Duration = Duration::from_millis(200);
+
 /// How long a service's answer may take.
 fn patience(service: &str) -> Duration {
     if service.ends_with("/_action/get_result") { RESULT } else { ANSWER }
@@ -107,8 +111,9 @@ impl ToDds {
         self.subscription.is_some()
     }
 
-    /// Listens on Zenoh as long as somebody listens on DDS. What late joiners need is listened to at once and always, or each new
-    /// beginning would fetch the history again.
+    /// Listens on Zenoh as long as somebody listens on DDS: from when a subscription is matched that is not the bridge's own, so that
+    /// the first sample finds it, until there is none. What late joiners need is listened to at once and always, or each new beginning
+    /// would fetch the history again.
     ///
     /// # Errors
     /// [`WireError`] if the session is lost.
@@ -122,8 +127,9 @@ impl ToDds {
         origins: &Arc<Origins>,
     ) -> Result<(), WireError> {
         let latched = self.route.request.durability == Durability::TransientLocal;
-        let wanted = latched || self.publisher.subscriptions() > own_subscriptions;
-        if wanted && self.subscription.is_none() {
+        let wanted = latched || self.route.wanted;
+        let reaches = || latched || self.publisher.subscriptions() > own_subscriptions;
+        if wanted && self.subscription.is_none() && reaches() {
             let (publisher, counters, origins) = (Arc::clone(&self.publisher), Arc::clone(&self.counters), Arc::clone(origins));
             let sink = move |payload: msgs::Bytes, attachment: wire::Attachment| {
                 if origins.of_bridge(&attachment.gid) {
@@ -255,6 +261,7 @@ pub struct OnZenoh {
     service: String,
     unsent: Vec<(Instant, RemoteRequest)>,
     pending: BTreeMap<i64, (Instant, Reply)>,
+    matched_since: Option<Instant>,
     _server: GuestServer,
 }
 
@@ -283,6 +290,7 @@ impl OnZenoh {
             service: service.to_owned(),
             unsent: Vec::new(),
             pending: BTreeMap::new(),
+            matched_since: None,
             _server: server,
         })
     }
@@ -301,7 +309,14 @@ impl OnZenoh {
         self.unsent.retain(|(since, _)| since.elapsed() < MATCH);
         let given_up = before - self.pending.len() - self.unsent.len();
         self.counters.failed.fetch_add(given_up as u64, Ordering::Relaxed);
-        if self.unsent.is_empty() || !self.client.available() {
+        if self.unsent.is_empty() && self.matched_since.is_some() {
+            return;
+        }
+        if !self.client.available() {
+            self.matched_since = None;
+            return;
+        }
+        if self.matched_since.get_or_insert_with(Instant::now).elapsed() < ACQUAINTED {
             return;
         }
         for (since, request) in self.unsent.drain(..) {

@@ -1,7 +1,7 @@
 //! The bridge at work.
 
 use crate::filter::{Filter, FilterError};
-use crate::plan::{Plan, RouteKey, TopicRoute, TypeKind, plan};
+use crate::plan::{Plan, RouteKey, TopicRoute, TypeKind, plan, serves};
 use crate::rcl::{Client, Context, DiscoveryRange, Node, Publisher, RclError, Server, Subscription, Trigger, Types, Waiter};
 use crate::routes::{Event, Events, OnDds, OnZenoh, ToDds, ToZenoh};
 use crate::sides::{self, BEACON, ENCLAVES, Origins, Seen};
@@ -58,6 +58,8 @@ pub enum BridgeError {
 const TICK: Duration = Duration::from_millis(100);
 /// How soon after one look at both sides the next may follow.
 const LOOK_AT_MOST: Duration = Duration::from_millis(50);
+/// How soon after one check of who is listened to the next may follow.
+const REFRESH_AT_MOST: Duration = Duration::from_millis(20);
 /// How late after one look the next follows, whatever was noticed.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(1);
 /// How long what failed is left alone.
@@ -157,6 +159,7 @@ struct Bridge {
     _beacon: Option<Publisher>,
     changed: Arc<AtomicBool>,
     looked: Option<Instant>,
+    refreshed: Option<Instant>,
     next_route: u64,
     failed: BTreeMap<RouteKey, Instant>,
     refused: BTreeMap<String, String>,
@@ -203,6 +206,7 @@ impl Bridge {
             _beacon: beacon,
             changed,
             looked: None,
+            refreshed: None,
             next_route: 1,
             failed: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -271,6 +275,9 @@ impl Bridge {
             plan.topics.get(key).is_some_and(|new| new.request == route.request && new.offer == route.offer)
         };
         self.to_dds.retain(|key, route| kept(key, &route.route));
+        for (key, route) in &mut self.to_dds {
+            route.route.wanted = plan.topics.get(key).is_some_and(|new| new.wanted);
+        }
         self.to_zenoh.retain(|key, route| kept(key, &route.route));
         let kept = |key: &RouteKey, owner: &str| plan.services.get(key).is_some_and(|new| new.owner == owner);
         self.on_dds.retain(|key, route| kept(key, &route.owner));
@@ -369,15 +376,19 @@ impl Bridge {
 
     /// Lets each topic flow, or not, as it is listened to.
     fn refresh(&mut self, say: &mut dyn FnMut(&str)) {
-        let listening: BTreeSet<(String, String)> = self
-            .to_zenoh
-            .iter()
-            .filter(|(_, route)| route.subscription.is_some())
-            .map(|(key, _)| (key.name.clone(), key.type_name.clone()))
-            .collect();
+        if self.refreshed.is_some_and(|at| at.elapsed() < REFRESH_AT_MOST) {
+            return;
+        }
+        self.refreshed = Some(Instant::now());
+        // Subscriptions of the bridge that its own publishers are matched with.
+        let listening = |key: &RouteKey, offer: &Qos| {
+            let back = RouteKey { from: Side::Dds, ..key.clone() };
+            let route = self.to_zenoh.get(&back).filter(|route| route.subscription.is_some());
+            usize::from(route.is_some_and(|route| serves(offer, &route.route.request)))
+        };
         let mut errors = Vec::new();
         for (key, route) in &mut self.to_dds {
-            let own = usize::from(listening.contains(&(key.name.clone(), key.type_name.clone())));
+            let own = listening(key, &route.route.offer);
             let Ok(ty) = wire_type(&key.type_name, &route.route.hash) else { continue };
             if let Err(error) = route.refresh(own, &self.zenoh, &self.zenoh_node, &key.name, &ty, &self.origins) {
                 errors.push((key.clone(), error.to_string()));

@@ -161,3 +161,17 @@ fn late_joiners_get_what_each_publisher_keeps() {
     let volatile = end("/p", "/x", STRING, Qos::reliable(1));
     assert_eq!(adapt(&[&volatile], &[]).1.depth(), MIN_DEPTH);
 }
+
+#[test]
+fn an_offer_serves_what_requests_no_more() {
+    let (reliable, sensor, latched) = (Qos::reliable(1), Qos::sensor_data(), Qos::latched(1));
+    for (offer, request, serve) in [
+        (reliable, sensor, true),
+        (sensor, reliable, false),
+        (latched, reliable, true),
+        (reliable, latched, false),
+        (latched, latched, true),
+    ] {
+        assert_eq!(serves(&offer, &request), serve, "{offer:?} {request:?}");
+    }
+}
