@@ -3,8 +3,8 @@
 use crate::plan::TopicRoute;
 use crate::rcl::{Client, MessageType, Node, Publisher, RclError, RequestId, Server, Subscription, Trigger};
 use crate::sides::Origins;
-use graph::Durability;
 use graph::transport::RemoteRequest;
+use graph::{Durability, Qos};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +26,12 @@ const ACQUAINTED: Duration = Duration::from_millis(200);
 /// How long a service's answer may take.
 fn patience(service: &str) -> Duration {
     if service.ends_with("/_action/get_result") { RESULT } else { ANSWER }
+}
+
+/// Whether a topic is listened to whoever listens: what late joiners need, or each new beginning would fetch the history again; and the
+/// topics of an action, whose first sample follows so soon after a goal that nobody could begin to listen in between.
+fn always_open(topic: &str, request: &Qos) -> bool {
+    request.durability == Durability::TransientLocal || topic.contains("/_action/")
 }
 
 /// What crossed so far.
@@ -112,8 +118,7 @@ impl ToDds {
     }
 
     /// Listens on Zenoh as long as somebody listens on DDS: from when a subscription is matched that is not the bridge's own, so that
-    /// the first sample finds it, until there is none. What late joiners need is listened to at once and always, or each new beginning
-    /// would fetch the history again.
+    /// the first sample finds it, until there is none.
     ///
     /// # Errors
     /// [`WireError`] if the session is lost.
@@ -126,9 +131,9 @@ impl ToDds {
         ty: &WireType,
         origins: &Arc<Origins>,
     ) -> Result<(), WireError> {
-        let latched = self.route.request.durability == Durability::TransientLocal;
-        let wanted = latched || self.route.wanted;
-        let reaches = || latched || self.publisher.subscriptions() > own_subscriptions;
+        let always = always_open(topic, &self.route.request);
+        let wanted = always || self.route.wanted;
+        let reaches = || always || self.publisher.subscriptions() > own_subscriptions;
         if wanted && self.subscription.is_none() && reaches() {
             let (publisher, counters, origins) = (Arc::clone(&self.publisher), Arc::clone(&self.counters), Arc::clone(origins));
             let sink = move |payload: msgs::Bytes, attachment: wire::Attachment| {
@@ -176,13 +181,12 @@ impl ToZenoh {
         Ok(Self { route: route.clone(), counters: Counters::default(), subscription: None, publisher, ty })
     }
 
-    /// Listens on DDS as long as somebody listens on Zenoh; to what late joiners need, always.
+    /// Listens on DDS as long as somebody listens on Zenoh.
     ///
     /// # Errors
     /// [`RclError`] if the middleware refuses.
     pub fn refresh(&mut self, node: &Arc<Node>, topic: &str) -> Result<(), RclError> {
-        let latched = self.route.request.durability == Durability::TransientLocal;
-        let wanted = latched || self.publisher.matched();
+        let wanted = always_open(topic, &self.route.request) || self.publisher.matched();
         if wanted && self.subscription.is_none() {
             self.subscription = Some(Subscription::new(node, topic, &self.ty, &self.route.request)?);
         } else if !wanted {

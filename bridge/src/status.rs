@@ -1,6 +1,6 @@
 //! What crosses, as text.
 
-use crate::plan::{Plan, RouteKey};
+use crate::plan::Plan;
 use crate::snapshot::Side;
 use std::fmt::Write;
 
@@ -25,7 +25,7 @@ impl Row {
     /// Of a route.
     #[cfg(feature = "dds")]
     #[must_use]
-    pub fn new(key: &RouteKey, active: bool, counters: &crate::routes::Counters) -> Self {
+    pub fn new(key: &crate::plan::RouteKey, active: bool, counters: &crate::routes::Counters) -> Self {
         use std::sync::atomic::Ordering::Relaxed;
         let (crossed, failed) = (counters.crossed.load(Relaxed), counters.failed.load(Relaxed));
         Self { name: key.name.clone(), type_name: key.type_name.clone(), from: key.from, active, crossed, failed }

@@ -6,6 +6,7 @@ Run by the Python of a ROS 2 prefix (bridge/setup_ros.sh) with eclipse-zenoh in 
 """
 import argparse
 import collections
+import faulthandler
 import json
 import os
 import pathlib
@@ -260,18 +261,18 @@ def checks(system, dds):
                 seen.append(on_zenoh.get().data)
             return seen
 
-        # First until both ways are open, then one of each.
+        names = lambda: [m.data for m in dds.heard["/both"]]
+
+        # Each hears itself without the bridge (rclpy by DDS, the raw session by its own put) and the other by it.
         def open_both():
-            publisher.publish(String(data="open"))
-            publish(String(data="open"))
-            return drained().count("open") and len(dds.heard["/both"]) > 5
+            publisher.publish(String(data="open from DDS"))
+            publish(String(data="open from Zenoh"))
+            return "open from DDS" in drained() and "open from Zenoh" in names()
 
         wait_for("both ways", open_both)
-        names = lambda: [m.data for m in dds.heard["/both"]]
         for round_ in ("1", "2"):
             publisher.publish(String(data="dds" + round_))
             publish(String(data="zenoh" + round_))
-            # Each hears itself without the bridge (rclpy by DDS, the raw session by its own put) and the other by it.
             wait_for("what crosses", lambda: {"dds" + round_, "zenoh" + round_} <= set(drained()) & set(names()))
         for heard in (names(), drained()):
             assert [heard.count(name) for name in ("dds1", "zenoh1", "dds2", "zenoh2")] == [1, 1, 1, 1], heard[-12:]
@@ -413,7 +414,7 @@ def checks(system, dds):
 
     def second_bridge():
         """of two bridges one stands by, and takes over when the other is killed"""
-        bridges = {"bridge": state["bridge"], "second": system.start("second", "bridge", "dds")}
+        bridges = {"bridge": state["bridge"], "second": system.start("second", "bridge", "dds", "--status", "5")}
         idle = wait_for("one to stand by", lambda: next((n for n in bridges if "standing by" in system.log(n)), None))
         wait_for("one answer", switch_answers)
         working = bridges["bridge" if idle == "second" else "second"]
@@ -485,7 +486,7 @@ def checks(system, dds):
         wait_for("the mirror on DDS to go", lambda: ("battery", "/") not in dds.node.get_node_names_and_namespaces())
 
     def prepare():
-        state["bridge"] = system.start("bridge", "bridge", "dds")
+        state["bridge"] = system.start("bridge", "bridge", "dds", "--status", "5")
 
     return prepare, [
         discovery, topics, late_joiner, late_joiner_on_zenoh, from_dds, to_dds, no_echo, parameters_of_the_graph, services_of_rclpy,
@@ -517,6 +518,7 @@ def main():
                 except Exception:
                     failed += 1
                     print(f"FAIL  {check.__doc__}\n{traceback.format_exc()}", flush=True)
+                    faulthandler.dump_traceback(sys.stdout, all_threads=True)
         finally:
             system.stop()
             if failed:
