@@ -2,7 +2,7 @@
 
 use crate::filter::Filter;
 use crate::snapshot::{End, Side, Snapshot, bridge_identity, split};
-use graph::{Durability, Qos, Reliability};
+use graph::{Durability, History, Qos, Reliability};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A topic or service, and the side where its publishers or servers are.
@@ -67,6 +67,8 @@ pub type TypeLookup<'a> = &'a mut dyn FnMut(TypeKind, &str) -> Result<String, St
 const MAX_DEPTH: usize = 1000;
 /// The fewest samples that may wait: a bridge is one more queue on the way.
 const MIN_DEPTH: usize = 10;
+/// The fewest that may wait for the bridge itself where nothing is to be lost: all publishers of a topic share the queue.
+const MIN_RELIABLE_DEPTH: usize = 100;
 
 /// What to carry between two sides.
 pub fn plan(dds: &Snapshot, zenoh: &Snapshot, filter: &Filter, types: TypeLookup<'_>) -> Plan {
@@ -175,7 +177,10 @@ pub fn adapt(publishers: &[&End], listeners: &[&End]) -> (Qos, Qos) {
         }
         qos
     };
-    let request = qos(publishers.iter().all(reliable), all_latched);
+    let mut request = qos(publishers.iter().all(reliable), all_latched);
+    if request.reliability == Reliability::Reliable && !all_latched {
+        request.history = History::KeepLast(request.depth().max(MIN_RELIABLE_DEPTH));
+    }
     let offer = qos(
         publishers.iter().any(reliable) || listeners.iter().any(reliable),
         publishers.iter().any(latched) || listeners.iter().any(latched),

@@ -159,7 +159,10 @@ fn late_joiners_get_what_each_publisher_keeps() {
     let everything = end("/p", "/tf_static", STRING, Qos { durability: Durability::TransientLocal, ..Qos::keep_all() });
     assert_eq!(adapt(&[&everything, &two], &[]).1.depth(), MAX_DEPTH);
     let volatile = end("/p", "/x", STRING, Qos::reliable(1));
-    assert_eq!(adapt(&[&volatile], &[]).1.depth(), MIN_DEPTH);
+    let (request, offer) = adapt(&[&volatile], &[]);
+    assert_eq!((request.depth(), offer.depth()), (MIN_RELIABLE_DEPTH, MIN_DEPTH));
+    let sensor = end("/p", "/x", STRING, Qos::sensor_data());
+    assert_eq!(adapt(&[&sensor], &[]).0.depth(), MIN_DEPTH);
 }
 
 #[test]
