@@ -65,6 +65,9 @@ pub enum Command {
     /// Record, play, look at and recover bags, as `ros2 bag` does
     #[command(subcommand)]
     Bag(crate::commands::bag::BagCommand),
+    /// Carry topics, services and actions to and from another middleware
+    #[command(subcommand)]
+    Bridge(BridgeCommand),
 }
 
 /// `omnimind demo`
@@ -447,6 +450,47 @@ pub enum ModelsCommand {
         /// Names; none: all
         names: Vec<String>,
     },
+}
+
+/// `omnimind bridge`
+#[derive(Debug, Subcommand)]
+pub enum BridgeCommand {
+    /// ROS 2 nodes on DDS (needs a build with the feature `dds`)
+    Dds(BridgeDdsArgs),
+}
+
+/// `omnimind bridge dds`
+#[derive(Debug, Args)]
+pub struct BridgeDdsArgs {
+    /// DDS domain; nothing: ROS_DOMAIN_ID, or 0
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=232))]
+    pub domain: Option<u32>,
+    /// How far DDS looks for others; nothing: ROS_AUTOMATIC_DISCOVERY_RANGE, or this machine only
+    #[arg(long, value_enum)]
+    pub range: Option<BridgeRange>,
+    /// Only topics, services and actions whose whole name matches this regular expression; may be given several times
+    #[arg(long)]
+    pub allow: Vec<String>,
+    /// Not those whose whole name matches this one
+    #[arg(long)]
+    pub deny: Vec<String>,
+    /// Say every so many seconds what has crossed
+    #[arg(long)]
+    pub status: Option<f64>,
+    /// Only say what would cross
+    #[arg(long)]
+    pub once_list: bool,
+}
+
+/// How far DDS looks for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BridgeRange {
+    /// This machine
+    Localhost,
+    /// Its subnet
+    Subnet,
+    /// Nobody
+    Off,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod bag;
 mod bench;
+mod bridge;
 mod component;
 mod doctor;
 mod graph;
@@ -54,5 +55,6 @@ pub fn execute(cli: Cli) -> Result<ExitCode, anyhow::Error> {
         Some(Command::BenchPublish(args)) => bench::publish(&args),
         Some(Command::Models(command)) => models::run(&command),
         Some(Command::Bag(command)) => bag::run(&command),
+        Some(Command::Bridge(command)) => bridge::run(&command),
     }
 }
