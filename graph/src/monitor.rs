@@ -156,7 +156,9 @@ fn contradictions(shared: &Shared) -> Vec<DiagnosticStatus> {
     }
     let complaints = shared.transport.as_ref().map(|wire| wire.complaints()).unwrap_or_default();
     found.extend(complaints.into_iter().map(|why| entry("graph", "wire", Level::Warn, why)));
-    found.extend(shared.ears.lock().deaf().map(|why| entry("graph", "taps", Level::Warn, why.clone())));
+    let ears = shared.ears.lock();
+    found.extend(ears.deaf().cloned().chain(ears.refused()).map(|why| entry("graph", "taps", Level::Warn, why)));
+    drop(ears);
     let elsewhere: Vec<_> = shared.remote.lock().nodes().map(|(name, count)| (Arc::clone(name), count)).collect();
     let slots = shared.slots.read();
     for (name, elsewhere) in &elsewhere {
