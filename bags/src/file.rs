@@ -4,7 +4,7 @@
 //! its last second. Specification: <https://mcap.dev/spec>, "ROS 2" profile in <https://mcap.dev/spec/registry>.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mcap::records::MessageHeader;
 
 use crate::qos::{self, QosProfile};
+use crate::reader::SchemaText;
 
 /// Why a recording cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +115,8 @@ pub struct TopicSummary {
     pub qos: Vec<QosProfile>,
     /// `RIHS01_...`
     pub type_hash: String,
+    /// How its messages are encoded: `cdr` in ROS 2 recordings.
+    pub encoding: String,
     /// Messages written.
     pub messages: u64,
 }
@@ -169,15 +172,16 @@ pub struct McapWriter {
 }
 
 impl McapWriter {
-    /// Makes the file and its folder; an old file of the same name is replaced.
+    /// Makes the file and its folder; an old file of the same name is replaced. The file is locked until it is closed, so that others can
+    /// tell a recording that goes on from one that was cut off.
     ///
     /// # Errors
-    /// [`OpenError`], naming the path.
+    /// [`OpenError`], naming the path; also if somebody else is writing the file.
     pub fn create(path: &Path, options: WriterOptions) -> Result<Self, OpenError> {
         if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder { path: folder.to_path_buf(), source })?;
         }
-        let file = File::create(path).map_err(|source| OpenError::File { path: path.to_path_buf(), source })?;
+        let file = begin(path).map_err(|source| OpenError::File { path: path.to_path_buf(), source })?;
         let written = Arc::new(AtomicU64::new(0));
         let mcap_options = mcap::WriteOptions::new()
             .profile("ros2")
@@ -214,7 +218,19 @@ impl McapWriter {
         sequence: u32,
         cdr: &[u8],
     ) -> Result<(), WriteError> {
-        let (channel_id, index) = self.channel(channel)?;
+        let place = self.channel(channel)?;
+        self.write_to(place, log_ns, publish_ns, sequence, cdr)
+    }
+
+    /// Writes one message to a channel that is there.
+    pub(crate) fn write_to(
+        &mut self,
+        (channel_id, index): (u16, usize),
+        log_ns: u64,
+        publish_ns: u64,
+        sequence: u32,
+        cdr: &[u8],
+    ) -> Result<(), WriteError> {
         let header = MessageHeader { channel_id, sequence, log_time: log_ns, publish_time: publish_ns };
         self.inner.write_to_known_channel(&header, cdr)?;
         self.unflushed = true;
@@ -230,13 +246,13 @@ impl McapWriter {
         self.flush_due(log_ns)
     }
 
-    /// Closes the present chunk if its first message is older than the interval.
+    /// Closes the present chunk if its first message is older than the interval, or if the clock was set back by more than that.
     ///
     /// # Errors
     /// [`WriteError::Mcap`].
     pub fn flush_due(&mut self, now_ns: u64) -> Result<(), WriteError> {
         let last = *self.last_flush_ns.get_or_insert(now_ns);
-        if now_ns.saturating_sub(last) >= self.options.flush_interval_ns {
+        if now_ns.abs_diff(last) >= self.options.flush_interval_ns {
             if self.unflushed {
                 self.flush()?;
             }
@@ -299,12 +315,48 @@ impl McapWriter {
             message_type: channel.message_type.to_owned(),
             qos: channel.qos.to_vec(),
             type_hash: channel.type_hash.to_owned(),
+            encoding: "cdr".into(),
             messages: 0,
         });
         let found = (id, self.summary.topics.len() - 1);
         self.channels.insert(key, found);
         Ok(found)
     }
+
+    /// A channel as another file has it, whatever its encodings are.
+    pub(crate) fn copy_channel(
+        &mut self,
+        about: &TopicSummary,
+        schema: Option<&SchemaText>,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<(u16, usize), WriteError> {
+        // MCAP: identity 0 stands for "no schema".
+        let schema = schema.map_or(Ok(0), |s| self.inner.add_schema(&s.name, &s.encoding, &s.text))?;
+        let id = self.inner.add_channel(schema, &about.topic, &about.encoding, metadata)?;
+        self.summary.topics.push(about.clone());
+        Ok((id, self.summary.topics.len() - 1))
+    }
+
+    /// Writes a record of metadata.
+    pub(crate) fn write_metadata(&mut self, record: &mcap::records::Metadata) -> Result<(), WriteError> {
+        Ok(self.inner.write_metadata(record)?)
+    }
+}
+
+/// An empty file that is locked.
+fn begin(path: &Path) -> std::io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    // Where the file system knows no locks there is none.
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Err(std::io::Error::new(std::io::ErrorKind::ResourceBusy, "it is being written by somebody else"));
+    }
+    file.set_len(0)?;
+    Ok(file)
+}
+
+/// Whether a recorder has the file open.
+pub(crate) fn is_being_written(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 #[cfg(test)]
@@ -375,6 +427,34 @@ mod tests {
         // And cut in the middle of a chunk.
         let cut = read(&bytes[..bytes.len() * 2 / 3]);
         assert!((15..41).contains(&cut), "{cut} messages");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_keeps_the_promise_to_flush() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.mcap");
+        let mut writer = McapWriter::create(&path, WriterOptions::default()).unwrap();
+        writer.write(&channel(), 1_800_000_000_000_000_000, 0, 0, &payload(0)).unwrap();
+        for i in 0..20 {
+            writer.write(&channel(), i * 100_000_000, 0, 0, &payload(i)).unwrap();
+        }
+        let kept = std::fs::read(&path).unwrap();
+        let read = mcap::MessageStream::new_with_options(&kept, mcap::read::Options::IgnoreEndMagic.into()).unwrap();
+        let read = read.take_while(Result::is_ok).count();
+        assert!(read >= 16, "{read} of 21 are safe from a kill");
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.mcap");
+        let writer = record(&path, 3);
+        assert!(is_being_written(&path));
+        let error = McapWriter::create(&path, WriterOptions::default()).err().unwrap().to_string();
+        assert!(error.contains("being written"), "{error}");
+        writer.finish(None).unwrap();
+        assert!(!is_being_written(&path));
+        assert_eq!(mcap::MessageStream::new(&std::fs::read(&path).unwrap()).unwrap().count(), 30);
     }
 
     #[test]

@@ -19,12 +19,12 @@ pub fn text(bag: &Bag) -> String {
     line("Storage id:", "mcap");
     let distro = bag.metadata.as_ref().map(|m| m.ros_distro.as_str()).filter(|d| !d.is_empty());
     line("ROS Distro:", distro.unwrap_or("unknown"));
-    line("Duration:", &format!("{}s", seconds(bag.end_ns - bag.start_ns)));
+    line("Duration:", &format!("{}s", seconds(bag.end_ns.saturating_sub(bag.start_ns))));
     line("Start:", &moment(bag.start_ns));
     line("End:", &moment(bag.end_ns));
     let is_service = |c: &&BagChannel| c.topic.ends_with("/_service_event") && c.message_type.ends_with("_Event");
-    let events: u64 = bag.channels.iter().filter(is_service).map(|c| c.messages).sum();
-    line("Messages:", &(bag.messages - events).to_string());
+    let events: u64 = bag.channels.iter().filter(is_service).map(|c| c.messages).fold(0, u64::saturating_add);
+    line("Messages:", &bag.messages.saturating_sub(events).to_string());
     let mut topics: Vec<&BagChannel> = bag.channels.iter().filter(|c| !is_service(c)).collect();
     topics.sort_by(|a, b| a.topic.cmp(&b.topic));
     let topics: Vec<String> = topics
@@ -52,8 +52,10 @@ pub fn text(bag: &Bag) -> String {
             line("Custom data:", &format!("{key}: {value}"));
         }
     }
-    if bag.cut {
-        line("Incomplete:", "a file ends before its end mark; `omnimind bag recover` makes the bag whole");
+    if bag.writing {
+        line("Incomplete:", "the bag is still being written");
+    } else if bag.cut {
+        line("Incomplete:", "a file ends before its end mark, or is damaged; `omnimind bag recover` makes the bag whole");
     } else if bag.metadata.is_none() && bag.path.is_dir() {
         line("Incomplete:", "there is no metadata.yaml; `omnimind bag recover` writes it");
     }
@@ -93,7 +95,8 @@ fn moment(ns: u64) -> String {
 }
 
 /// Year, month and day of a day since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days).
-fn civil(days: u64) -> (u64, u64, u64) {
+#[must_use]
+pub fn civil(days: u64) -> (u64, u64, u64) {
     let z = days + 719_468;
     let era = z / 146_097;
     let doe = z % 146_097;
@@ -148,7 +151,12 @@ mod tests {
             "Service information: Service: /add | Type: example_interfaces/srv/AddTwoInts | Event Count: 2 | Serialization Format: cdr",
         ];
         assert_eq!(lines, expected);
-        assert!(text(&Bag { cut: true, ..bag }).contains("bag recover"));
+        assert!(text(&Bag { cut: true, ..bag.clone() }).contains("bag recover"));
+        let writing = text(&Bag { cut: true, writing: true, ..bag.clone() });
+        assert!(writing.contains("still being written") && !writing.contains("recover"), "{writing}");
+        // What a file says of itself may be anything.
+        let hostile = text(&Bag { end_ns: 0, start_ns: u64::MAX, messages: 1, ..bag });
+        assert!(hostile.contains("Duration:          0.000000000s") && hostile.contains("Messages:          0"), "{hostile}");
     }
 
     #[test]

@@ -4,6 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use std::time::Duration;
+
+pub use graph::Liveliness;
 use graph::{Durability, History, Qos, Reliability};
 use serde_yaml_ng::{Mapping, Value};
 
@@ -25,15 +28,24 @@ impl Span {
     pub fn is_infinite(self) -> bool {
         self == Self::INFINITE || self == Self { sec: 0, nsec: 0 } || self.sec >= Self::INFINITE.sec
     }
+
+    /// As a duration; `None` if it bounds nothing.
+    #[must_use]
+    pub fn finite(self) -> Option<Duration> {
+        // Nanoseconds of a file may be more than a second.
+        (!self.is_infinite()).then(|| Duration::from_secs(self.sec).saturating_add(Duration::from_nanos(self.nsec)))
+    }
 }
 
-/// How a publisher shows that it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Liveliness {
-    /// The middleware does.
-    Automatic,
-    /// It says so itself.
-    ManualByTopic,
+impl From<Option<Duration>> for Span {
+    fn from(duration: Option<Duration>) -> Self {
+        match duration {
+            Some(d) if !d.is_zero() && d.as_secs() < Self::INFINITE.sec => {
+                Self { sec: d.as_secs(), nsec: d.subsec_nanos().into() }
+            }
+            _ => Self::INFINITE,
+        }
+    }
 }
 
 /// One offered quality of service.
@@ -98,13 +110,16 @@ impl From<&Qos> for QosProfile {
             },
             reliable: qos.reliability == Reliability::Reliable,
             transient_local: qos.durability == Durability::TransientLocal,
-            ..Self::default()
+            deadline: qos.deadline.into(),
+            lifespan: qos.lifespan.into(),
+            liveliness: qos.liveliness,
+            lease: qos.lease.into(),
         }
     }
 }
 
 impl QosProfile {
-    /// As the graph says it. Deadline, lifespan and liveliness are not carried over.
+    /// As the graph says it.
     #[must_use]
     pub fn to_qos(&self) -> Qos {
         let mut qos = self.depth.map_or_else(Qos::keep_all, Qos::reliable);
@@ -114,6 +129,10 @@ impl QosProfile {
         if self.transient_local {
             qos.durability = Durability::TransientLocal;
         }
+        qos.deadline = self.deadline.finite();
+        qos.lifespan = self.lifespan.finite();
+        qos.liveliness = self.liveliness;
+        qos.lease = self.lease.finite();
         qos
     }
 
@@ -141,7 +160,16 @@ impl QosProfile {
             depth: recorded.iter().map(|o| o.depth).reduce(|a, b| Some(a?.max(b?))).unwrap_or(first.depth),
             reliable: recorded.iter().any(|o| o.reliable),
             transient_local: recorded.iter().any(|o| o.transient_local),
-            ..Self::default()
+            // All of them together are at least as frequent as the one that promised most.
+            deadline: recorded.iter().filter_map(|o| o.deadline.finite()).min().into(),
+            lease: recorded.iter().filter_map(|o| o.lease.finite()).min().into(),
+            // Without end as soon as one is.
+            lifespan: recorded.iter().map(|o| o.lifespan.finite()).reduce(|a, b| Some(a?.max(b?))).flatten().into(),
+            liveliness: if recorded.iter().any(|o| o.liveliness == Liveliness::ManualByTopic) {
+                Liveliness::ManualByTopic
+            } else {
+                Liveliness::Automatic
+            },
         }
     }
 
@@ -337,6 +365,24 @@ mod tests {
         assert_eq!(from_value(&Value::from("")).unwrap(), []);
         assert_eq!(sensor.to_qos(), Qos::sensor_data());
         assert_eq!(QosProfile::from(&Qos::sensor_data()), sensor);
+    }
+
+    #[test]
+    fn every_policy_comes_back_from_a_bag() {
+        let second = Duration::from_secs(1);
+        let strict = Qos::latched(3).deadline(second / 4).lifespan(second * 10).manual_liveliness(second * 2);
+        for qos in [strict, Qos::rosout(), Qos::keep_all(), Qos::sensor_data(), Qos::reliable(7).lease(second)] {
+            let written = to_text(&[QosProfile::from(&qos)]);
+            assert_eq!(from_text(&written).unwrap()[0].to_qos(), qos, "{written}");
+        }
+        // Zero is "not given"; nanoseconds of a file may be anything.
+        assert_eq!(Span { sec: 0, nsec: 0 }.finite(), None);
+        assert_eq!(Span { sec: 1, nsec: 1_500_000_000 }.finite(), Some(second * 5 / 2));
+        assert!(Span { sec: u64::MAX - 1, nsec: u64::MAX }.finite().is_none());
+        let other = QosProfile { lifespan: Span { sec: 20, nsec: 0 }, ..QosProfile::default() };
+        let strongest = QosProfile::offer_of(&[QosProfile::from(&strict), other]).to_qos();
+        assert_eq!((strongest.deadline, strongest.lifespan, strongest.lease), (strict.deadline, Some(second * 20), strict.lease));
+        assert_eq!(strongest.liveliness, Liveliness::ManualByTopic);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Reading the messages of a bag in the order of time, with bounded memory. Specification: <https://mcap.dev/spec>.
 //!
 //! A file with an index is read through it, which also allows a start in the middle. One without, because its writer was killed or
-//! the disk was full, is read front to back up to the cut.
+//! the disk was full, is read front to back up to the cut; what is damaged on the way is left out.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -87,6 +87,25 @@ pub struct Recorded {
 pub(crate) enum Item<'a> {
     Channel { channel: &'a mcap::records::Channel, schema: Option<&'a SchemaText> },
     Message { channel_id: u16, header: mcap::records::MessageHeader, data: &'a [u8] },
+    Metadata(&'a mcap::records::Metadata),
+    Attachment,
+}
+
+/// What is wrong with a file that could be read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flaws {
+    /// It ends in the middle of a record, or without its end mark.
+    pub cut: bool,
+    /// Records that could not be read, most of them chunks.
+    pub damaged: u64,
+    /// What was wrong with the first of them.
+    pub first: Option<String>,
+}
+
+impl Flaws {
+    pub fn any(&self) -> bool {
+        self.cut || self.damaged > 0
+    }
 }
 
 /// A schema of a file.
@@ -97,8 +116,8 @@ pub(crate) struct SchemaText {
     pub text: Vec<u8>,
 }
 
-/// Reads a file front to back and calls `each` for channels and messages; whether the file was cut off.
-pub(crate) fn scan(path: &Path, mut each: impl FnMut(Item<'_>)) -> Result<bool, ReadError> {
+/// Reads a file front to back and calls `each` for what it holds; what is wrong with it.
+pub(crate) fn scan(path: &Path, mut each: impl FnMut(Item<'_>)) -> Result<Flaws, ReadError> {
     let mut linear = Linear::open(path)?;
     while let Some(found) = linear.next()? {
         match found {
@@ -108,14 +127,18 @@ pub(crate) fn scan(path: &Path, mut each: impl FnMut(Item<'_>)) -> Result<bool, 
                 }
             }
             Found::Message(header, data) => each(Item::Message { channel_id: header.channel_id, header, data: &data }),
+            Found::Metadata(record) => each(Item::Metadata(&record)),
+            Found::Attachment => each(Item::Attachment),
         }
     }
-    Ok(linear.cut)
+    Ok(linear.flaws)
 }
 
 enum Found {
     Channel(u16),
     Message(mcap::records::MessageHeader, Vec<u8>),
+    Metadata(mcap::records::Metadata),
+    Attachment,
 }
 
 /// A file read front to back.
@@ -125,23 +148,91 @@ struct Linear {
     reader: LinearReader,
     schemas: BTreeMap<u16, SchemaText>,
     channels: BTreeMap<u16, (mcap::records::Channel, Option<SchemaText>)>,
-    cut: bool,
+    flaws: Flaws,
     ended: bool,
+    size: u64,
+    /// How far the file has been given to the reader.
+    position: u64,
+    /// Where the record that is being given ends.
+    record_end: u64,
 }
+
+/// A record's opcode and length.
+const RECORD_HEADER: u64 = 9;
 
 impl Linear {
     fn open(path: &Path) -> Result<Self, ReadError> {
         let file = File::open(path).map_err(ReadError::file(path))?;
-        let options = LinearReaderOptions::default().with_record_length_limit(RECORD_LIMIT);
+        let size = file.metadata().map_err(ReadError::file(path))?.len();
         Ok(Self {
             path: path.to_owned(),
             file,
-            reader: LinearReader::new_with_options(options),
+            reader: LinearReader::new_with_options(Self::options()),
             schemas: BTreeMap::new(),
             channels: BTreeMap::new(),
-            cut: false,
+            flaws: Flaws::default(),
             ended: false,
+            size,
+            position: 0,
+            // The magic is given like a record.
+            record_end: mcap::MAGIC.len() as u64,
         })
+    }
+
+    /// A chunk is checked before its messages are given out.
+    fn options() -> LinearReaderOptions {
+        LinearReaderOptions::default().with_record_length_limit(RECORD_LIMIT).with_prevalidate_chunk_crcs(true)
+    }
+
+    /// Gives the reader what it asks for, but nothing beyond the present record: so it is known where a damaged one ends.
+    fn feed(&mut self, need: usize) -> std::io::Result<()> {
+        if self.position == self.record_end {
+            // With a chunk's header as far as its uncompressed size.
+            let mut header = Vec::with_capacity(33);
+            (&self.file).take(33).read_to_end(&mut header)?;
+            self.file.seek(SeekFrom::Start(self.position))?;
+            let number = |at: usize| header.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+            self.record_end = self.position.saturating_add(RECORD_HEADER).saturating_add(number(1).unwrap_or(0));
+            // The last chunk of a file that was cut off is read as far as it goes, and a giant one piece by piece.
+            let limit = RECORD_LIMIT as u64;
+            let whole = self.record_end <= self.size && self.record_end - self.position <= limit;
+            if header.first() == Some(&mcap::records::op::CHUNK) && (!whole || number(25).is_some_and(|size| size > limit)) {
+                let options = Self::options().with_prevalidate_chunk_crcs(false).with_skip_start_magic(true);
+                self.reader = LinearReader::new_with_options(options);
+            }
+        }
+        let left = usize::try_from(self.record_end - self.position).unwrap_or(usize::MAX);
+        let read = self.file.read(self.reader.insert(need.min(left)))?;
+        self.reader.notify_read(read);
+        self.position += read as u64;
+        Ok(())
+    }
+
+    /// What could not be read is left out, if it is known where the next record begins; otherwise the file is over. Before the first channel
+    /// nothing says that it is a recording at all.
+    fn step_over(&mut self, source: mcap::McapError) -> Result<(), ReadError> {
+        if self.channels.is_empty() {
+            return Err(ReadError::damaged(&self.path)(source));
+        }
+        if self.record_end > self.size {
+            self.flaws.cut = true;
+            self.ended = true;
+            return Ok(());
+        }
+        self.flaws.damaged += 1;
+        self.flaws.first.get_or_insert_with(|| source.to_string());
+        self.position = self.record_end;
+        let mut opcode = [0];
+        let found = self.file.seek(SeekFrom::Start(self.position)).and_then(|_| self.file.read(&mut opcode));
+        // The specification's opcodes: anything else is no record's beginning.
+        if found.map_err(ReadError::file(&self.path))? == 0 || !(0x01..=0x0F).contains(&opcode[0]) {
+            self.flaws.cut = true;
+            self.ended = true;
+            return Ok(());
+        }
+        self.file.seek(SeekFrom::Start(self.position)).map_err(ReadError::file(&self.path))?;
+        self.reader = LinearReader::new_with_options(Self::options().with_skip_start_magic(true));
+        Ok(())
     }
 
     fn next(&mut self) -> Result<Option<Found>, ReadError> {
@@ -149,19 +240,20 @@ impl Linear {
             let Some(event) = self.reader.next_event() else { break };
             let record = match event {
                 Ok(LinearReadEvent::ReadRequest(need)) => {
-                    let read = self.file.read(self.reader.insert(need)).map_err(ReadError::file(&self.path))?;
-                    self.reader.notify_read(read);
+                    self.feed(need).map_err(ReadError::file(&self.path))?;
                     continue;
                 }
-                Ok(LinearReadEvent::Record { data, opcode }) => mcap::parse_record(opcode, data),
-                // The file ends in the middle of a record, or of a chunk.
-                Err(mcap::McapError::UnexpectedEof | mcap::McapError::UnexpectedEoc) if !self.channels.is_empty() => {
-                    self.cut = true;
-                    break;
-                }
-                Err(source) => return Err(ReadError::damaged(&self.path)(source)),
+                Ok(LinearReadEvent::Record { data, opcode }) => mcap::parse_record(opcode, data).map(Record::into_owned),
+                Err(source) => Err(source),
             };
-            match record.map_err(ReadError::damaged(&self.path))? {
+            let record = match record {
+                Ok(record) => record,
+                Err(source) => {
+                    self.step_over(source)?;
+                    continue;
+                }
+            };
+            match record {
                 Record::Schema { header, data } => {
                     let text = SchemaText { name: header.name, encoding: header.encoding, text: data.into_owned() };
                     self.schemas.insert(header.id, text);
@@ -176,6 +268,8 @@ impl Linear {
                 Record::Message { header, data } if self.channels.contains_key(&header.channel_id) => {
                     return Ok(Some(Found::Message(header, data.into_owned())));
                 }
+                Record::Metadata(record) => return Ok(Some(Found::Metadata(record))),
+                Record::Attachment { .. } => return Ok(Some(Found::Attachment)),
                 Record::DataEnd(_) => break,
                 _ => {}
             }
@@ -185,8 +279,17 @@ impl Linear {
     }
 }
 
-/// The summary of a file; `None` if it has none, as when its writer was killed.
+/// The summary of a file by which its messages are found; `None` if it has none, as when its writer was killed.
 pub(crate) fn summary(path: &Path) -> Result<Option<mcap::Summary>, ReadError> {
+    Ok(footing(path)?.filter(|summary| !summary.chunk_indexes.is_empty() && !summary.channels.is_empty()))
+}
+
+/// Whether a file was closed: its end mark and its statistics are there.
+pub(crate) fn is_closed(path: &Path) -> Result<bool, ReadError> {
+    Ok(footing(path)?.is_some_and(|summary| summary.stats.is_some()))
+}
+
+fn footing(path: &Path) -> Result<Option<mcap::Summary>, ReadError> {
     let mut file = File::open(path).map_err(ReadError::file(path))?;
     let size = file.metadata().map_err(ReadError::file(path))?.len();
     let options = SummaryReaderOptions::default().with_file_size(size).with_record_length_limit(RECORD_LIMIT);
@@ -206,7 +309,7 @@ pub(crate) fn summary(path: &Path) -> Result<Option<mcap::Summary>, ReadError> {
             Err(_) => return Ok(None),
         }
     }
-    Ok(reader.finish().filter(|summary| !summary.chunk_indexes.is_empty() && !summary.channels.is_empty()))
+    Ok(reader.finish())
 }
 
 struct Indexed {
@@ -272,7 +375,7 @@ impl BagReader {
         Self { bag: bag.clone(), from_ns, next_file: 0, current: None, places: BTreeMap::new(), cut: false }
     }
 
-    /// Whether a file ended before its end mark.
+    /// Whether a file ended before its end mark, or had to be read around damage.
     #[must_use]
     pub fn was_cut(&self) -> bool {
         self.cut
@@ -309,7 +412,7 @@ impl BagReader {
                 Some(Source::Linear(linear)) => loop {
                     match linear.next()? {
                         None => {
-                            self.cut |= linear.cut;
+                            self.cut |= linear.flaws.any();
                             break None;
                         }
                         Some(Found::Channel(id)) => {
@@ -321,7 +424,7 @@ impl BagReader {
                             }
                         }
                         Some(Found::Message(header, data)) if header.log_time >= self.from_ns => break Some((header, data)),
-                        Some(Found::Message(..)) => {}
+                        Some(Found::Message(..) | Found::Metadata(_) | Found::Attachment) => {}
                     }
                 },
             };
@@ -421,6 +524,32 @@ mod tests {
             most = most.max(count);
         }
         assert!(most >= 20, "{most}");
+    }
+
+    #[test]
+    fn a_damaged_chunk_costs_its_own_messages() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mcap");
+        write(&path, 50);
+        let mut bytes = std::fs::read(&path).unwrap();
+        // Its end is gone, so that it is read front to back; its third chunk is damaged.
+        let chunks = summary(&path).unwrap().unwrap().chunk_indexes;
+        let end = chunks.last().map(|c| c.chunk_start_offset + c.chunk_length).unwrap();
+        bytes.truncate(end as usize);
+        bytes[(chunks[2].chunk_start_offset + chunks[2].chunk_length - 20) as usize] ^= 0x10;
+        std::fs::write(&path, &bytes).unwrap();
+        let (messages, cut) = read(&path, 0);
+        assert!(cut);
+        let times: Vec<u64> = messages.iter().map(|m| m.log_ns / 100).collect();
+        assert_eq!(times, (0..20).chain(30..50).collect::<Vec<_>>());
+        let flaws = scan(&path, |_| {}).unwrap();
+        assert_eq!((flaws.cut, flaws.damaged, flaws.first.is_some()), (true, 1, true));
+        // Damage that hides where the next record begins ends the file there.
+        let at = chunks[3].chunk_start_offset as usize;
+        bytes[at + 1] ^= 0x04;
+        std::fs::write(&path, &bytes).unwrap();
+        let (messages, cut) = read(&path, 0);
+        assert!(cut && messages.len() <= 30, "{}", messages.len());
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Making a bag whole again whose writer was killed or whose disk was full: what can be read is written anew with its index, and
 //! `metadata.yaml` is rebuilt. A bag that is whole is left as it is.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::file::{Channel, FileSummary, McapWriter, OpenError, TopicSummary, WriteError, WriterOptions};
+use crate::file::{FileSummary, McapWriter, OpenError, TopicSummary, WriteError, WriterOptions, is_being_written};
 use crate::metadata::Metadata;
 use crate::qos;
-use crate::reader::{Item, ReadError, scan, summary};
+use crate::reader::{Flaws, Item, ReadError, is_closed, scan};
 use crate::survey::mcap_files;
 use crate::writer::{merge, write_metadata};
 
@@ -22,6 +23,12 @@ pub enum RecoverError {
     /// The new file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A recorder is still at work.
+    #[error("{} is being written; end its recorder first", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
     /// The new file cannot take the place of the old one.
     #[error("cannot replace {}: {source}", path.display())]
     Replace {
@@ -43,6 +50,12 @@ pub struct FileReport {
     pub rebuilt: bool,
     /// Whether it ended in the middle of a chunk: what that chunk held beyond the messages that were read is lost.
     pub cut: bool,
+    /// Damaged records, most of them chunks, that were left out. The file as it was then lies beside it as `<name>.damaged`.
+    pub damaged: u64,
+    /// What was wrong with the first of them.
+    pub damage: Option<String>,
+    /// Attachments that were left out: a file that is written anew has none.
+    pub attachments: u64,
     /// Nothing in it can be read: it holds not even its first chunk. It is left as it is, and not part of the bag.
     pub unreadable: Option<String>,
     /// Time of its last message, ns.
@@ -70,7 +83,8 @@ impl Recovered {
 
 /// Makes a bag whole: a folder, or one `.mcap` file (then the other files of its folder and `metadata.yaml` are left alone).
 ///
-/// Doing it twice changes nothing the second time. A file is replaced only when its new form is complete.
+/// Doing it twice changes nothing the second time. A file is replaced only when its new form is complete, and kept as `<name>.damaged` if
+/// more was wrong with it than that it was cut off. A bag that is still being written is refused.
 ///
 /// # Errors
 /// [`RecoverError`]; the bag is then as it was.
@@ -79,6 +93,9 @@ pub fn recover(path: &Path) -> Result<Recovered, RecoverError> {
     let files = if is_folder { mcap_files(path)? } else { vec![path.to_owned()] };
     if files.is_empty() {
         return Err(ReadError::Empty { path: path.to_owned() }.into());
+    }
+    if let Some(busy) = files.iter().find(|file| is_being_written(file)) {
+        return Err(RecoverError::Busy { path: busy.clone() });
     }
     let mut reports = Vec::new();
     let mut held: Vec<(String, FileSummary)> = Vec::new();
@@ -92,6 +109,9 @@ pub fn recover(path: &Path) -> Result<Recovered, RecoverError> {
                     messages: 0,
                     rebuilt: false,
                     cut: true,
+                    damaged: 0,
+                    damage: None,
+                    attachments: 0,
                     unreadable: Some(error.to_string()),
                     last_ns: 0,
                 };
@@ -116,95 +136,134 @@ pub fn recover(path: &Path) -> Result<Recovered, RecoverError> {
             b.messages == metadata.messages && b.paths == metadata.paths && b.topics.len() == metadata.topics.len()
         });
         if !agrees {
-            write_metadata(path, &metadata)?;
+            write_metadata(&told, &metadata)?;
             metadata_written = true;
         }
     }
     Ok(Recovered { files: reports, metadata_written, metadata })
 }
 
+/// What a pass over a file found, and wrote if it was to.
+struct Pass {
+    held: FileSummary,
+    flaws: Flaws,
+    attachments: u64,
+    failure: Option<WriteError>,
+}
+
+/// Reads a file, and copies it if there is a writer.
+fn pass(path: &Path, mut writer: Option<&mut McapWriter>) -> Result<Pass, ReadError> {
+    let mut held = FileSummary::default();
+    let mut attachments = 0;
+    let mut failure = None;
+    // By channel: its place in `held`, and what it is in the copy.
+    let mut channels: BTreeMap<u16, (usize, Option<(u16, usize)>)> = BTreeMap::new();
+    let flaws = scan(path, |item| {
+        // After a failure it is only counted.
+        let writer = writer.as_deref_mut().filter(|_| failure.is_none());
+        let done = match item {
+            Item::Channel { channel, schema } => {
+                let offered = channel.metadata.get("offered_qos_profiles").and_then(|text| qos::from_text(text).ok());
+                let topic = TopicSummary {
+                    topic: channel.topic.clone(),
+                    message_type: schema.map_or_else(String::new, |s| s.name.clone()),
+                    qos: offered.unwrap_or_default(),
+                    type_hash: channel.metadata.get("topic_type_hash").cloned().unwrap_or_default(),
+                    encoding: channel.message_encoding.clone(),
+                    messages: 0,
+                };
+                let copy = writer.map(|writer| writer.copy_channel(&topic, schema, &channel.metadata)).transpose();
+                held.topics.push(topic);
+                copy.map(|copy| {
+                    channels.insert(channel.id, (held.topics.len() - 1, copy));
+                })
+            }
+            Item::Message { channel_id, header, data } => {
+                let Some((place, copy)) = channels.get(&channel_id) else { return };
+                if held.messages == 0 {
+                    (held.first_ns, held.last_ns) = (header.log_time, header.log_time);
+                }
+                held.topics[*place].messages += 1;
+                held.messages += 1;
+                held.bytes += data.len() as u64;
+                held.first_ns = held.first_ns.min(header.log_time);
+                held.last_ns = held.last_ns.max(header.log_time);
+                match (writer, copy) {
+                    (Some(writer), Some(copy)) => {
+                        writer.write_to(*copy, header.log_time, header.publish_time, header.sequence, data)
+                    }
+                    _ => Ok(()),
+                }
+            }
+            // rosbag2's record is about the bag and written anew.
+            Item::Metadata(record) if record.name != "rosbag2" => writer.map_or(Ok(()), |writer| writer.write_metadata(record)),
+            Item::Metadata(_) => Ok(()),
+            Item::Attachment => {
+                attachments += 1;
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            failure = Some(error);
+        }
+    })?;
+    Ok(Pass { held, flaws, attachments, failure })
+}
+
 /// Makes one file whole.
 fn one(path: &Path) -> Result<(FileReport, FileSummary), RecoverError> {
-    let whole = summary(path)?.is_some_and(|s| s.stats.is_some());
-    let part = path.with_extension("mcap.recovering");
-    let mut writer = if whole { None } else { Some(McapWriter::create(&part, WriterOptions::default())?) };
-    let mut channels = std::collections::BTreeMap::new();
-    let mut held = FileSummary::default();
-    let mut failure = None;
-    let scanned = scan(path, |item| match item {
-        Item::Channel { channel, schema } => {
-            let (name, definition) = schema
-                .map_or((String::new(), String::new()), |s| (s.name.clone(), String::from_utf8_lossy(&s.text).into_owned()));
-            let offered = channel.metadata.get("offered_qos_profiles").and_then(|text| qos::from_text(text).ok());
-            let topic = TopicSummary {
-                topic: channel.topic.clone(),
-                message_type: name,
-                qos: offered.unwrap_or_default(),
-                type_hash: channel.metadata.get("topic_type_hash").cloned().unwrap_or_default(),
-                messages: 0,
-            };
-            channels.insert(channel.id, (held.topics.len(), definition));
-            held.topics.push(topic);
+    if is_closed(path)? {
+        let found = pass(path, None)?;
+        if !found.flaws.any() {
+            return Ok((report(path, &found, false), found.held));
         }
-        Item::Message { channel_id, header, data } => {
-            let Some((place, definition)) = channels.get(&channel_id) else { return };
-            let topic = &mut held.topics[*place];
-            if held.messages == 0 {
-                (held.first_ns, held.last_ns) = (header.log_time, header.log_time);
-            }
-            topic.messages += 1;
-            held.messages += 1;
-            held.bytes += data.len() as u64;
-            held.first_ns = held.first_ns.min(header.log_time);
-            held.last_ns = held.last_ns.max(header.log_time);
-            if let (Some(writer), None) = (&mut writer, &failure) {
-                let channel = Channel {
-                    topic: &topic.topic,
-                    message_type: &topic.message_type,
-                    definition,
-                    type_hash: &topic.type_hash,
-                    qos: &topic.qos,
-                };
-                failure = writer.write(&channel, header.log_time, header.publish_time, header.sequence, data).err();
-            }
-        }
-    });
-    let cut = match (scanned, failure) {
-        (Ok(cut), None) => cut,
-        (scanned, failure) => {
-            drop(writer);
-            if !whole {
-                // A half-written copy is of no use; if it cannot be removed, the next try replaces it.
-                let _ = std::fs::remove_file(&part);
-            }
-            return Err(match (scanned, failure) {
-                (_, Some(failure)) => failure.into(),
-                (Err(error), None) => error.into(),
-                (Ok(_), None) => return Err(ReadError::Empty { path: path.to_owned() }.into()),
-            });
-        }
-    };
-    if let Some(writer) = writer {
-        let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let metadata = Metadata { ros_distro: "jazzy".into(), ..merge(&[(name, held.clone())]) };
-        writer.finish(Some(&metadata.to_inner_yaml()))?;
-        std::fs::rename(&part, path).map_err(|source| RecoverError::Replace { path: path.to_owned(), source })?;
     }
-    let report = FileReport {
+    let part = path.with_extension("mcap.recovering");
+    let copied = copy(path, &part);
+    if copied.is_err() {
+        // A half-written copy is of no use; if it cannot be removed, the next try replaces it.
+        let _ = std::fs::remove_file(&part);
+    }
+    let found = copied?;
+    let replace = |source| RecoverError::Replace { path: path.to_owned(), source };
+    if found.flaws.damaged > 0 {
+        std::fs::rename(path, path.with_extension("mcap.damaged")).map_err(replace)?;
+    }
+    std::fs::rename(&part, path).map_err(replace)?;
+    Ok((report(path, &found, true), found.held))
+}
+
+/// Writes what can be read of a file into another.
+fn copy(path: &Path, part: &Path) -> Result<Pass, RecoverError> {
+    let mut writer = McapWriter::create(part, WriterOptions::default())?;
+    let mut found = pass(path, Some(&mut writer))?;
+    if let Some(failure) = found.failure.take() {
+        return Err(failure.into());
+    }
+    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let metadata = Metadata { ros_distro: "jazzy".into(), ..merge(&[(name, found.held.clone())]) };
+    writer.finish(Some(&metadata.to_inner_yaml()))?;
+    Ok(found)
+}
+
+fn report(path: &Path, found: &Pass, rebuilt: bool) -> FileReport {
+    FileReport {
         path: path.to_owned(),
-        messages: held.messages,
-        rebuilt: !whole,
-        cut,
+        messages: found.held.messages,
+        rebuilt,
+        cut: found.flaws.cut,
+        damaged: found.flaws.damaged,
+        damage: found.flaws.first.clone(),
+        attachments: found.attachments,
         unreadable: None,
-        last_ns: held.last_ns,
-    };
-    Ok((report, held))
+        last_ns: found.held.last_ns,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Bag, BagOptions, BagReader, BagWriter, Naming, QosProfile};
+    use crate::{Bag, BagOptions, BagReader, BagWriter, Channel, Naming, QosProfile};
 
     const QOS: [QosProfile; 1] = [QosProfile {
         depth: Some(3),
@@ -222,8 +281,9 @@ mod tests {
 
     /// A bag of ten seconds whose writer is gone without a word, split after five.
     fn killed(path: &Path) {
+        let live = path.with_extension("live").join("bag");
         let mut writer = BagWriter::create(
-            path,
+            &live,
             Naming::Folder,
             BagOptions { split: crate::Split { bytes: 0, duration_ns: 5_000_000_000 }, ..BagOptions::default() },
         )
@@ -231,7 +291,13 @@ mod tests {
         for i in 0..100u64 {
             writer.write(&channel("/a"), i * 100_000_000, i, i as u32, &[i as u8; 100]).unwrap();
         }
-        std::mem::forget(writer);
+        // What the operating system has at this moment.
+        std::fs::create_dir(path).unwrap();
+        for file in mcap_files(&live).unwrap() {
+            std::fs::copy(&file, path.join(file.file_name().unwrap())).unwrap();
+        }
+        drop(writer);
+        std::fs::remove_dir_all(path.with_extension("live")).unwrap();
     }
 
     fn times(path: &Path) -> Vec<u64> {
@@ -285,6 +351,93 @@ mod tests {
             assert!(!folder.path().join("cut.mcap.recovering").exists());
         }
         assert!(last >= 40, "{last}");
+    }
+
+    #[test]
+    fn a_bag_that_is_being_written_is_refused_and_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bag");
+        let mut writer = BagWriter::create(&path, Naming::Folder, BagOptions::default()).unwrap();
+        for i in 0..100u64 {
+            writer.write(&channel("/a"), i * 100_000_000, i, i as u32, &[i as u8; 100]).unwrap();
+        }
+        for target in [path.clone(), path.join("bag_0.mcap")] {
+            assert!(matches!(recover(&target), Err(RecoverError::Busy { .. })));
+            let bag = Bag::open(&target).unwrap();
+            assert!(bag.writing && crate::info::text(&bag).contains("still being written"));
+        }
+        writer.finish().unwrap();
+        assert!(recover(&path).unwrap().was_whole());
+        assert_eq!(times(&path), (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_damaged_chunk_of_a_whole_file_is_left_out_and_the_old_file_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mcap");
+        let mut writer = BagWriter::create(&path, Naming::File, BagOptions::default()).unwrap();
+        for i in 0..50u64 {
+            writer.write(&channel("/a"), i * 100_000_000, i, i as u32, &[i as u8; 100]).unwrap();
+        }
+        writer.finish().unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let chunk = crate::reader::summary(&path).unwrap().unwrap().chunk_indexes[2].clone();
+        bytes[(chunk.chunk_start_offset + chunk.chunk_length - 10) as usize] ^= 0x55;
+        std::fs::write(&path, &bytes).unwrap();
+        let file = recover(&path).unwrap().files.remove(0);
+        assert!(file.rebuilt && !file.cut && file.damaged == 1 && file.damage.is_some(), "{file:?}");
+        let read = times(&path);
+        assert!((40..50).contains(&read.len()) && read.first() == Some(&0) && read.last() == Some(&49), "{read:?}");
+        assert_eq!(std::fs::read(folder.path().join("a.mcap.damaged")).unwrap(), bytes);
+        assert!(recover(&path).unwrap().was_whole());
+    }
+
+    #[test]
+    fn what_is_not_ros2msg_stays_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mcap");
+        let mut writer = mcap::Writer::new(std::fs::File::create(&path).unwrap()).unwrap();
+        let schema = writer.add_schema("pkg/msg/T", "ros2idl", b"module pkg {}").unwrap();
+        let about: BTreeMap<String, String> = [("made_by".to_owned(), "somebody".to_owned())].into();
+        let ids = [writer.add_channel(schema, "/idl", "cdr", &about), writer.add_channel(0, "/json", "json", &about)];
+        for id in ids.map(Result::unwrap) {
+            let header = mcap::records::MessageHeader { channel_id: id, sequence: 0, log_time: 5, publish_time: 5 };
+            writer.write_to_known_channel(&header, b"{}..").unwrap();
+        }
+        writer.write_metadata(&mcap::records::Metadata { name: "notes".into(), metadata: about.clone() }).unwrap();
+        let note =
+            mcap::Attachment { log_time: 0, create_time: 0, name: "n".into(), media_type: "t".into(), data: (&b"x"[..]).into() };
+        writer.attach(&note).unwrap();
+        writer.finish().unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 10]).unwrap();
+        let found = recover(&path).unwrap();
+        assert_eq!((found.files[0].rebuilt, found.files[0].messages, found.files[0].attachments), (true, 2, 1));
+        let bag = Bag::open(&path).unwrap();
+        let told: Vec<_> =
+            bag.channels.iter().map(|c| (c.topic.as_str(), c.schema_encoding.as_str(), c.encoding.as_str())).collect();
+        assert_eq!(told, [("/idl", "ros2idl", "cdr"), ("/json", "", "json")]);
+        let encodings: Vec<_> = found.metadata.topics.iter().map(|t| t.serialization_format.as_str()).collect();
+        assert_eq!(encodings, ["cdr", "json"]);
+        let mut notes = Vec::new();
+        scan(&path, |item| match item {
+            Item::Channel { channel, .. } => assert_eq!(channel.metadata, about),
+            Item::Metadata(record) => notes.push(record.name.clone()),
+            _ => {}
+        })
+        .unwrap();
+        assert_eq!(notes, ["notes", "rosbag2"]);
+    }
+
+    #[test]
+    fn a_closed_file_without_messages_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bag");
+        BagWriter::create(&path, Naming::Folder, BagOptions::default()).unwrap().finish().unwrap();
+        let before = std::fs::read(path.join("bag_0.mcap")).unwrap();
+        assert!(recover(&path).unwrap().was_whole());
+        assert_eq!(std::fs::read(path.join("bag_0.mcap")).unwrap(), before);
+        assert_eq!(Bag::open(&path).unwrap().messages, 0);
     }
 
     #[test]

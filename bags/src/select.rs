@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-/// Topics that are left out, by pattern: `*` stands for any run of characters. A pattern with a slash in front is a full
+/// Topics by pattern: `*` stands for any run of characters. A pattern with a slash in front is a full
 /// name, any other is relative to the recorder's namespace.
 #[derive(Clone, Debug, Default)]
-pub struct Exclude {
+pub struct Patterns {
     patterns: Vec<String>,
 }
 
-impl Exclude {
+impl Patterns {
     /// Patterns as a person writes them; `namespace` with a slash in front, or empty.
     #[must_use]
     pub fn new(patterns: &[String], namespace: &str) -> Self {
@@ -17,7 +17,7 @@ impl Exclude {
         Self { patterns: patterns.iter().filter(|p| !p.is_empty()).map(full).collect() }
     }
 
-    /// Whether a full topic name is left out.
+    /// Whether a full topic name is meant.
     #[must_use]
     pub fn contains(&self, topic: &str) -> bool {
         self.patterns.iter().any(|p| glob(p.as_bytes(), topic.as_bytes()))
@@ -83,12 +83,12 @@ mod tests {
 
     #[test]
     fn patterns_are_relative_to_the_namespace_unless_they_begin_with_a_slash() {
-        let exclude = Exclude::new(&["device/camera/*".into(), "/tf".into(), String::new()], "/omni");
-        assert!(exclude.contains("/omni/device/camera/image"));
-        assert!(!exclude.contains("/device/camera/image"));
-        assert!(exclude.contains("/tf") && !exclude.contains("/tf_static"));
-        assert!(Exclude::new(&["*".into()], "").contains("/anything"));
-        assert!(Exclude::new(&["a*b*c".into()], "").contains("/axxbyyc"));
+        let patterns = Patterns::new(&["device/camera/*".into(), "/tf".into(), String::new()], "/omni");
+        assert!(patterns.contains("/omni/device/camera/image"));
+        assert!(!patterns.contains("/device/camera/image"));
+        assert!(patterns.contains("/tf") && !patterns.contains("/tf_static"));
+        assert!(Patterns::new(&["*".into()], "").contains("/anything"));
+        assert!(Patterns::new(&["a*b*c".into()], "").contains("/axxbyyc"));
     }
 
     #[test]

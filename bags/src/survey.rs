@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::file::is_being_written;
 use crate::metadata::Metadata;
 use crate::qos::{self, QosProfile};
 use crate::reader::{Item, ReadError, scan, summary};
@@ -45,8 +46,10 @@ pub struct Bag {
     pub end_ns: u64,
     /// Messages.
     pub messages: u64,
-    /// Whether a file ends before its end mark.
+    /// Whether a file ends before its end mark, or had to be read around damage.
     pub cut: bool,
+    /// Whether a recorder is still writing a file of it.
+    pub writing: bool,
     /// What `metadata.yaml` says, if it is there.
     pub metadata: Option<Metadata>,
 }
@@ -66,6 +69,7 @@ impl Bag {
         for file in bag.files.clone() {
             refuse_by_ending(&file)?;
             bag.bytes += std::fs::metadata(&file).map_err(ReadError::file(&file))?.len();
+            bag.writing |= is_being_written(&file);
             bag.look_into_file(&file)?;
         }
         if let Some(metadata) = &bag.metadata {
@@ -130,7 +134,9 @@ impl Bag {
                     &channel.metadata,
                     channel.schema.as_ref().map(|s| (s.name.as_str(), s.encoding.as_str(), s.data.as_ref())),
                 );
-                self.channels[place].messages += stats.channel_message_counts.get(&id).copied().unwrap_or(0);
+                let told = stats.channel_message_counts.get(&id).copied().unwrap_or(0);
+                let messages = &mut self.channels[place].messages;
+                *messages = messages.saturating_add(told);
             }
             if stats.message_count > 0 {
                 self.add_times(stats.message_start_time, stats.message_end_time, stats.message_count);
@@ -138,7 +144,7 @@ impl Bag {
             return Ok(());
         }
         let mut places = BTreeMap::new();
-        let cut = scan(path, |item| match item {
+        let flaws = scan(path, |item| match item {
             Item::Channel { channel, schema } => {
                 let schema = schema.map(|s| (s.name.as_str(), s.encoding.as_str(), s.text.as_slice()));
                 let place = self.add(&channel.topic, &channel.message_encoding, &channel.metadata, schema);
@@ -150,15 +156,16 @@ impl Bag {
                     self.add_times(header.log_time, header.log_time, 1);
                 }
             }
+            Item::Metadata(_) | Item::Attachment => {}
         })?;
-        self.cut |= cut;
+        self.cut |= flaws.any();
         Ok(())
     }
 
     fn add_times(&mut self, first_ns: u64, last_ns: u64, messages: u64) {
         self.start_ns = if self.messages == 0 { first_ns } else { self.start_ns.min(first_ns) };
         self.end_ns = self.end_ns.max(last_ns);
-        self.messages += messages;
+        self.messages = self.messages.saturating_add(messages);
     }
 
     fn add(

@@ -49,7 +49,8 @@ impl Default for BagOptions {
 pub enum Naming {
     /// As rosbag2: the path is a folder, its files are `<folder>_0.mcap`, `<folder>_1.mcap`, ...
     Folder,
-    /// The path is the first file; the next are `<stem>_1.mcap`, ... beside it.
+    /// The path is the first file; the next are `<stem>_1.mcap`, ... beside it. If another recording's `metadata.yaml` lies there, this one's is
+    /// `<stem>.metadata.yaml`.
     File,
 }
 
@@ -163,7 +164,8 @@ impl BagWriter {
     fn is_split_due(&self, log_ns: u64) -> bool {
         let Some(file) = self.current.as_ref().filter(|file| file.summary().messages > 0) else { return false };
         let split = self.options.split;
-        let old = split.duration_ns > 0 && log_ns.saturating_sub(file.summary().first_ns) >= split.duration_ns;
+        // As far before the file's first message as after it: a clock that was set back.
+        let old = split.duration_ns > 0 && log_ns.abs_diff(file.summary().first_ns) >= split.duration_ns;
         old || (split.bytes > 0 && file.size() >= split.bytes)
     }
 
@@ -236,15 +238,24 @@ impl BagWriter {
     pub fn finish(mut self) -> Result<Metadata, WriteError> {
         self.close_file()?;
         let metadata = self.metadata_of(&self.done);
-        write_metadata(&self.folder, &metadata)?;
+        let name = if self.is_told_of_another() { format!("{}.metadata.yaml", self.stem) } else { "metadata.yaml".to_owned() };
+        write_metadata(&self.folder.join(name), &metadata)?;
         Ok(metadata)
+    }
+
+    /// Whether the folder's `metadata.yaml` belongs to another recording.
+    fn is_told_of_another(&self) -> bool {
+        let text =
+            if self.naming == Naming::File { std::fs::read_to_string(self.folder.join("metadata.yaml")).ok() } else { None };
+        // One that cannot be read is not ours either.
+        text.is_some_and(|text| Metadata::from_yaml(&text).map_or(true, |told| told.paths.first() != self.names.first()))
     }
 }
 
 /// Writes `metadata.yaml` so that a kill leaves the old one or the new one.
-pub(crate) fn write_metadata(folder: &Path, metadata: &Metadata) -> Result<(), WriteError> {
-    let path = folder.join("metadata.yaml");
-    let part = folder.join("metadata.yaml.part");
+pub(crate) fn write_metadata(path: &Path, metadata: &Metadata) -> Result<(), WriteError> {
+    let path = path.to_owned();
+    let part = path.with_extension("yaml.part");
     std::fs::write(&part, metadata.to_yaml())
         .and_then(|()| std::fs::rename(&part, &path))
         .map_err(|source| WriteError::Metadata { path, source })
@@ -262,7 +273,7 @@ pub(crate) fn merge(files: &[(String, FileSummary)]) -> Metadata {
             topics.push(TopicInfo {
                 name: topic.topic.clone(),
                 message_type: topic.message_type.clone(),
-                serialization_format: "cdr".into(),
+                serialization_format: topic.encoding.clone(),
                 qos: topic.qos.clone(),
                 type_hash: topic.type_hash.clone(),
                 messages: 0,
@@ -376,6 +387,31 @@ mod tests {
         bag.split().unwrap();
         assert_eq!(bag.finish().unwrap().paths, ["r.mcap", "r_2.mcap"]);
         assert_eq!(std::fs::read(dir.path().join("r_1.mcap")).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_begins_a_file_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bag");
+        let options = BagOptions { split: Split { bytes: 0, duration_ns: 1_000_000_000 }, ..BagOptions::default() };
+        let mut bag = BagWriter::create(&path, Naming::Folder, options).unwrap();
+        for (i, log_ns) in [9_000_000_000, 9_100_000_000, 0, 100_000_000, 900_000_000, 1_000_000_000].into_iter().enumerate() {
+            bag.write(&channel("/a"), log_ns, 0, 0, &noise(i as u64)).unwrap();
+        }
+        let metadata = bag.finish().unwrap();
+        assert_eq!(metadata.files.iter().map(|f| f.messages).collect::<Vec<_>>(), [2, 3, 1]);
+    }
+
+    #[test]
+    fn two_recordings_in_one_folder_are_told_each_in_its_own_file() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.mcap", "b.mcap"] {
+            let mut bag = BagWriter::create(&dir.path().join(name), Naming::File, BagOptions::default()).unwrap();
+            bag.write(&channel("/a"), 0, 0, 0, &noise(0)).unwrap();
+            bag.finish().unwrap();
+        }
+        let told = |name: &str| Metadata::from_yaml(&std::fs::read_to_string(dir.path().join(name)).unwrap()).unwrap().paths;
+        assert_eq!((told("metadata.yaml"), told("b.metadata.yaml")), (vec!["a.mcap".to_owned()], vec!["b.mcap".to_owned()]));
     }
 
     #[test]

@@ -31,13 +31,15 @@ pub struct Context {
     pub(crate) slot: Arc<Slot>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) exit: Option<String>,
+    pub(crate) given_up: bool,
     now: Time,
 }
 
 impl Context {
     pub(crate) fn new(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Self {
         let outputs = std::mem::take(&mut *slot.spare.lock());
-        Self { shared: Arc::clone(shared), slot: Arc::clone(slot), outputs, exit: None, now: slot.clock.now(shared) }
+        let now = slot.clock.now(shared);
+        Self { shared: Arc::clone(shared), slot: Arc::clone(slot), outputs, exit: None, given_up: false, now }
     }
 
     /// Takes the time for the next handler.
@@ -84,6 +86,17 @@ impl Context {
     /// Leaves: this node ends after the handler; its restart policy decides whether it comes back.
     pub fn exit(&mut self, reason: impl Into<String>) {
         self.exit = Some(reason.into());
+    }
+
+    /// Gives this node up after the handler: its work has failed for good. It counts as failed, and no restart policy is asked.
+    pub fn give_up(&mut self, reason: impl Into<String>) {
+        self.exit = Some(reason.into());
+        self.given_up = true;
+    }
+
+    /// Messages that came faster than this node took them, and were dropped from its full queues, in all its lives.
+    pub fn dropped(&self) -> u64 {
+        self.slot.stats.dropped.load(Ordering::Relaxed)
     }
 
     /// A number that this node has not used before: 1, 2, 3, ...

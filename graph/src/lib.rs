@@ -84,7 +84,7 @@ pub use message::{AnyMessage, Erased};
 pub use node::{Injector, Node, Publisher, Setup};
 pub use param::{Param, ParamBuilder, ParamChanges, ParamError, ParamType, ParamValue};
 pub use qos::{Durability, History, Liveliness, Policy, Qos, Reliability};
-pub use raw::RawPublisher;
+pub use raw::{RawError, RawPublisher};
 pub use recycle::Outgoing;
 pub use replies::{REPLY, RawResponder};
 pub use service::{CallError, CallId, Client, Responder};

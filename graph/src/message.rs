@@ -49,7 +49,7 @@ pub struct AnyMessage {
     pub topic: Arc<str>,
     /// The type's name, hash and definition.
     pub message_type: &'static MessageType,
-    /// Graph time of publication.
+    /// When it was published: graph time; if it comes from another process, by the sender's clock.
     pub stamp: Time,
     /// The publisher's count on this topic, from 1.
     pub sequence: u64,

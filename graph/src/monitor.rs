@@ -144,7 +144,10 @@ impl Monitor {
         found.extend(troubles.into_iter().map(|why| Finding::new("graph", "router", Level::Error, why)));
         let complaints = shared.transport.as_ref().map(|wire| wire.complaints()).unwrap_or_default();
         found.extend(complaints.into_iter().map(|why| Finding::new("graph", "wire", Level::Warn, why)));
-        found.extend(shared.ears.lock().deaf().map(|why| Finding::new("graph", "taps", Level::Warn, why.clone())));
+        {
+            let ears = shared.ears.lock();
+            found.extend(ears.deaf().cloned().chain(ears.refused()).map(|why| Finding::new("graph", "taps", Level::Warn, why)));
+        }
         found.extend(twins(shared));
         found
     }

@@ -314,8 +314,8 @@ impl<N: Node> Setup<N> {
         Ok(())
     }
 
-    /// Declares a tap: every message on the topics that `filter` accepts, whoever publishes it. What only other processes publish is
-    /// subscribed to for it.
+    /// Declares a tap: every message on the topics that `filter` accepts, those of this process and, with a wire, of others, where the type is
+    /// compiled in. Messages from outside have no [`AnyMessage::publisher`], and their sender's time as [`AnyMessage::stamp`].
     ///
     /// # Errors
     /// None today; the signature leaves room.

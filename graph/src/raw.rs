@@ -22,6 +22,17 @@ use crate::topic::{PublisherCore, SubscriberCore};
 use crate::transport::{Endpoint, EndpointKind, NodeIdentity, Token};
 use crate::{Qos, Time};
 
+/// Why bytes are not taken as a message.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RawError {
+    /// They are no message.
+    #[error(transparent)]
+    Cdr(#[from] cdr::Error),
+    /// They are big-endian, and what cannot be read cannot be turned round.
+    #[error("it is big-endian, and this program does not know the type's fields")]
+    BigEndian,
+}
+
 /// An encoded message.
 pub(crate) struct RawMessage {
     pub message_type: &'static MessageType,
@@ -30,9 +41,18 @@ pub(crate) struct RawMessage {
 }
 
 impl RawMessage {
+    /// A big-endian message of a type that is compiled in is turned round.
+    ///
     /// # Errors
-    /// If the encapsulation header is missing or of a kind that is not understood.
-    pub fn new(message_type: &'static MessageType, bytes: Bytes) -> Result<Self, cdr::Error> {
+    /// If the encapsulation header is missing or of a kind that is not understood, or the message is big-endian and no message of its type.
+    pub fn new(message_type: &'static MessageType, bytes: Bytes) -> Result<Self, RawError> {
+        // OMG DDSI-RTPS, "Data Encapsulation": 0, 0 is CDR_BE.
+        if bytes.starts_with(&[0, 0]) && bytes.len() >= 4 {
+            if message_type.is_opaque() {
+                return Err(RawError::BigEndian);
+            }
+            return Ok(Self { message_type, bytes: message_type.recode(&bytes)?.into() });
+        }
         cdr::Reader::new(&bytes)?;
         Ok(Self { message_type, bytes })
     }
@@ -90,8 +110,8 @@ impl RawPublisher {
     /// decoded does not reach them.
     ///
     /// # Errors
-    /// [`cdr::Error`] if the header is missing or of a kind that is not understood.
-    pub fn publish(&self, ctx: &mut Context, bytes: impl Into<Bytes>) -> Result<(), cdr::Error> {
+    /// [`RawError`] if the header is missing or of a kind that is not understood, or the message is big-endian and its type not known here.
+    pub fn publish(&self, ctx: &mut Context, bytes: impl Into<Bytes>) -> Result<(), RawError> {
         let message = Arc::new(RawMessage::new(self.core.topic.message_type, bytes.into())?);
         let stamp = ctx.now();
         ctx.emit(Output::Publish { core: Arc::clone(&self.core), message, stamp, published: Instant::now() });
@@ -156,11 +176,20 @@ pub(crate) struct Ears {
     open: BTreeMap<String, (Qos, Box<dyn Token>)>,
     /// What could not be heard, and why: said once.
     deaf: BTreeSet<String>,
+    /// By topic: how many samples were no message of its type, and why the last was not.
+    refused: BTreeMap<String, (u64, String)>,
 }
 
 impl Ears {
     pub fn deaf(&self) -> impl Iterator<Item = &String> {
         self.deaf.iter()
+    }
+
+    /// Samples that taps did not get, a sentence for each topic.
+    pub fn refused(&self) -> impl Iterator<Item = String> {
+        self.refused
+            .iter()
+            .map(|(name, (count, why))| format!("{count} samples on {name} did not reach the taps; the last: {why}"))
     }
 }
 
@@ -255,10 +284,21 @@ impl Shared {
         let sink = Arc::new(move |sample: crate::transport::RemoteSample| {
             let Some(shared) = shared.upgrade() else { return };
             let name = &*topic.name;
-            if let Ok(message) = RawMessage::new(kind, sample.payload.clone()) {
-                let offered =
-                    shared.remote.lock().of(EndpointKind::Publisher, name).find(|end| end.gid == sample.gid).map(|end| end.qos);
-                shared.receive(Arrival::overheard(&topic, Arc::new(message), &sample, offered.unwrap_or(qos)));
+            match RawMessage::new(kind, sample.payload.clone()) {
+                Ok(message) => {
+                    let offered = shared
+                        .remote
+                        .lock()
+                        .of(EndpointKind::Publisher, name)
+                        .find(|end| end.gid == sample.gid)
+                        .map(|end| end.qos);
+                    shared.receive(Arrival::overheard(&topic, Arc::new(message), &sample, offered.unwrap_or(qos)));
+                }
+                Err(error) => {
+                    let mut ears = shared.ears.lock();
+                    let refused = ears.refused.entry(name.to_owned()).or_default();
+                    *refused = (refused.0 + 1, error.to_string());
+                }
             }
         });
         Ok(wire.subscription(&endpoint, sink)?)
@@ -269,4 +309,29 @@ impl Shared {
 pub(crate) fn expiry(now: Time, age: Option<std::time::Duration>, offered: &Qos) -> Option<Time> {
     let lifespan = offered.finite_lifespan()?;
     Some(now - age.unwrap_or_default() + lifespan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use msgs::std_msgs::msg::{Empty, Int64};
+
+    #[test]
+    fn big_endian_messages_are_turned_round_if_their_type_is_known() {
+        let bytes = || Bytes::from([vec![0; 4], 5_i64.to_be_bytes().to_vec()].concat());
+        let message = RawMessage::new(Int64::message_type(), bytes()).unwrap();
+        assert_eq!(message.to_cdr(), Int64 { data: 5 }.to_cdr());
+        assert_eq!(message.decode::<Int64>(), Some(Int64 { data: 5 }));
+        assert_eq!(RawMessage::new(&UNKNOWN, bytes()).err(), Some(RawError::BigEndian));
+        for bad in [&[][..], &[0, 0, 0], &[0, 0, 0, 0, 1], &[7, 7, 0, 0]] {
+            let error = RawMessage::new(Int64::message_type(), bad.to_vec().into()).err();
+            assert!(matches!(error, Some(RawError::Cdr(_))), "{bad:?}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_not_compiled_in_is_opaque() {
+        assert!(UNKNOWN.is_opaque() && type_of("other_msgs/msg/Odd", "RIHS01_0").is_opaque());
+        assert!(!Empty::message_type().is_opaque() && !type_of("std_msgs/msg/Int64", Int64::message_type().hash).is_opaque());
+    }
 }

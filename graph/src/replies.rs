@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use msgs::cdr::Error;
 use msgs::{Bytes, MessageType, ServiceType};
 
 use crate::context::{Context, Output};
@@ -10,7 +9,7 @@ use crate::error::{HandlerResult, SetupError};
 use crate::message::{AnyMessage, Erased};
 use crate::node::{Node, Setup};
 use crate::qos::Qos;
-use crate::raw::RawMessage;
+use crate::raw::{RawError, RawMessage};
 use crate::service::{ReplyTo, ServiceEntry};
 use crate::shared::Shared;
 use crate::slot::{Event, Item, Slot};
@@ -36,8 +35,8 @@ impl RawResponder {
     /// Answers with an encoded response (CDR with its encapsulation header).
     ///
     /// # Errors
-    /// [`Error`] if the header is missing or of a kind that is not understood.
-    pub fn respond(self, ctx: &mut Context, response: impl Into<Bytes>) -> Result<(), Error> {
+    /// [`RawError`], as of [`crate::RawPublisher::publish`].
+    pub fn respond(self, ctx: &mut Context, response: impl Into<Bytes>) -> Result<(), RawError> {
         let response = Arc::new(RawMessage::new(self.response_type, response.into())?);
         ctx.emit(Output::Reply { reply: self.reply, response });
         Ok(())

@@ -65,19 +65,19 @@ fn settle_outcome(
     runtime: &mut Option<Box<dyn Runtime>>,
     outcome: Outcome,
 ) -> bool {
-    let (reason, failure) = match outcome {
+    let (reason, how) = match outcome {
         Ok(result) => {
             if let Err(error) = result {
                 ctx.status(Level::Error, "handler", error.to_string());
             }
             let Some(reason) = ctx.exit.take() else { return false };
-            (reason, false)
+            (reason, if ctx.given_up { Leaving::GivenUp } else { Leaving::Asked })
         }
         // Whatever state the node had is gone with it; its neighbours only see that it is silent for a while.
-        Err(panic) => (panic_message(&*panic), true),
+        Err(panic) => (panic_message(&*panic), Leaving::Panicked),
     };
     slot.bury(runtime);
-    if let Some(log) = leave(shared, slot, &reason, failure) {
+    if let Some(log) = leave(shared, slot, &reason, how) {
         ctx.emit(Output::Log(log));
     }
     true
@@ -115,17 +115,32 @@ pub(crate) fn stop(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Vec<Output> {
     ctx.outputs
 }
 
+/// How a node left.
+#[derive(Clone, Copy, PartialEq)]
+enum Leaving {
+    /// It asked to.
+    Asked,
+    /// It said that its work has failed for good.
+    GivenUp,
+    Panicked,
+}
+
 /// A node is gone: takes back what it declared and decides whether it comes back, and when. Returns what is to be said about it on /rosout.
-fn leave(shared: &Arc<Shared>, slot: &Arc<Slot>, reason: &str, failure: bool) -> Option<Log> {
+fn leave(shared: &Arc<Shared>, slot: &Arc<Slot>, reason: &str, leaving: Leaving) -> Option<Log> {
     shared.unregister(slot);
     slot.reset();
     let policy = &slot.spec.restart;
+    let failure = leaving != Leaving::Asked;
     let again = match policy.when {
         RestartWhen::Always => true,
         RestartWhen::OnFailure => failure,
         RestartWhen::Never => false,
+    } && leaving != Leaving::GivenUp;
+    let how = match leaving {
+        Leaving::Asked => "left",
+        Leaving::GivenUp => "gave up",
+        Leaving::Panicked => "panicked",
     };
-    let how = if failure { "panicked" } else { "left" };
     let (level, message) = {
         let mut supervision = slot.supervision.lock();
         supervision.last_error = format!("{how}: {reason}");
@@ -184,7 +199,7 @@ pub(crate) fn restart_due(shared: &Arc<Shared>) {
                 shared.wake(&slot);
             }
             Err(error) => {
-                if let Some(log) = leave(shared, &slot, &error.to_string(), true) {
+                if let Some(log) = leave(shared, &slot, &error.to_string(), Leaving::Panicked) {
                     shared.perform(&slot, Output::Log(log));
                 }
             }
@@ -218,7 +233,7 @@ mod tests {
         driver.start();
         let monitor = Arc::clone(&shared.slots.read()[0]);
         monitor.bury(&mut monitor.runtime.lock());
-        leave(&shared, &monitor, "a test", true);
+        leave(&shared, &monitor, "a test", Leaving::Panicked);
         for _ in 0..20 {
             driver.step();
         }

@@ -120,6 +120,15 @@ impl Bench {
     /// # Panics
     /// If the topic carries another type.
     pub fn publish<M: Message>(&mut self, topic: &str, message: M) {
+        let now = self.now();
+        self.publish_at(topic, message, now);
+    }
+
+    /// As [`Bench::publish`], from a process whose clock says `stamp`.
+    ///
+    /// # Panics
+    /// If the topic carries another type.
+    pub fn publish_at<M: Message>(&mut self, topic: &str, message: M, stamp: Time) {
         self.begin();
         let name = full(topic);
         let shared = self.graph.shared();
@@ -130,7 +139,7 @@ impl Bench {
         // Subscribers of the topic see a sample from outside.
         let subscribers = topic.ends.read().subscribers.clone();
         for subscriber in subscribers {
-            let (stamp, offered) = (shared.now(), subscriber.qos);
+            let offered = subscriber.qos;
             let (topic, message) = (Arc::clone(&topic), message.clone());
             shared.receive_now(Arrival {
                 topic,

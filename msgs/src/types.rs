@@ -94,6 +94,13 @@ impl MessageType {
         Self { name, dds_name, hash, definition: "", min_size: 0, fields: &[], recode }
     }
 
+    /// Whether no more than name and hash are known, as of [`MessageType::opaque`].
+    #[must_use]
+    pub const fn is_opaque(&self) -> bool {
+        // A type without fields still has the byte that its empty structure takes in CDR.
+        self.min_size == 0
+    }
+
     /// Decodes an encoded message with the generated code and encodes it again: checks bytes and normalises them (little-endian,
     /// padding is zero, nothing follows the message).
     ///

@@ -122,6 +122,15 @@ def read_bag(path):
     return found
 
 
+def resume(run):
+    """Lets a paused player go on, once its service can be called."""
+    for _ in range(100):
+        if run.omnimind("service", "call", "/rosbag2_player/resume", "{}").returncode == 0:
+            return
+        time.sleep(0.2)
+    raise AssertionError("the player has no ~/resume")
+
+
 @check
 def both_ways(run):
     """bags of rosbags, version 8 and 9, are played, heard, recorded and read again byte for byte"""
@@ -129,9 +138,10 @@ def both_ways(run):
         source, target = run.out / f"rosbags{version}", run.out / f"heard{version}"
         sent = write_bag(source, version)
         recorder = run.start("bag", "record", "-a", "-x", "^/(rosout|diagnostics|graph)", "-o", target)
-        # The player waits until the recorder has seen its publishers.
-        player = run.start("bag", "play", source, "--delay", "2", "--disable-keyboard-controls")
-        wait_for(recorder, ["/chatter", "/camera/image", "/tf_static"])
+        # The player waits until the recorder has subscribed to its topics.
+        player = run.start("bag", "play", source, "--start-paused", "--disable-keyboard-controls")
+        wait_for(recorder, [f"recording {topic} " for topic in sent])
+        resume(run)
         said = player.communicate(timeout=60)[1]
         assert player.returncode == 0 and "121 messages played" in said, said
         time.sleep(0.5)
@@ -151,9 +161,6 @@ def both_ways(run):
             assert offers["/tf_static"][0].durability == QosDurability.TRANSIENT_LOCAL, offers
             assert offers["/camera/image"][0].reliability == QosReliability.BEST_EFFORT and offers["/camera/image"][0].depth == 5, offers
             assert all(c.digest.startswith("RIHS01_") for c in bag.connections)
-        # The pace is that of the recording.
-        times = [stamp for stamp, _ in read_bag(target)["/chatter"]]
-        assert 2.5e9 < times[-1] - times[0] < 6e9, times[-1] - times[0]
         info = run.omnimind("bag", "info", target).stdout
         assert "Topic: /chatter | Type: std_msgs/msg/String | Count: 60 | Serialization Format: cdr" in info, info
         with open(next(target.glob("*.mcap")), "rb") as stream:
@@ -189,7 +196,8 @@ def services(run):
         assert call("burst", "{num_messages: 3}") == {"actually_burst": 3}
         assert call("set_rate", "{rate: 2.5}") == {"success": True} and call("get_rate") == {"rate": 2.5}
         assert call("set_rate", "{rate: -1.0}") == {"success": False}
-        assert call("seek", "{time: {sec: 5, nanosec: 0}}") == {"success": False}
+        assert call("seek", "{time: {sec: 1800000000, nanosec: 0}}") == {"success": False}
+        assert call("seek", "{time: {sec: 5, nanosec: 0}}") == {"success": True}, "before the start is the start"
         # Two and a half seconds in: ten of sixty are left, 50 .. 59 (the first is at 50 ms).
         assert call("seek", "{time: {sec: 1700000002, nanosec: 550000000}}") == {"success": True}
         call("toggle_paused")
@@ -216,6 +224,10 @@ def killed(run):
         recorder = run.start("bag", "record", "/talk", "-o", path)
         wait_for(recorder, ["recording /talk"])
         time.sleep(2.3 + 0.3 * attempt)
+        # While it is being written, it is left alone.
+        assert "still being written" in run.omnimind("bag", "info", path).stdout
+        busy = run.omnimind("bag", "recover", path)
+        assert busy.returncode != 0 and "is being written" in busy.stderr, busy
         recorder.kill()
         at = time.time_ns()
         recorder.wait()
@@ -327,7 +339,8 @@ def replay(run):
     file = (ROOT / "launch/replay.yaml").read_text()
     assert "report_inference_time: false" in file
     odd.write_text(file.replace("report_inference_time: false", "report_inference_time: false, confidence_threshold: 0.7"))
-    run.omnimind("launch", odd, f"bag:={bag}", f"report:={report}", f"home:={ROOT / 'config/home.yaml'}", "--headless", "--no-wire", "--json")
+    done = run.omnimind("launch", odd, f"bag:={bag}", f"report:={report}", f"home:={ROOT / 'config/home.yaml'}", "--headless", "--no-wire", "--json")
+    assert done.returncode == 1, done
     found = json.loads(report.read_text())
     assert not found["holds"] and "/vision/detections" in found["first_difference"], found["first_difference"]
 

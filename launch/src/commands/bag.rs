@@ -63,6 +63,15 @@ fn recover(path: &std::path::Path) -> Result<ExitCode> {
                 let last = file.last_ns;
                 let at = format!("{}.{:09}", last / 1_000_000_000, last % 1_000_000_000);
                 println!("{name}: {} messages kept, the last at {at} s{tail}", file.messages);
+                if let Some(damage) = &file.damage {
+                    println!(
+                        "{name}: {} damaged parts left out, the first: {damage}; the old file is {name}.damaged",
+                        file.damaged
+                    );
+                }
+                if file.attachments > 0 {
+                    println!("{name}: {} attachments left out", file.attachments);
+                }
             }
             (None, false) => println!("{name}: whole, {} messages", file.messages),
         }

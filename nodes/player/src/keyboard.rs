@@ -3,7 +3,8 @@
 use std::io::{IsTerminal, Read};
 
 use graph::Injector;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::process::getpgrp;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
 use crate::node::Player;
 
@@ -40,7 +41,7 @@ impl Keyboard {
     /// Calls `each` for each key, on a thread of its own, until it returns false. Ctrl-C stays what it is.
     fn with(mut each: impl FnMut(Key) -> bool + Send + 'static) -> Option<Self> {
         let stdin = std::io::stdin();
-        if !stdin.is_terminal() {
+        if !stdin.is_terminal() || !has_the_terminal() {
             return None;
         }
         let before = tcgetattr(&stdin).ok()?;
@@ -75,9 +76,16 @@ pub fn on_space(action: impl Fn() + Send + 'static) -> Option<Keyboard> {
 
 impl Drop for Keyboard {
     fn drop(&mut self) {
-        // If the terminal is gone there is nothing to put back.
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
+        if has_the_terminal() {
+            // If the terminal is gone there is nothing to put back.
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
+        }
     }
+}
+
+/// Whether this process is in the foreground: from the background, setting or reading the terminal would stop it (SIGTTOU, SIGTTIN).
+fn has_the_terminal() -> bool {
+    tcgetpgrp(std::io::stdin()).is_ok_and(|group| group == getpgrp())
 }
 
 /// Recognises keys in what a terminal sends: cursor keys are three bytes.

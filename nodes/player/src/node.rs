@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bags::select::Exclude;
+use bags::select::Patterns;
 use bags::{Bag, QosProfile, ReadAhead, Recorded};
 use graph::{
     AnyMessage, Context, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, RawResponder, Setup, SetupError, Time,
@@ -164,11 +164,16 @@ impl Node for Player {
         }
         let exclude: Vec<String> =
             if replay { exclude.into_iter().chain(NOT_REPLAYED.map(str::to_owned)).collect() } else { exclude };
-        let exclude = Exclude::new(&exclude, "");
+        let exclude = Patterns::new(&exclude, "");
         let all = replay || topics.iter().any(|t| t == "*");
         let wanted_topics = topics.clone();
         let wishes = Wishes {
-            wanted: Box::new(move |topic| (all || wanted_topics.iter().any(|t| t == topic)) && !exclude.contains(topic)),
+            // Who tells the time of the recording does not play its clock as well: two would contradict each other.
+            wanted: Box::new(move |topic| {
+                (all || wanted_topics.iter().any(|t| t == topic))
+                    && !exclude.contains(topic)
+                    && !(clock_hz > 0.0 && topic == "/clock")
+            }),
             remap: remaps(&remap).map_err(|e| s.failed(e))?,
             overrides: read_overrides(&overrides).map_err(|e| s.failed(e))?,
             decode_images: decode_images && !replay,
@@ -265,6 +270,14 @@ impl Player {
         }
         if self.replay.is_some() {
             hold_open(s, &bag)?;
+            if heard.is_empty() {
+                let recorded = bag.channels.iter().map(|c| c.topic.as_str());
+                let hint = made_anew.first().map(|topic| suggest::hint(topic, recorded)).unwrap_or_default();
+                return Err(s.failed(format!(
+                    "the recording has none of the topics that nodes make anew ({}), so there is nothing to compare{hint}",
+                    made_anew.join(", ")
+                )));
+            }
             s.tap(move |topic, _| heard.iter().any(|h| h == topic), Self::on_made)?;
         }
         Ok(())
@@ -333,15 +346,20 @@ impl Player {
         }
     }
 
-    fn publish(&mut self, ctx: &mut Context, message: Recorded) {
-        let Some(Some(route)) = self.routes.get(message.channel) else { return };
+    /// Whether it could be published.
+    fn publish(&mut self, ctx: &mut Context, message: Recorded) -> bool {
+        let Some(Some(route)) = self.routes.get(message.channel) else { return false };
         match route.publish(ctx, message.data) {
-            Ok(()) => self.played += 1,
+            Ok(()) => {
+                self.played += 1;
+                true
+            }
             Err(error) => {
                 self.skipped += 1;
                 let topic = &self.bag.channels[message.channel].topic;
                 let text = format!("{} messages skipped; the last, on {topic}: {error}", self.skipped);
                 ctx.status(Level::Warn, "recording", text);
+                false
             }
         }
     }
@@ -351,7 +369,9 @@ impl Player {
         let now = u64::try_from(ctx.now().as_nanos()).unwrap_or(0);
         loop {
             if !self.fetch()? {
-                return self.end(ctx);
+                // What belongs to the last moment may still be made.
+                let over = self.replay.as_ref().is_none_or(|replay| replay.moment_ns < now);
+                return if over { self.end(ctx) } else { Ok(()) };
             }
             let (Some(message), Some(replay)) = (self.next.take(), &mut self.replay) else { return Ok(()) };
             // A moment that is over has had all that the nodes had to say.
@@ -441,19 +461,20 @@ impl Player {
         while self.timeline.is_paused() && self.replay.is_none() && (most == 0 || count < most) && self.fetch()? {
             let Some(message) = self.next.take() else { break };
             self.timeline.jump(ctx.now().as_nanos(), i64::try_from(message.log_ns).unwrap_or(i64::MAX));
-            self.publish(ctx, message);
-            count += 1;
+            // As rosbag2: one that cannot be published is passed over.
+            count += u64::from(self.publish(ctx, message));
         }
         Ok(count)
     }
 
-    /// Goes on from another place; false if the recording does not reach there, or in a replay.
+    /// Goes on from another place; one before the start is the start, as of rosbag2. False if the recording does not reach there, or in a
+    /// replay.
     pub(crate) fn seek(&mut self, ctx: &mut Context, to_ns: i64) -> bool {
         let end = i64::try_from(self.bag.end_ns).unwrap_or(i64::MAX);
-        let start = i64::try_from(self.bag.start_ns).unwrap_or(i64::MAX);
-        if self.replay.is_some() || !(start..=end).contains(&to_ns) {
+        if self.replay.is_some() || to_ns > end {
             return false;
         }
+        let to_ns = to_ns.max(self.first_ns);
         self.timeline.jump(ctx.now().as_nanos(), to_ns);
         self.open(to_ns);
         true
@@ -466,7 +487,10 @@ impl Player {
     }
 
     fn end(&mut self, ctx: &mut Context) -> HandlerResult {
-        if let Some(replay) = &self.replay {
+        let mut broken = None;
+        if let Some(replay) = &mut self.replay {
+            // What was made after the last recorded message is too much as well.
+            replay.comparison.end_moment(replay.moment_ns);
             let report = replay.comparison.report();
             if !replay.report.is_empty() {
                 std::fs::write(&replay.report, format!("{report:#}\n"))?;
@@ -480,13 +504,19 @@ impl Player {
                 ctx.info(format!("{topic}: {} equal, {} but for measured times{bad}", a.equal, a.masked));
             }
             if let Some(first) = replay.comparison.first_difference() {
-                ctx.status(Level::Error, "replay", format!("the nodes do not do again what they did; first: {first}"));
+                let text = format!("the nodes do not do again what they did; first: {first}");
+                ctx.status(Level::Error, "replay", text.clone());
+                broken = Some(text);
             }
         } else if self.repeat && self.played > 0 {
             self.rewind(ctx);
             return Ok(());
         }
         self.finish(ctx, "the recording is over");
+        // A run with a node that failed ends with another exit code.
+        if let Some(text) = broken {
+            ctx.give_up(text);
+        }
         Ok(())
     }
 }

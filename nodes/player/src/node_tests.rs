@@ -107,12 +107,15 @@ fn it_is_stepped_sought_and_paced_by_rosbag2s_services() {
     assert!(bench.call::<PlayNext>("player/play_next", Default::default()).unwrap().success);
     assert_eq!(heard(&mut bench, "chatter"), ["0"]);
     assert_eq!(bench.call::<Burst>("player/burst", BurstRequest { num_messages: 2 }).unwrap().actually_burst, 2);
-    assert_eq!(heard(&mut bench, "chatter"), ["1"], "the third is broken");
+    assert_eq!(heard(&mut bench, "chatter"), ["1", "3"], "the third is broken and passed over");
     assert!(!bench.call::<SetRate>("player/set_rate", SetRateRequest { rate: 0.0 }).unwrap().success);
     assert!(bench.call::<SetRate>("player/set_rate", SetRateRequest { rate: 0.5 }).unwrap().success);
     assert_eq!(bench.call::<GetRate>("player/get_rate", Default::default()).unwrap().rate, 0.5);
     let at = |ns: u64| SeekRequest { time: Time::from_nanos(ns as i64).to_msg() };
-    assert!(!bench.call::<Seek>("player/seek", at(FIRST_NS - 1)).unwrap().success);
+    assert!(!bench.call::<Seek>("player/seek", at(FIRST_NS + 400_000_001)).unwrap().success);
+    assert!(bench.call::<Seek>("player/seek", at(5)).unwrap().success);
+    assert!(bench.call::<PlayNext>("player/play_next", Default::default()).unwrap().success);
+    assert_eq!(heard(&mut bench, "chatter"), ["0"], "before the start is the start");
     assert!(bench.call::<Seek>("player/seek", at(FIRST_NS + 250_000_000)).unwrap().success);
     bench.call::<Resume>("player/resume", Default::default()).unwrap();
     // Half the pace: a tenth of a second takes two tenths.
@@ -122,7 +125,7 @@ fn it_is_stepped_sought_and_paced_by_rosbag2s_services() {
     assert_eq!(heard(&mut bench, "chatter"), ["3"]);
     bench.run_for(Duration::from_millis(250));
     assert_eq!(heard(&mut bench, "chatter"), ["4"]);
-    assert_eq!(bench.stop_reason().unwrap(), "the recording is over: 4 messages played");
+    assert_eq!(bench.stop_reason().unwrap(), "the recording is over: 6 messages played");
 }
 
 #[test]
@@ -149,6 +152,33 @@ fn it_begins_again_at_the_end_if_asked_to() {
     bench.run_for(Duration::from_millis(1000));
     assert_eq!(heard(&mut bench, "chatter")[..6], ["0", "1", "3", "4", "0", "1"]);
     assert!(bench.stop_reason().is_none());
+}
+
+#[test]
+fn who_tells_the_time_plays_no_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mcap");
+    let mut writer = BagWriter::create(&path, Naming::File, BagOptions::default()).unwrap();
+    let (clock, text) = (Clock::message_type(), Text::message_type());
+    for i in 0..5u64 {
+        let at = FIRST_NS + i * 10_000_000;
+        for (topic, kind, cdr) in [("/clock", clock, Clock::default().to_cdr()), ("/chatter", text, Text::default().to_cdr())] {
+            let channel = Channel { topic, message_type: kind.name, definition: kind.definition, type_hash: kind.hash, qos: &[] };
+            writer.write(&channel, at, at, 0, &cdr).unwrap();
+        }
+    }
+    writer.finish().unwrap();
+    for (clock_hz, zeros) in [(100.0, 0), (0.0, 5)] {
+        let mut bench = Bench::new();
+        let all = vec!["*".to_owned()];
+        bench
+            .add::<Player>(&[("path", path.to_str().unwrap().into()), ("topics", all.into()), ("clock_hz", clock_hz.into())])
+            .unwrap();
+        bench.run_for(Duration::from_millis(100));
+        let told = bench.take::<Clock>("clock");
+        assert_eq!(told.iter().filter(|c| **c == Clock::default()).count(), zeros);
+        assert_eq!(heard(&mut bench, "chatter").len(), 5);
+    }
 }
 
 #[test]
@@ -257,7 +287,8 @@ fn replayable(path: &std::path::Path, second_made: i64) {
     writer.finish().unwrap();
 }
 
-fn replay(folder: &std::path::Path, second_made: i64) -> serde_json::Value {
+/// The report, and how the player ended.
+fn replay(folder: &std::path::Path, second_made: i64) -> (serde_json::Value, String) {
     let (bag, report) = (folder.join(format!("{second_made}.mcap")), folder.join("report.json"));
     replayable(&bag, second_made);
     let mut bench = Bench::new();
@@ -274,27 +305,87 @@ fn replay(folder: &std::path::Path, second_made: i64) -> serde_json::Value {
         .unwrap();
     bench.run_for(Duration::from_millis(100));
     assert!(bench.stop_reason().is_some());
-    serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap()
+    let statistics = bench.statistics();
+    let state = statistics.nodes.iter().find(|n| n.name == "/player").unwrap().state.clone();
+    (serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap(), state)
 }
 
 #[test]
 fn a_replay_keeps_the_order_of_what_nodes_take_in_and_answers_their_calls() {
     let folder = tempfile::tempdir().unwrap();
     // The second `made` was made after the first `other` and before the second.
-    let report = replay(folder.path(), 37);
+    let (report, state) = replay(folder.path(), 37);
+    assert_ne!(state, "failed");
     assert_eq!(report["holds"], true, "{report:#}");
     for topic in ["/mid", "/made", "/done"] {
         assert_eq!(report["topics"][topic]["equal"], 2, "{topic}: {report:#}");
     }
-    let again = replay(folder.path(), 37);
+    let again = replay(folder.path(), 37).0;
     assert_eq!(report["topics"], again["topics"]);
 }
 
 #[test]
 fn a_replay_that_makes_something_else_is_found_out() {
     let folder = tempfile::tempdir().unwrap();
-    let report = replay(folder.path(), 38);
+    let (report, state) = replay(folder.path(), 38);
+    assert_eq!(state, "failed", "the run must end with an exit code of its own");
     assert_eq!((&report["holds"], &report["topics"]["/made"]["different"]), (&false.into(), &1.into()));
     let first = report["first_difference"].as_str().unwrap();
     assert!(first.contains("/made at 0.020000000 s: data is 37, was 38"), "{first}");
+}
+
+/// Publishes on `made` when it hears `in`: once more than was recorded at the end.
+struct Chatty {
+    out: Publisher<Int64>,
+}
+
+impl Node for Chatty {
+    const NAME: &'static str = "chatty";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.subscribe("in", Qos::reliable(10), |node: &mut Self, ctx, m: Arc<Int64>| {
+            node.out.publish(ctx, Int64::clone(&m));
+            node.out.publish(ctx, Int64::clone(&m));
+            Ok(())
+        })?;
+        Ok(Self { out: s.publisher("made", Qos::reliable(10))? })
+    }
+}
+
+/// Replays `in` and `made`, of which each moment has one, through [`Chatty`] where `made_anew` says so.
+fn replay_pairs(path: &std::path::Path, made_anew: &str) -> Result<Bench, SetupError> {
+    let mut writer = BagWriter::create(path, Naming::File, BagOptions::default()).unwrap();
+    let int = Int64::message_type();
+    for topic in ["/in", "/made"] {
+        let channel = Channel { topic, message_type: int.name, definition: int.definition, type_hash: int.hash, qos: &[] };
+        writer.write(&channel, 10_000_000, 10_000_000, 0, &Int64 { data: 4 }.to_cdr()).unwrap();
+    }
+    writer.finish().unwrap();
+    let mut bench = Bench::new();
+    bench.add::<Chatty>(&[])?;
+    let report = path.with_extension("json");
+    bench.add::<Player>(&[
+        ("path", path.to_str().unwrap().into()),
+        ("replay", true.into()),
+        ("made_anew", vec![made_anew.to_owned()].into()),
+        ("report", report.to_str().unwrap().into()),
+    ])?;
+    bench.run_for(Duration::from_millis(50));
+    Ok(bench)
+}
+
+#[test]
+fn what_is_made_after_the_last_recorded_message_is_too_much() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mcap");
+    let bench = replay_pairs(&path, "/made").unwrap();
+    assert!(bench.stop_reason().is_some());
+    let report: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path.with_extension("json")).unwrap()).unwrap();
+    assert_eq!((&report["holds"], &report["topics"]["/made"]["extra"]), (&false.into(), &1.into()), "{report:#}");
+}
+
+#[test]
+fn a_replay_that_would_compare_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = replay_pairs(&folder.path().join("a.mcap"), "/robot/made").err().unwrap().to_string();
+    assert!(error.contains("nothing to compare"), "{error}");
 }

@@ -146,7 +146,8 @@ impl Comparison {
                 (name.to_owned(), value)
             })
             .collect();
-        let holds = self.agreements().all(|(_, a)| a.holds());
+        // What compared nothing holds nothing.
+        let holds = !self.topics.is_empty() && self.agreements().all(|(_, a)| a.holds());
         serde_json::json!({"holds": holds, "first_difference": self.first, "masked_fields": self.masked, "topics": topics})
     }
 }
@@ -222,6 +223,11 @@ mod tests {
         c.end_moment(5);
         let a = c.agreements().next().unwrap().1;
         assert_eq!((a.missing, a.extra, a.holds()), (1, 1, false));
+    }
+
+    #[test]
+    fn nothing_compared_is_nothing_held() {
+        assert_eq!(Comparison::new(Vec::new()).report()["holds"], false);
     }
 
     #[test]

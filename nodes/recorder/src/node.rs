@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bags::select::{Decimator, Exclude};
+use bags::select::{Decimator, Patterns};
 use bags::{BagOptions, BagWriter, Channel, Metadata, Naming, OpenError, QosProfile, Split, WriteError};
 use graph::{AnyMessage, Context, HandlerResult, Level, Node, NodeError, Param, Setup, SetupError, Time};
 use msgs::omnimind_msgs::srv::{Record, RecordRequest, RecordResponse};
@@ -15,7 +15,9 @@ use msgs::{Message, MessageType};
 use crate::depth;
 use pictures::jpeg;
 
-/// Records every message of its process's graph.
+/// Records the topics of its graph and, with a wire, of other processes, as far as their types are compiled in: by default those of its
+/// namespace and ROS 2's global ones (`include`). A bag's time is the recorder's: when a message of this process was published, and when
+/// one of another process came.
 ///
 /// Camera images are kept as JPEG on `<topic>/compressed`, depth images as PNG on `<topic>/compressedDepth`, raw ones only on
 /// request: they are most of a recording's size. With `replay` everything that vision, fusion and planner take in is kept raw, the answers
@@ -33,9 +35,11 @@ pub struct Recorder {
     split_s: Param<f64>,
     replay: bool,
     overrides: BTreeMap<String, QosProfile>,
-    exclude: Exclude,
+    exclude: Patterns,
     recording: Option<Recording>,
     dropped: BTreeMap<&'static str, u64>,
+    /// Messages that the node's full queues had dropped when it last looked.
+    overrun: u64,
 }
 
 struct Recording {
@@ -50,12 +54,21 @@ const FLUSH: Duration = Duration::from_millis(500);
 /// Raw twins of public topics, by size: what `camera/*`, `microphone/audio`, `scan` and `joint_states` say again.
 const EXCLUDED: [&str; 4] = ["device/camera/*", "device/microphone", "device/scan", "device/joints"];
 
+/// What is recorded: the robot's own topics, and those that all robots share.
+const INCLUDED: [&str; 8] =
+    ["*", "/tf", "/tf_static", "/clock", "/rosout", "/diagnostics", "/parameter_events", "/graph/statistics"];
+
 impl Node for Recorder {
     const NAME: &'static str = "recorder";
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let default_path =
             s.param("path", String::new()).describe("file to write; empty: wait for recorder/start").read_only().declare()?;
+        let include = s
+            .param("include", INCLUDED.map(str::to_owned).to_vec())
+            .describe("topics to record, as `exclude` has them; /* also takes other robots' topics from the network")
+            .read_only()
+            .declare()?;
         let exclude = s
             .param("exclude", EXCLUDED.map(str::to_owned).to_vec())
             .describe("topics to leave out; * stands for any characters; relative to the namespace unless it begins with /")
@@ -121,13 +134,16 @@ impl Node for Recorder {
             if overrides.is_empty() { BTreeMap::new() } else { read_overrides(&overrides).map_err(|e| s.failed(e))? };
         s.service::<Record>("recorder/start", Self::on_start)?;
         s.service::<Record>("recorder/stop", Self::on_stop)?;
-        s.tap(recordable, Self::on_message)?;
+        let namespace = s.node_name().rsplit_once('/').map_or("", |(namespace, _)| namespace).to_owned();
+        let include = Patterns::new(&include.get(), &namespace);
+        let exclude = Patterns::new(&exclude.get(), &namespace);
+        let left_out = exclude.clone();
+        // Decided here and not for each message: what is not wanted is not fetched from the network either.
+        s.tap(move |topic, kind| recordable(kind) && include.contains(topic) && !left_out.contains(topic), Self::on_message)?;
         if replay {
             s.tap_replies(|_, _| true, Self::on_message)?;
         }
         s.timer(FLUSH, Self::flush)?;
-        let namespace = s.node_name().rsplit_once('/').map_or("", |(namespace, _)| namespace).to_owned();
-        let exclude = Exclude::new(&exclude.get(), &namespace);
         let mut node = Self {
             default_path,
             raw_rate_hz,
@@ -143,6 +159,7 @@ impl Node for Recorder {
             exclude,
             recording: None,
             dropped: BTreeMap::new(),
+            overrun: 0,
         };
         let path = node.default_path.get();
         if !path.is_empty() {
@@ -153,6 +170,7 @@ impl Node for Recorder {
     }
 
     fn stop(&mut self, ctx: &mut Context) -> HandlerResult {
+        self.count_overrun(ctx);
         if let Some((path, metadata)) = self.close()? {
             let dropped = self.losses().map(|text| format!("; {text}")).unwrap_or_default();
             let (messages, topics) = (metadata.messages, metadata.topics.len());
@@ -195,15 +213,30 @@ impl Recorder {
         Ok(Some((recording.path, metadata)))
     }
 
-    fn drop_one(&mut self, why: &'static str) {
-        *self.dropped.entry(why).or_default() += 1;
+    fn drop_messages(&mut self, why: &'static str, count: u64) {
+        if count > 0 {
+            *self.dropped.entry(why).or_default() += count;
+        }
         if let Some(recording) = &mut self.recording {
-            recording.writer.drop_messages(why, 1);
+            recording.writer.drop_messages(why, count);
+        }
+    }
+
+    fn drop_one(&mut self, why: &'static str) {
+        self.drop_messages(why, 1);
+    }
+
+    /// What the graph dropped because messages came faster than they were written.
+    fn count_overrun(&mut self, ctx: &Context) {
+        let before = std::mem::replace(&mut self.overrun, ctx.dropped());
+        if self.recording.is_some() {
+            self.drop_messages("queue full", self.overrun.saturating_sub(before));
         }
     }
 
     /// What is said rarely must not wait for the next message to be safe from a kill.
     fn flush(&mut self, ctx: &mut Context) -> HandlerResult {
+        self.count_overrun(ctx);
         let now = stamp_ns(ctx.now());
         if let Some(recording) = &mut self.recording
             && let Err(error) = recording.writer.flush_due(now)
@@ -234,6 +267,7 @@ impl Recorder {
             .into_iter()
             .find(|p| !p.is_empty())
             .unwrap_or_default();
+        self.overrun = ctx.dropped();
         Ok(match self.open(Path::new(&wanted)) {
             Ok(path) => {
                 ctx.status(Level::Ok, "recording", "recording");
@@ -243,7 +277,8 @@ impl Recorder {
         })
     }
 
-    fn on_stop(&mut self, _: &mut Context, _: RecordRequest) -> Result<RecordResponse, NodeError> {
+    fn on_stop(&mut self, ctx: &mut Context, _: RecordRequest) -> Result<RecordResponse, NodeError> {
+        self.count_overrun(ctx);
         Ok(match self.close()? {
             Some((path, metadata)) => RecordResponse {
                 success: true,
@@ -258,7 +293,14 @@ impl Recorder {
         if self.recording.is_none() || self.exclude.contains(&message.topic) {
             return Ok(());
         }
-        match self.write(message) {
+        // What is not known in this program has no definition: no reader could make sense of it.
+        if message.message_type.is_opaque() {
+            self.drop_one("unknown definition");
+            return Ok(());
+        }
+        // Another process's clock may be any: in a simulation's recording a wall clock's time would be centuries ahead.
+        let at = if message.publisher.is_empty() { ctx.now() } else { message.stamp };
+        match self.write(message, at) {
             Ok(()) => Ok(()),
             Err(error @ (WriteFailure::Image(_) | WriteFailure::Depth(_))) => {
                 self.drop_one("broken image");
@@ -275,11 +317,11 @@ impl Recorder {
         }
     }
 
-    fn write(&mut self, message: &AnyMessage) -> Result<(), WriteFailure> {
+    fn write(&mut self, message: &AnyMessage, at: Time) -> Result<(), WriteFailure> {
         let (raw_rate, jpeg_rate, depth_rate) = (self.raw_rate_hz.get(), self.jpeg_rate_hz.get(), self.depth_rate_hz.get());
         let Some(Recording { writer, decimator, .. }) = &mut self.recording else { return Ok(()) };
-        let offered = self.overrides.get(&*message.topic).copied().unwrap_or_else(|| offer_of(message));
-        let stamp = stamp_ns(message.stamp);
+        let offered = self.overrides.get(&*message.topic).copied().unwrap_or_else(|| QosProfile::from(&message.qos));
+        let (at_ns, stamp) = (stamp_ns(at), stamp_ns(message.stamp));
         #[allow(clippy::cast_possible_truncation)]
         let sequence = message.sequence as u32;
         // For a replay everything is kept as it was.
@@ -288,21 +330,21 @@ impl Recorder {
             let (topic, rate) = if is_depth { ("compressedDepth", depth_rate) } else { ("compressed", jpeg_rate) };
             let topic = format!("{}/{topic}", message.topic);
             let known = !is_depth || (image.encoding == "32FC1" && image.is_bigendian == 0);
-            if known && decimator.keep(&topic, message.stamp.as_nanos(), rate) {
+            if known && decimator.keep(&topic, at.as_nanos(), rate) {
                 let compressed = if is_depth {
                     compress_depth(&image, self.depth_quantization.get())?
                 } else {
                     compress(&image, self.jpeg_quality.get())?
                 };
                 let channel = channel(&topic, CompressedImage::message_type(), std::slice::from_ref(&offered));
-                writer.write(&channel, stamp, stamp, sequence, &compressed.to_cdr())?;
+                writer.write(&channel, at_ns, stamp, sequence, &compressed.to_cdr())?;
             }
-            if !decimator.keep(&message.topic, message.stamp.as_nanos(), raw_rate) {
+            if !decimator.keep(&message.topic, at.as_nanos(), raw_rate) {
                 return Ok(());
             }
         }
         let channel = channel(&message.topic, message.message_type, std::slice::from_ref(&offered));
-        writer.write(&channel, stamp, stamp, sequence, &message.to_cdr())?;
+        writer.write(&channel, at_ns, stamp, sequence, &message.to_cdr())?;
         Ok(())
     }
 }
@@ -317,7 +359,7 @@ enum WriteFailure {
     Write(#[from] WriteError),
 }
 
-fn recordable(_: &str, message_type: &MessageType) -> bool {
+fn recordable(message_type: &MessageType) -> bool {
     // Without a definition no reader could make sense of it.
     !message_type.definition.is_empty() || message_type.fields.is_empty()
 }
@@ -346,28 +388,6 @@ fn compress_depth(image: &Arc<Image>, quantization: f64) -> Result<CompressedIma
 
 fn channel<'a>(topic: &'a str, message_type: &'static MessageType, qos: &'a [QosProfile]) -> Channel<'a> {
     Channel { topic, message_type: message_type.name, definition: message_type.definition, type_hash: message_type.hash, qos }
-}
-
-// A tap does not see the offer, so the recording offers what any subscriber of the topic can take: reliable, and transient
-// local where late joiners are served.
-fn offer_of(message: &AnyMessage) -> QosProfile {
-    const STATES: [&str; 13] = [
-        "/tf_static",
-        "/map",
-        "/battery_state",
-        "/fusion/belief",
-        "/planner/plan",
-        "/planner/energy_forecast",
-        "/planner/goal_status",
-        "/safety/state",
-        "/safety/e_stop",
-        "/gpu/devices",
-        "/gpu/leases",
-        "/robot_description",
-        "/_action/status",
-    ];
-    let latched = STATES.iter().any(|state| message.topic.ends_with(state));
-    QosProfile { transient_local: latched, depth: Some(if latched { 1 } else { 10 }), ..QosProfile::default() }
 }
 
 fn read_overrides(path: &str) -> Result<BTreeMap<String, QosProfile>, String> {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graph::testing::Bench;
-use graph::{Context, HandlerResult, Level, Node, Qos, Setup, SetupError};
+use graph::{Context, HandlerResult, Level, Node, NodeSpec, Publisher, Qos, RawPublisher, Setup, SetupError, Time};
 use msgs::omnimind_msgs::srv::{Record, RecordRequest};
 use msgs::sensor_msgs::msg::{CompressedImage, Image};
 use msgs::{Message, std_msgs::msg::String as Text};
 use omnimind_recorder::Recorder;
 
-/// Somebody who listens: a tap sees a topic of this process only if it has an end here.
+/// Somebody who listens: on the bench, where there is no wire, a tap sees only topics that have an end here.
 struct Listener;
 
 impl Node for Listener {
@@ -99,8 +99,9 @@ fn everything_is_recorded_and_images_are_thinned_out() {
 #[test]
 fn the_same_run_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
-    let run = |name: &str| {
-        let path = dir.path().join(name);
+    // The same place both times: the node's parameters are told on /parameter_events, and are part of what is recorded.
+    let path = dir.path().join("run/a.mcap");
+    let run = || {
         let mut bench = listening();
         // What the graph measures about itself is wall time.
         let exclude = vec!["/graph/statistics".to_owned()];
@@ -110,9 +111,13 @@ fn the_same_run_gives_the_same_bytes() {
             bench.run_for(Duration::from_millis(200));
         }
         bench.stop();
-        read(&path)
+        let messages = read(&path);
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        messages
     };
-    assert!(run("a.mcap") == run("b.mcap"));
+    let (first, second) = (run(), run());
+    let differing: Vec<&str> = first.iter().zip(&second).filter(|(a, b)| a != b).map(|(a, _)| a.0.as_str()).collect();
+    assert!(first == second, "{} and {} messages; these differ: {differing:?}", first.len(), second.len());
 }
 
 #[test]
@@ -237,4 +242,88 @@ fn what_topics_offer_can_be_overridden_by_a_file() {
     assert!(!offered.reliable && offered.depth == Some(3));
     let error = Bench::new().add::<Recorder>(&parameters(&dir.path().join("none"))).unwrap_err().to_string();
     assert!(error.contains("cannot read"), "{error}");
+}
+
+/// A wall clock, heard in a simulation.
+const WALL_NS: i64 = 1_800_000_000_000_000_000;
+
+#[test]
+fn what_another_process_says_is_recorded_at_the_time_at_which_it_came() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.mcap");
+    let mut bench = listening();
+    bench.add::<Recorder>(&[("path", path.to_str().unwrap().into()), ("split_s", 1.0.into())]).unwrap();
+    for i in 0..25 {
+        bench.publish_at("chatter", Text { data: format!("{i}") }, Time::from_nanos(WALL_NS + i));
+        bench.run_for(Duration::from_millis(100));
+    }
+    // Nothing is closed yet: what is older than a second is safe from a kill.
+    assert!(bags::Bag::open(&dir.path().join("a_2.mcap")).unwrap().writing);
+    bench.stop();
+    let bag = bags::Bag::open(dir.path()).unwrap();
+    assert_eq!((bag.files.len(), bag.end_ns < 3_000_000_000), (3, true));
+    let mut reader = bags::BagReader::new(&bag, 0);
+    let chatter = bag.channels.iter().position(|c| c.topic == "/chatter").unwrap();
+    let mut published = Vec::new();
+    while let Some(message) = reader.next_message().unwrap() {
+        if message.channel == chatter {
+            published.push(message.publish_ns as i64 - WALL_NS);
+        }
+    }
+    assert_eq!(published, (0..25).collect::<Vec<_>>());
+}
+
+/// Says something with a quality of service of its own, and something that nobody here knows.
+struct Talker {
+    note: Publisher<Text>,
+    odd: RawPublisher,
+}
+
+fn strict() -> Qos {
+    Qos::state().deadline(Duration::from_secs(1)).lifespan(Duration::from_secs(5)).manual_liveliness(Duration::from_secs(3))
+}
+
+impl Node for Talker {
+    const NAME: &'static str = "talker";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.timer(Duration::from_millis(100), |node: &mut Self, ctx| {
+            node.note.publish(ctx, Text { data: "x".into() });
+            Ok(node.odd.publish(ctx, vec![0, 1, 0, 0, 9])?)
+        })?;
+        let odd = s.publisher_raw("odd", "other_msgs/msg/Odd", "RIHS01_00", Qos::reliable(1))?;
+        Ok(Self { note: s.publisher("note", strict())?, odd })
+    }
+}
+
+fn recorded(path: &Path, namespace: &str, parameters: &[(&str, graph::ParamValue)]) -> bags::Bag {
+    let mut bench = Bench::new();
+    bench.add::<Talker>(&[]).unwrap();
+    let own = [("path", path.to_str().unwrap().into())];
+    let parameters = own.iter().chain(parameters).map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    bench.add_spec::<Recorder>(NodeSpec { namespace: namespace.into(), parameters, ..NodeSpec::default() }).unwrap();
+    bench.run_for(Duration::from_millis(250));
+    bench.stop();
+    bags::Bag::open(path.parent().unwrap()).unwrap()
+}
+
+#[test]
+fn a_topics_offer_is_its_publishers_and_what_nobody_can_read_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let bag = recorded(&dir.path().join("a.mcap"), "/", &[]);
+    let note = bag.channels.iter().find(|c| c.topic == "/note").unwrap();
+    assert_eq!((note.messages, note.qos[0].to_qos()), (2, strict()));
+    assert!(!bag.channels.iter().any(|c| c.topic == "/odd"));
+    assert_eq!(bag.metadata.unwrap().custom["omnimind.dropped.unknown_definition"], "2");
+}
+
+#[test]
+fn a_robots_recorder_leaves_other_robots_topics_alone_unless_told() {
+    let topics = |parameters: &[(&str, graph::ParamValue)]| {
+        let dir = tempfile::tempdir().unwrap();
+        let bag = recorded(&dir.path().join("a.mcap"), "/robot", parameters);
+        bag.channels.iter().map(|c| c.topic.clone()).collect::<Vec<_>>()
+    };
+    let own = topics(&[]);
+    assert!(own.contains(&"/parameter_events".to_owned()) && !own.contains(&"/note".to_owned()), "{own:?}");
+    assert!(topics(&[("include", vec!["/*".to_owned()].into())]).contains(&"/note".to_owned()));
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use bags::{BagOptions, BagWriter, Channel, Naming, QosProfile, Split, WriterOptions};
@@ -70,6 +70,9 @@ pub struct RecordArgs {
     /// Begin paused; space goes on, on a terminal
     #[arg(long)]
     pub start_paused: bool,
+    /// No keys: space pauses and goes on
+    #[arg(long)]
+    pub disable_keyboard_controls: bool,
     /// Requested qualities of service by topic, a YAML file
     #[arg(long)]
     pub qos_profile_overrides_path: Option<PathBuf>,
@@ -172,6 +175,11 @@ struct Inbox {
 }
 
 impl Inbox {
+    fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.filled.notify_all();
+    }
+
     fn push(&self, item: Waiting, most_bytes: usize) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if self.paused.load(Ordering::Relaxed) {
@@ -214,52 +222,76 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode> {
         None => BTreeMap::new(),
     };
     let folder = args.output.clone().unwrap_or_else(|| format!("rosbag2_{}", super::super::start::timestamp()).into());
-    let mut writer = BagWriter::create(&folder, Naming::Folder, options(args)?)?;
+    let writer = BagWriter::create(&folder, Naming::Folder, options(args)?)?;
     let inbox = Arc::new(Inbox::default());
     inbox.paused.store(args.start_paused, Ordering::Relaxed);
     let stopping = Arc::clone(&inbox);
     // Fails only where a handler is installed already: that one serves.
-    let _ = ctrlc::set_handler(move || {
-        stopping.stop.store(true, Ordering::Relaxed);
-        stopping.filled.notify_all();
-    });
+    let _ = ctrlc::set_handler(move || stopping.stop());
     eprintln!("recording into {}{}", folder.display(), if args.start_paused { ", paused" } else { "" });
     let space = Arc::clone(&inbox);
-    let _keyboard = omnimind_player::on_space(move || {
+    let toggle = move || {
         let paused = !space.paused.fetch_xor(true, Ordering::Relaxed);
         eprintln!("{}", if paused { "paused" } else { "recording" });
-    });
-    let mut ears = Ears { choice, overrides, open: BTreeMap::new(), said: BTreeSet::new() };
-    let mut counts = Counts::default();
+    };
+    let _keyboard = if args.disable_keyboard_controls { None } else { omnimind_player::on_space(toggle) };
+    let ears = Ears { choice, overrides, open: BTreeMap::new(), said: BTreeSet::new() };
+    // To ask the graph may take seconds: what has come must not wait for it.
+    let (looking, most_bytes) = (Arc::clone(&inbox), args.max_cache_size);
     let period = Duration::from_millis(args.polling_interval.max(10));
-    let mut look_at = Instant::now();
-    while !inbox.stop.load(Ordering::Relaxed) {
-        if Instant::now() >= look_at {
-            ears.look(&client, &inbox, args.max_cache_size)?;
-            look_at =
-                if args.no_discovery { Instant::now() + Duration::from_secs(86_400 * 365) } else { Instant::now() + period };
-        }
-        let cache = inbox.take(look_at.saturating_duration_since(Instant::now()).min(Duration::from_millis(200)));
-        if let Err(error) = write(&mut writer, cache, &mut counts) {
-            let kept = writer.finish().map_or_else(
-                |e| format!("it cannot be closed: {e}; `omnimind bag recover` makes it whole"),
-                |m| format!("{} messages are kept", m.messages),
-            );
-            bail!("recording ended: {error}; {kept}");
-        }
-    }
-    // What came until now.
-    let malformed: u64 =
-        ears.open.values().filter_map(|(ear, _)| ear.as_ref()).map(RawSubscription::malformed).max().unwrap_or(0);
-    ears.open.clear();
-    let cache = inbox.take(Duration::ZERO);
-    write(&mut writer, cache, &mut counts)?;
-    writer.drop_messages("malformed attachment", malformed);
-    let losses: Vec<String> = writer.dropped().iter().map(|(why, count)| format!("{count} {why}")).collect();
-    let metadata = writer.finish()?;
+    let looks = if args.no_discovery { None } else { Some(period) };
+    let scout = std::thread::spawn(move || {
+        let found = ears.keep_looking(&client, &looking, most_bytes, looks);
+        // Without the scout there is nothing more to come.
+        looking.stop();
+        found
+    });
+    let (done, losses) = record(writer, &inbox, scout);
+    let metadata = done?;
     let losses = if losses.is_empty() { "none dropped".to_owned() } else { format!("dropped: {}", losses.join(", ")) };
     eprintln!("{} messages on {} topics in {}, {losses}", metadata.messages, metadata.topics.len(), folder.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes what comes until it is told to stop, or something fails; whatever happens, the bag is closed. Also what was dropped, in words.
+fn record(
+    mut writer: BagWriter,
+    inbox: &Inbox,
+    scout: std::thread::JoinHandle<Result<u64>>,
+) -> (Result<bags::Metadata>, Vec<String>) {
+    let mut counts = Counts::default();
+    let mut written = write_until_stopped(&mut writer, inbox, &mut counts);
+    inbox.stop();
+    scout.thread().unpark();
+    // The subscriptions end with the scout.
+    let looked = scout.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the search for topics panicked")));
+    if written.is_ok() {
+        // What came until now.
+        written = write(&mut writer, inbox.take(Duration::ZERO), &mut counts);
+    }
+    let ended = match (written, looked) {
+        (Err(error), _) => Some(error.to_string()),
+        (Ok(()), Err(error)) => Some(format!("{error:#}")),
+        (Ok(()), Ok(malformed)) => {
+            writer.drop_messages("malformed attachment", malformed);
+            None
+        }
+    };
+    let losses = writer.dropped().iter().map(|(why, count)| format!("{count} {why}")).collect();
+    let closed = writer.finish();
+    let Some(error) = ended else { return (closed.map_err(Into::into), losses) };
+    let kept = match closed {
+        Ok(metadata) => format!("{} messages are kept", metadata.messages),
+        Err(e) => format!("it cannot be closed: {e}; `omnimind bag recover` makes it whole"),
+    };
+    (Err(anyhow::anyhow!("recording ended: {error}; {kept}")), losses)
+}
+
+fn write_until_stopped(writer: &mut BagWriter, inbox: &Inbox, counts: &mut Counts) -> Result<(), bags::WriteError> {
+    while !inbox.stop.load(Ordering::Relaxed) {
+        write(writer, inbox.take(Duration::from_millis(200)), counts)?;
+    }
+    Ok(())
 }
 
 fn options(args: &RecordArgs) -> Result<BagOptions> {
@@ -296,7 +328,8 @@ impl Counts {
             self.last.insert(gid, sequence);
             return 0;
         };
-        let gap = sequence.checked_sub(*last).and_then(|ahead| u64::try_from(ahead - 1).ok()).unwrap_or(0);
+        // Sequence numbers come from outside and may be anything.
+        let gap = u64::try_from(sequence.saturating_sub(*last).saturating_sub(1)).unwrap_or(0);
         *last = sequence.max(*last);
         // What was left out here is a gap too, and no loss on the way.
         let own = gap.min(self.left_out);
@@ -307,10 +340,10 @@ impl Counts {
 
 fn write(writer: &mut BagWriter, cache: Cache, counts: &mut Counts) -> Result<(), bags::WriteError> {
     writer.drop_messages("cache full", cache.dropped);
-    counts.left_out += cache.dropped + cache.skipped;
-    let mut lost = 0;
+    counts.left_out = counts.left_out.saturating_add(cache.dropped).saturating_add(cache.skipped);
+    let mut lost: u64 = 0;
     for Waiting { topic, sample, received_ns } in cache.waiting {
-        lost += counts.gap(sample.attachment.gid, sample.attachment.sequence);
+        lost = lost.saturating_add(counts.gap(sample.attachment.gid, sample.attachment.sequence));
         let Some(kind) = known(&sample.type_name, &sample.type_hash) else {
             writer.drop_messages("unknown type", 1);
             continue;
@@ -347,6 +380,22 @@ struct Ears {
 }
 
 impl Ears {
+    /// Looks for topics at once and then in each period, if there is one, until the inbox is stopped; then lets go of the subscriptions.
+    /// How many samples came with an attachment that cannot be read.
+    fn keep_looking(mut self, client: &Client, inbox: &Arc<Inbox>, most_bytes: usize, period: Option<Duration>) -> Result<u64> {
+        self.look(client, inbox, most_bytes)?;
+        while !inbox.stop.load(Ordering::Relaxed) {
+            match period {
+                Some(period) => {
+                    std::thread::park_timeout(period);
+                    self.look(client, inbox, most_bytes)?;
+                }
+                None => std::thread::park(),
+            }
+        }
+        Ok(self.open.values().filter_map(|(ear, _)| ear.as_ref()).map(RawSubscription::malformed).max().unwrap_or(0))
+    }
+
     /// Looks for topics that are new.
     fn look(&mut self, client: &Client, inbox: &Arc<Inbox>, most_bytes: usize) -> Result<()> {
         for topic in client.graph()?.topics() {
@@ -419,8 +468,27 @@ mod tests {
         let mut counts = Counts::default();
         let gaps: Vec<u64> = [(1, 5), (1, 6), (2, 1), (1, 9), (1, 8), (2, 2)].map(|(who, n)| counts.gap([who; 16], n)).to_vec();
         assert_eq!(gaps, [0, 0, 0, 2, 0, 0]);
+        assert_eq!(counts.gap([3; 16], i64::MIN), 0);
+        assert_eq!(counts.gap([3; 16], i64::MAX), i64::MAX as u64 - 1, "as far as numbers go");
+        assert_eq!(counts.gap([3; 16], i64::MIN), 0);
         counts.left_out = 3;
         assert_eq!(counts.gap([1; 16], 15), 2, "of five that are missing three were left out here");
+    }
+
+    #[test]
+    fn a_search_that_fails_ends_the_recording_and_closes_the_bag() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bag");
+        let writer = BagWriter::create(&path, Naming::Folder, BagOptions::default()).unwrap();
+        let inbox = Arc::new(Inbox::default());
+        let looking = Arc::clone(&inbox);
+        let scout = std::thread::spawn(move || {
+            looking.stop();
+            bail!("the router is gone")
+        });
+        let error = record(writer, &inbox, scout).0.unwrap_err().to_string();
+        assert!(error.contains("the router is gone; 0 messages are kept"), "{error}");
+        assert!(path.join("metadata.yaml").is_file() && !bags::Bag::open(&path).unwrap().cut);
     }
 
     #[test]
