@@ -154,9 +154,9 @@ impl Inlet {
     fn act(&mut self, record: Record, payload: &[u8], changes: &mut Vec<Change>, sink: &mut dyn FnMut(Sample<'_>)) -> Option<()> {
         match record {
             Record::Pad => {}
-            Record::Edge { edge } => {
-                let (gid, topic) = payload.split_first_chunk::<16>()?;
-                let topic = std::str::from_utf8(topic).ok()?.trim_end_matches('\0');
+            Record::Edge { edge, length } => {
+                let (gid, topic) = payload.get(..length as usize)?.split_first_chunk::<16>()?;
+                let topic = std::str::from_utf8(topic).ok()?;
                 *place(&mut self.edges, edge, EDGES)? = Some(Edge { gid: *gid, topic: Arc::from(topic) });
                 changes.push(Change::EdgeAdded(*gid, edge));
                 self.memory.words()[word::SEEN + edge as usize].store(1, Ordering::Release);

@@ -149,7 +149,8 @@ impl Link {
             return None;
         }
         let edge = u32::try_from(free).ok()?;
-        self.push(&mut writer, Record::Edge { edge }, &[&gid, topic.as_bytes()]).ok()?;
+        let length = u32::try_from(gid.len() + topic.len()).ok()?;
+        self.push(&mut writer, Record::Edge { edge, length }, &[&gid, topic.as_bytes()]).ok()?;
         if free == writer.edges.len() {
             writer.edges.push(true);
         } else {

@@ -46,8 +46,8 @@ pub(crate) mod state {
 pub(crate) enum Record {
     /// Nothing: the rest of the ring is too short.
     Pad,
-    /// A new edge; the payload is 16 bytes of identity and the topic.
-    Edge { edge: u32 },
+    /// A new edge; the payload is 16 bytes of identity and the topic, `length` bytes together. What follows them lay there before.
+    Edge { edge: u32, length: u32 },
     /// An edge is over.
     EdgeOver { edge: u32 },
     /// New memory with chunks in it, open in the sending process as `fd`.
@@ -65,7 +65,7 @@ impl Record {
     pub fn write(&self, total: u32, to: &mut [u8; HEAD]) {
         let (kind, a, b, c, d, e): (u32, u32, u32, u64, u64, u64) = match *self {
             Self::Pad => (0, 0, 0, 0, 0, 0),
-            Self::Edge { edge } => (1, edge, 0, 0, 0, 0),
+            Self::Edge { edge, length } => (1, edge, length, 0, 0, 0),
             Self::EdgeOver { edge } => (2, edge, 0, 0, 0, 0),
             Self::Segment { segment, fd, head, nonce } => (3, segment, fd, nonce, u64::from(head), 0),
             Self::SegmentOver { segment } => (4, segment, 0, 0, 0, 0),
@@ -93,7 +93,7 @@ impl Record {
         let (c, d, e) = (u64_at(16)?, u64_at(24)?, u64_at(32)?);
         let record = match kind & 0xff {
             0 => Self::Pad,
-            1 => Self::Edge { edge: a },
+            1 => Self::Edge { edge: a, length: b },
             2 => Self::EdgeOver { edge: a },
             3 => Self::Segment { segment: a, fd: b, head: u32::try_from(d).ok()?, nonce: c },
             4 => Self::SegmentOver { segment: a },
@@ -122,7 +122,7 @@ mod tests {
     fn every_record_reads_back_and_others_are_refused() {
         let records = [
             Record::Pad,
-            Record::Edge { edge: 4095 },
+            Record::Edge { edge: 4095, length: 21 },
             Record::EdgeOver { edge: 1 },
             Record::Segment { segment: 9, fd: 77, head: 4096, nonce: u64::MAX },
             Record::SegmentOver { segment: 1023 },
