@@ -1,14 +1,12 @@
 //! A process among those of its host: where senders enter themselves, and where their samples come out.
 
 use crate::address::Address;
-use crate::inlet::{Change, Inlet};
+use crate::inlet::{Inlet, Publishers};
 use crate::link::Link;
 use crate::memory::{self, Memory, Process};
 use crate::pool::LISTENERS;
-use crate::record;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::sync::Arc;
@@ -124,8 +122,7 @@ pub struct Host {
     inlets: Mutex<Vec<Inlet>>,
     /// How many there are, to be looked at without the lock.
     open: AtomicUsize,
-    /// By publisher: where what came another way is noted.
-    publishers: Mutex<HashMap<[u8; 16], (Arc<Memory>, u32)>>,
+    publishers: Publishers,
     outgoing: Mutex<Outgoing>,
     stop: AtomicBool,
 }
@@ -145,7 +142,7 @@ impl Host {
             address,
             inlets: Mutex::default(),
             open: AtomicUsize::new(0),
-            publishers: Mutex::default(),
+            publishers: Publishers::default(),
             outgoing: Mutex::default(),
             stop: AtomicBool::new(false),
         })
@@ -255,7 +252,7 @@ impl Host {
     /// Reads no more: what waits goes back to its senders, and they are told.
     pub fn shut(&self) {
         self.inlets.lock().clear();
-        self.publishers.lock().clear();
+        self.publishers.clear();
         self.open.store(0, Ordering::Release);
     }
 
@@ -275,15 +272,7 @@ impl Host {
                 over.push(inlet.entry);
             }
             count += inlet.take(&mut changes, sink);
-            if !changes.is_empty() {
-                let mut publishers = self.publishers.lock();
-                for change in changes.drain(..) {
-                    match change {
-                        Change::EdgeAdded(gid, edge) => drop(publishers.insert(gid, (Arc::clone(&inlet.memory), edge))),
-                        Change::EdgeOver(gid) => drop(publishers.remove(&gid)),
-                    }
-                }
-            }
+            inlet.apply(&mut changes, &self.publishers);
         }
         if !over.is_empty() {
             self.remove(&mut inlets, |inlet| over.contains(&inlet.entry));
@@ -297,8 +286,7 @@ impl Host {
         inlets.retain(|inlet| {
             let over = which(inlet);
             if over {
-                let mut publishers = self.publishers.lock();
-                inlet.identities().for_each(|gid| drop(publishers.remove(&gid)));
+                inlet.leave(&self.publishers);
                 self.mailbox.entry(inlet.entry).0.store(0, Ordering::Release);
             }
             !over
@@ -325,15 +313,12 @@ impl Host {
 
     /// Notes that a sample came another way, so that its sender knows when it may send the next ones over its link.
     pub fn note_elsewhere(&self, gid: &[u8; 16], sequence: i64) {
-        if let Some((memory, edge)) = self.publishers.lock().get(gid) {
-            let seen = &memory.words()[record::word::SEEN + *edge as usize];
-            seen.fetch_max(sequence.max(0).cast_unsigned().saturating_add(1), Ordering::AcqRel);
-        }
+        self.publishers.note(gid, sequence);
     }
 
     /// Whether this publisher has a link to this process.
     pub fn knows(&self, gid: &[u8; 16]) -> bool {
-        self.has_senders() && self.publishers.lock().contains_key(gid)
+        self.has_senders() && self.publishers.knows(gid)
     }
 }
 

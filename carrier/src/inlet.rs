@@ -7,6 +7,8 @@ use crate::memory::{Memory, Process};
 use crate::pool;
 use crate::record::{EDGES, HEAD, RING, Record, SEGMENTS, state, word};
 use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -60,9 +62,49 @@ impl Drop for View {
     }
 }
 
+/// Where what came another way is noted: a publisher's place in a link.
+type Place = (Arc<Memory>, u32);
+
+/// The publishers of all links to this process, with their places. One that changes its link is in both for a while.
+#[derive(Default)]
+pub(crate) struct Publishers(Mutex<HashMap<[u8; 16], Vec<Place>>>);
+
+impl Publishers {
+    pub fn knows(&self, gid: &[u8; 16]) -> bool {
+        self.0.lock().contains_key(gid)
+    }
+
+    /// A sample came another way: its sender is told.
+    pub fn note(&self, gid: &[u8; 16], sequence: i64) {
+        for (memory, edge) in self.0.lock().get(gid).into_iter().flatten() {
+            let seen = &memory.words()[word::SEEN + *edge as usize];
+            seen.fetch_max(sequence.max(0).cast_unsigned().saturating_add(1), Ordering::AcqRel);
+        }
+    }
+
+    pub fn clear(&self) {
+        self.0.lock().clear();
+    }
+
+    fn add(&self, gid: [u8; 16], memory: &Arc<Memory>, edge: u32) {
+        self.0.lock().entry(gid).or_default().push((Arc::clone(memory), edge));
+    }
+
+    /// Forgets this place, and no other that the publisher has.
+    fn remove(&self, gid: &[u8; 16], memory: &Arc<Memory>, edge: u32) {
+        let mut publishers = self.0.lock();
+        if let Some(places) = publishers.get_mut(gid) {
+            places.retain(|(other, number)| !Arc::ptr_eq(other, memory) || *number != edge);
+            if places.is_empty() {
+                publishers.remove(gid);
+            }
+        }
+    }
+}
+
 /// The listening side of a link.
 pub(crate) struct Inlet {
-    pub memory: Arc<Memory>,
+    memory: Arc<Memory>,
     pub entry: usize,
     process: Process,
     pid: u32,
@@ -77,7 +119,7 @@ pub(crate) struct Inlet {
 /// What a record changed besides handing over a sample.
 pub(crate) enum Change {
     EdgeAdded([u8; 16], u32),
-    EdgeOver([u8; 16]),
+    EdgeOver([u8; 16], u32),
 }
 
 impl Inlet {
@@ -105,8 +147,23 @@ impl Inlet {
         self.process.is_gone()
     }
 
-    pub fn identities(&self) -> impl Iterator<Item = [u8; 16]> + '_ {
-        self.edges.iter().flatten().map(|edge| edge.gid)
+    /// Brings what `publishers` says of this link up to date.
+    pub fn apply(&self, changes: &mut Vec<Change>, publishers: &Publishers) {
+        for change in changes.drain(..) {
+            match change {
+                Change::EdgeAdded(gid, edge) => publishers.add(gid, &self.memory, edge),
+                Change::EdgeOver(gid, edge) => publishers.remove(&gid, &self.memory, edge),
+            }
+        }
+    }
+
+    /// Takes all of this link out of `publishers`.
+    pub fn leave(&self, publishers: &Publishers) {
+        for (edge, known) in (0..).zip(&self.edges) {
+            if let Some(known) = known {
+                publishers.remove(&known.gid, &self.memory, edge);
+            }
+        }
     }
 
     /// Takes all that is there. Returns how many records that were.
@@ -163,7 +220,7 @@ impl Inlet {
             }
             Record::EdgeOver { edge } => {
                 if let Some(over) = place(&mut self.edges, edge, EDGES)?.take() {
-                    changes.push(Change::EdgeOver(over.gid));
+                    changes.push(Change::EdgeOver(over.gid, edge));
                 }
                 self.memory.words()[word::SEEN + edge as usize].store(0, Ordering::Release);
             }

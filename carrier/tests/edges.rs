@@ -45,3 +45,29 @@ fn a_publisher_that_comes_after_much_has_been_sent_is_heard_on_its_own_topic() {
         }
     }
 }
+
+#[test]
+fn a_publisher_that_changes_its_link_stays_known_when_the_old_one_goes() {
+    let (a, b, old) = linked();
+    edge(&old, &b, [1; 16], "topic");
+    // The listener hears of both at once: that the old link is closed, and that the publisher has come over a new one.
+    a.unlink(b.address());
+    let new = a.link(b.address()).unwrap();
+    let moved = new.add_edge([1; 16], "topic").unwrap();
+    b.drain(&mut |_| ());
+    assert!(b.knows(&[1; 16]), "by the new link");
+    b.note_elsewhere(&[1; 16], 7);
+    assert_eq!((new.is_ready(moved), new.seen_elsewhere(moved)), (true, 7));
+    // And so where only the publisher goes, while a second link to the listener stays.
+    let c = Host::open().unwrap();
+    let other = c.link(b.address()).unwrap();
+    let last = edge(&other, &b, [1; 16], "topic");
+    new.remove_edge(moved);
+    b.drain(&mut |_| ());
+    assert!(b.knows(&[1; 16]));
+    b.note_elsewhere(&[1; 16], 9);
+    assert_eq!(other.seen_elsewhere(last), 9);
+    other.remove_edge(last);
+    b.drain(&mut |_| ());
+    assert!(!b.knows(&[1; 16]));
+}
