@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::inlet::{Inlet, Publishers};
 use crate::link::Link;
 use crate::memory::{self, Memory, Process};
-use crate::pool::LISTENERS;
+use crate::pool::{LISTENERS, Pool};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::hash::{BuildHasher, Hasher};
@@ -101,6 +101,8 @@ pub struct Sample<'a> {
     pub sequence: i64,
     /// When it was sent, ns on the sender's clock.
     pub time: i64,
+    /// How long it has been under way.
+    pub age: Duration,
     /// What was sent; a view of the sender's memory, or a copy of a small one.
     pub payload: Bytes,
     /// Whether it is a view.
@@ -172,9 +174,14 @@ impl Host {
         }
         let used: u64 = outgoing.links.iter().chain(&outgoing.closed).fold(0, |bits, link| bits | 1 << link.index());
         let index = (0..LISTENERS).find(|index| used & (1 << index) == 0).ok_or(io::ErrorKind::QuotaExceeded)?;
-        let link = Arc::new(Link::open(address, index)?);
+        let link = Arc::new(Link::open(address, index, self.address.nonce)?);
         outgoing.links.push(Arc::clone(&link));
         Ok(link)
+    }
+
+    /// Memory for a publisher of this process.
+    pub fn pool(&self) -> Pool {
+        Pool::new(self.address.nonce)
     }
 
     /// That process is gone, or out of reach: nothing is sent to it any more.
@@ -188,17 +195,20 @@ impl Host {
         outgoing.closed.extend(over);
     }
 
-    /// Lets go of what belonged to processes that have ended; to be called after a [`Host::drain`], when one is gone, and now and then.
+    /// Lets go of what belonged to processes that have ended; to be called when one is gone, and now and then.
+    /// What such a process had sent is kept until [`Host::drain`] has taken it.
     pub fn tidy(&self) {
         {
             let mut inlets = self.inlets.lock();
-            self.remove(&mut inlets, Inlet::is_orphan);
+            // Asked in this order: what it has sent before it ended is there then, and the next drain takes it.
+            self.remove(&mut inlets, |inlet| inlet.is_orphan() && inlet.is_read());
             self.open.store(inlets.len(), Ordering::Release);
         }
         {
             let mut outgoing = self.outgoing.lock();
             for link in &outgoing.links {
                 link.reclaim();
+                link.sweep();
             }
             let (gone, kept) = std::mem::take(&mut outgoing.links).into_iter().partition(|link| link.is_gone());
             outgoing.links = kept;
@@ -265,19 +275,20 @@ impl Host {
     pub fn drain(&self, sink: &mut dyn FnMut(Sample<'_>)) -> usize {
         let mut inlets = self.inlets.lock();
         self.attach(&mut inlets);
-        let (mut count, mut changes, mut over) = (0, Vec::new(), Vec::new());
+        // Before senders hear that they are known: whoever gets something another way from then on looks here first.
+        self.open.store(inlets.len(), Ordering::Release);
+        let (mut count, mut over) = (0, Vec::new());
         for inlet in inlets.iter_mut() {
             // Asked first: what was sent before it was closed is there then.
             if inlet.is_closed() {
                 over.push(inlet.entry);
             }
-            count += inlet.take(&mut changes, sink);
-            inlet.apply(&mut changes, &self.publishers);
+            count += inlet.take(&self.publishers, sink);
         }
         if !over.is_empty() {
             self.remove(&mut inlets, |inlet| over.contains(&inlet.entry));
+            self.open.store(inlets.len(), Ordering::Release);
         }
-        self.open.store(inlets.len(), Ordering::Release);
         count
     }
 

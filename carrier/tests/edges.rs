@@ -1,8 +1,9 @@
 //! Publishers of a link: who they are, when they come and go. Both ends are in one process here, which is no different.
 #![cfg(target_os = "linux")]
 
-use carrier::{EdgeId, Host, Link};
+use carrier::{EdgeId, Host, Link, Refusal};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Two hosts, and a link from the first to the second.
 fn linked() -> (Host, Host, Arc<Link>) {
@@ -70,4 +71,60 @@ fn a_publisher_that_changes_its_link_stays_known_when_the_old_one_goes() {
     other.remove_edge(last);
     b.drain(&mut |_| ());
     assert!(!b.knows(&[1; 16]));
+}
+
+#[test]
+fn a_publisher_is_known_before_its_sender_is_told_so_and_forgotten_before_its_place_is_free() {
+    let (_a, b, link) = linked();
+    let witness = edge(&link, &b, [1; 16], "witness");
+    let coming = link.add_edge([2; 16], "topic").unwrap();
+    link.send(witness, 1, 0, &[b"between"]).unwrap();
+    let mut looked = 0;
+    b.drain(&mut |_| {
+        looked += 1;
+        assert!(link.is_ready(coming) && b.knows(&[2; 16]), "the sender may send by now");
+    });
+    link.remove_edge(coming);
+    link.send(witness, 2, 0, &[b"between"]).unwrap();
+    b.drain(&mut |_| {
+        looked += 1;
+        // A sample that comes late, another way.
+        b.note_elsewhere(&[2; 16], 50);
+        assert!(!b.knows(&[2; 16]));
+    });
+    assert_eq!(looked, 2);
+    let next = edge(&link, &b, [3; 16], "next");
+    assert_eq!((next, link.seen_elsewhere(next)), (coming, 0), "the place is free, and nothing stands there");
+    // A place that is not free yet is in nobody's way.
+    link.remove_edge(next);
+    let other = link.add_edge([4; 16], "other").unwrap();
+    assert_ne!(other, next);
+    b.drain(&mut |_| ());
+    assert!(link.is_ready(other) && b.knows(&[4; 16]) && !b.knows(&[3; 16]));
+}
+
+#[test]
+fn a_sample_says_how_long_it_was_under_way() {
+    let (_a, b, link) = linked();
+    let edge = edge(&link, &b, [1; 16], "topic");
+    let before = Instant::now();
+    link.send(edge, 1, 0, &[b"sample"]).unwrap();
+    let after = Instant::now();
+    let mut ages = Vec::new();
+    let least = after.elapsed();
+    b.drain(&mut |sample| ages.push(sample.age));
+    let most = before.elapsed();
+    assert!(ages.len() == 1 && least <= ages[0] && ages[0] <= most, "{least:?} {ages:?} {most:?}");
+}
+
+#[test]
+fn memory_of_one_host_does_not_go_over_a_link_of_another() {
+    let (_a, b, link) = linked();
+    let edge = edge(&link, &b, [1; 16], "topic");
+    let foreign = Host::open().unwrap().pool();
+    let placed = foreign.place(100_000, |bytes| bytes.fill(1)).unwrap();
+    for _ in 0..3 {
+        assert_eq!(link.send_placed(edge, 1, 0, &placed), Err(Refusal::NotReady));
+        assert_eq!(heard(&b), []);
+    }
 }
