@@ -1,14 +1,12 @@
 //! A process among those of its host: where senders enter themselves, and where their samples come out.
 
 use crate::address::Address;
-use crate::inlet::{Change, Inlet};
+use crate::inlet::{Inlet, Publishers};
 use crate::link::Link;
 use crate::memory::{self, Memory, Process};
-use crate::pool::LISTENERS;
-use crate::record;
+use crate::pool::{LISTENERS, Pool};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::sync::Arc;
@@ -103,6 +101,8 @@ pub struct Sample<'a> {
     pub sequence: i64,
     /// When it was sent, ns on the sender's clock.
     pub time: i64,
+    /// How long it has been under way.
+    pub age: Duration,
     /// What was sent; a view of the sender's memory, or a copy of a small one.
     pub payload: Bytes,
     /// Whether it is a view.
@@ -124,8 +124,7 @@ pub struct Host {
     inlets: Mutex<Vec<Inlet>>,
     /// How many there are, to be looked at without the lock.
     open: AtomicUsize,
-    /// By publisher: where what came another way is noted.
-    publishers: Mutex<HashMap<[u8; 16], (Arc<Memory>, u32)>>,
+    publishers: Publishers,
     outgoing: Mutex<Outgoing>,
     stop: AtomicBool,
 }
@@ -145,7 +144,7 @@ impl Host {
             address,
             inlets: Mutex::default(),
             open: AtomicUsize::new(0),
-            publishers: Mutex::default(),
+            publishers: Publishers::default(),
             outgoing: Mutex::default(),
             stop: AtomicBool::new(false),
         })
@@ -175,9 +174,14 @@ impl Host {
         }
         let used: u64 = outgoing.links.iter().chain(&outgoing.closed).fold(0, |bits, link| bits | 1 << link.index());
         let index = (0..LISTENERS).find(|index| used & (1 << index) == 0).ok_or(io::ErrorKind::QuotaExceeded)?;
-        let link = Arc::new(Link::open(address, index)?);
+        let link = Arc::new(Link::open(address, index, self.address.nonce)?);
         outgoing.links.push(Arc::clone(&link));
         Ok(link)
+    }
+
+    /// Memory for a publisher of this process.
+    pub fn pool(&self) -> Pool {
+        Pool::new(self.address.nonce)
     }
 
     /// That process is gone, or out of reach: nothing is sent to it any more.
@@ -191,17 +195,20 @@ impl Host {
         outgoing.closed.extend(over);
     }
 
-    /// Lets go of what belonged to processes that have ended; to be called after a [`Host::drain`], when one is gone, and now and then.
+    /// Lets go of what belonged to processes that have ended; to be called when one is gone, and now and then.
+    /// What such a process had sent is kept until [`Host::drain`] has taken it.
     pub fn tidy(&self) {
         {
             let mut inlets = self.inlets.lock();
-            self.remove(&mut inlets, Inlet::is_orphan);
+            // Asked in this order: what it has sent before it ended is there then, and the next drain takes it.
+            self.remove(&mut inlets, |inlet| inlet.is_orphan() && inlet.is_read());
             self.open.store(inlets.len(), Ordering::Release);
         }
         {
             let mut outgoing = self.outgoing.lock();
             for link in &outgoing.links {
                 link.reclaim();
+                link.sweep();
             }
             let (gone, kept) = std::mem::take(&mut outgoing.links).into_iter().partition(|link| link.is_gone());
             outgoing.links = kept;
@@ -255,7 +262,7 @@ impl Host {
     /// Reads no more: what waits goes back to its senders, and they are told.
     pub fn shut(&self) {
         self.inlets.lock().clear();
-        self.publishers.lock().clear();
+        self.publishers.clear();
         self.open.store(0, Ordering::Release);
     }
 
@@ -268,27 +275,20 @@ impl Host {
     pub fn drain(&self, sink: &mut dyn FnMut(Sample<'_>)) -> usize {
         let mut inlets = self.inlets.lock();
         self.attach(&mut inlets);
-        let (mut count, mut changes, mut over) = (0, Vec::new(), Vec::new());
+        // Before senders hear that they are known: whoever gets something another way from then on looks here first.
+        self.open.store(inlets.len(), Ordering::Release);
+        let (mut count, mut over) = (0, Vec::new());
         for inlet in inlets.iter_mut() {
             // Asked first: what was sent before it was closed is there then.
             if inlet.is_closed() {
                 over.push(inlet.entry);
             }
-            count += inlet.take(&mut changes, sink);
-            if !changes.is_empty() {
-                let mut publishers = self.publishers.lock();
-                for change in changes.drain(..) {
-                    match change {
-                        Change::EdgeAdded(gid, edge) => drop(publishers.insert(gid, (Arc::clone(&inlet.memory), edge))),
-                        Change::EdgeOver(gid) => drop(publishers.remove(&gid)),
-                    }
-                }
-            }
+            count += inlet.take(&self.publishers, sink);
         }
         if !over.is_empty() {
             self.remove(&mut inlets, |inlet| over.contains(&inlet.entry));
+            self.open.store(inlets.len(), Ordering::Release);
         }
-        self.open.store(inlets.len(), Ordering::Release);
         count
     }
 
@@ -297,8 +297,7 @@ impl Host {
         inlets.retain(|inlet| {
             let over = which(inlet);
             if over {
-                let mut publishers = self.publishers.lock();
-                inlet.identities().for_each(|gid| drop(publishers.remove(&gid)));
+                inlet.leave(&self.publishers);
                 self.mailbox.entry(inlet.entry).0.store(0, Ordering::Release);
             }
             !over
@@ -325,15 +324,12 @@ impl Host {
 
     /// Notes that a sample came another way, so that its sender knows when it may send the next ones over its link.
     pub fn note_elsewhere(&self, gid: &[u8; 16], sequence: i64) {
-        if let Some((memory, edge)) = self.publishers.lock().get(gid) {
-            let seen = &memory.words()[record::word::SEEN + *edge as usize];
-            seen.fetch_max(sequence.max(0).cast_unsigned().saturating_add(1), Ordering::AcqRel);
-        }
+        self.publishers.note(gid, sequence);
     }
 
     /// Whether this publisher has a link to this process.
     pub fn knows(&self, gid: &[u8; 16]) -> bool {
-        self.has_senders() && self.publishers.lock().contains_key(gid)
+        self.has_senders() && self.publishers.knows(gid)
     }
 }
 

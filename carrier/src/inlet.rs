@@ -3,13 +3,16 @@
 #![allow(unsafe_code)]
 
 use crate::host::Sample;
-use crate::memory::{Memory, Process};
+use crate::memory::{self, Memory, Process};
 use crate::pool;
 use crate::record::{EDGES, HEAD, RING, Record, SEGMENTS, state, word};
 use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// A publisher of the other process.
 pub(crate) struct Edge {
@@ -60,9 +63,53 @@ impl Drop for View {
     }
 }
 
+/// Where what came another way is noted: a publisher's place in a link.
+type Place = (Arc<Memory>, u32);
+
+/// The publishers of all links to this process, with their places. One that changes its link is in both for a while.
+#[derive(Default)]
+pub(crate) struct Publishers(Mutex<HashMap<[u8; 16], Vec<Place>>>);
+
+impl Publishers {
+    pub fn knows(&self, gid: &[u8; 16]) -> bool {
+        self.0.lock().contains_key(gid)
+    }
+
+    /// A sample came another way: its sender is told.
+    pub fn note(&self, gid: &[u8; 16], sequence: i64) {
+        for (memory, edge) in self.0.lock().get(gid).into_iter().flatten() {
+            let seen = &memory.words()[word::SEEN + *edge as usize];
+            seen.fetch_max(sequence.max(0).cast_unsigned().saturating_add(1), Ordering::AcqRel);
+        }
+    }
+
+    pub fn clear(&self) {
+        self.0.lock().clear();
+    }
+
+    /// A publisher has come. Only then is its sender told that it is known: what it sends from now on may come both ways.
+    fn add(&self, gid: [u8; 16], memory: &Arc<Memory>, edge: u32) {
+        let mut publishers = self.0.lock();
+        publishers.entry(gid).or_default().push((Arc::clone(memory), edge));
+        memory.words()[word::SEEN + edge as usize].store(1, Ordering::Release);
+    }
+
+    /// Forgets this place, and no other that the publisher has. The place is free when nobody can note anything there any more.
+    fn remove(&self, gid: &[u8; 16], memory: &Arc<Memory>, edge: u32) {
+        let mut publishers = self.0.lock();
+        if let Some(places) = publishers.get_mut(gid) {
+            places.retain(|(other, number)| !Arc::ptr_eq(other, memory) || *number != edge);
+            if places.is_empty() {
+                publishers.remove(gid);
+            }
+        }
+        memory.words()[word::SEEN + edge as usize].store(0, Ordering::Release);
+    }
+}
+
 /// The listening side of a link.
 pub(crate) struct Inlet {
-    pub memory: Arc<Memory>,
+    memory: Arc<Memory>,
     pub entry: usize,
     process: Process,
     pid: u32,
@@ -72,12 +119,6 @@ pub(crate) struct Inlet {
     segments: Vec<Option<Chunks>>,
     /// It holds what no sender of this crate writes; nothing is read any more.
     broken: bool,
-}
-
-/// What a record changed besides handing over a sample.
-pub(crate) enum Change {
-    EdgeAdded([u8; 16], u32),
-    EdgeOver([u8; 16]),
 }
 
 impl Inlet {
@@ -105,19 +146,29 @@ impl Inlet {
         self.process.is_gone()
     }
 
-    pub fn identities(&self) -> impl Iterator<Item = [u8; 16]> + '_ {
-        self.edges.iter().flatten().map(|edge| edge.gid)
+    /// Whether all that came has been taken, as far as it can be read.
+    pub fn is_read(&self) -> bool {
+        self.broken || self.memory.words()[word::TAIL].load(Ordering::Acquire) == self.head
+    }
+
+    /// Takes all of this link out of `publishers`.
+    pub fn leave(&self, publishers: &Publishers) {
+        for (edge, known) in (0..).zip(&self.edges) {
+            if let Some(known) = known {
+                publishers.remove(&known.gid, &self.memory, edge);
+            }
+        }
     }
 
     /// Takes all that is there. Returns how many records that were.
-    pub fn take(&mut self, changes: &mut Vec<Change>, sink: &mut dyn FnMut(Sample<'_>)) -> usize {
+    pub fn take(&mut self, publishers: &Publishers, sink: &mut dyn FnMut(Sample<'_>)) -> usize {
         let mut count = 0;
         while !self.broken {
             let tail = self.memory.words()[word::TAIL].load(Ordering::Acquire);
             if tail == self.head {
                 break;
             }
-            let Some(taken) = self.next(tail, changes, sink) else {
+            let Some(taken) = self.next(tail, publishers, sink) else {
                 self.broken = true;
                 self.memory.words()[word::DEAF].store(1, Ordering::Release);
                 break;
@@ -130,7 +181,7 @@ impl Inlet {
     }
 
     /// Reads one record; how many bytes it took. `None` if it is no record.
-    fn next(&mut self, tail: u64, changes: &mut Vec<Change>, sink: &mut dyn FnMut(Sample<'_>)) -> Option<u64> {
+    fn next(&mut self, tail: u64, publishers: &Publishers, sink: &mut dyn FnMut(Sample<'_>)) -> Option<u64> {
         let there = usize::try_from(tail.wrapping_sub(self.head)).ok().filter(|there| *there <= RING)?;
         #[allow(clippy::cast_possible_truncation)]
         let position = self.head as usize % RING;
@@ -141,31 +192,39 @@ impl Inlet {
         let memory = Arc::clone(&self.memory);
         // SAFETY: what lies before the tail is complete, and not written again before the head has passed it.
         let bytes = unsafe { memory.bytes(position, there.min(to_end)) }?;
-        let (record, total) = Record::read(bytes.first_chunk()?)?;
+        let (record, total, sent) = Record::read(bytes.first_chunk()?)?;
         if total > bytes.len() {
             return None;
         }
         // A pad may be shorter than a head.
         let payload = bytes.get(HEAD..total).unwrap_or_default();
-        self.act(record, payload, changes, sink)?;
+        self.act(record, sent, payload, publishers, sink)?;
         Some(total as u64)
     }
 
-    fn act(&mut self, record: Record, payload: &[u8], changes: &mut Vec<Change>, sink: &mut dyn FnMut(Sample<'_>)) -> Option<()> {
+    fn act(
+        &mut self,
+        record: Record,
+        sent: u64,
+        payload: &[u8],
+        publishers: &Publishers,
+        sink: &mut dyn FnMut(Sample<'_>),
+    ) -> Option<()> {
         match record {
             Record::Pad => {}
-            Record::Edge { edge } => {
-                let (gid, topic) = payload.split_first_chunk::<16>()?;
-                let topic = std::str::from_utf8(topic).ok()?.trim_end_matches('\0');
-                *place(&mut self.edges, edge, EDGES)? = Some(Edge { gid: *gid, topic: Arc::from(topic) });
-                changes.push(Change::EdgeAdded(*gid, edge));
-                self.memory.words()[word::SEEN + edge as usize].store(1, Ordering::Release);
+            Record::Edge { edge, length } => {
+                let (gid, topic) = payload.get(..length as usize)?.split_first_chunk::<16>()?;
+                let topic = std::str::from_utf8(topic).ok()?;
+                let place = place(&mut self.edges, edge, EDGES)?;
+                if let Some(before) = place.replace(Edge { gid: *gid, topic: Arc::from(topic) }) {
+                    publishers.remove(&before.gid, &self.memory, edge);
+                }
+                publishers.add(*gid, &self.memory, edge);
             }
             Record::EdgeOver { edge } => {
                 if let Some(over) = place(&mut self.edges, edge, EDGES)?.take() {
-                    changes.push(Change::EdgeOver(over.gid));
+                    publishers.remove(&over.gid, &self.memory, edge);
                 }
-                self.memory.words()[word::SEEN + edge as usize].store(0, Ordering::Release);
             }
             Record::Segment { segment, fd, head, nonce } => {
                 let chunks = Chunks::open(self.pid, fd, head, nonce).ok();
@@ -179,7 +238,8 @@ impl Inlet {
             }
             Record::Inline { edge, length, sequence, time } => {
                 let payload = Bytes::copy_from_slice(payload.get(..length as usize)?);
-                self.hand_over(edge, sequence, time, payload, false, sink)?;
+                let Edge { gid, topic } = self.edges.get(edge as usize)?.as_ref()?;
+                sink(Sample { gid: *gid, topic, sequence, time, age: age(sent), payload, shared: false });
             }
             Record::Chunk { edge, segment, chunk, offset, sequence, time, length } => {
                 let chunks = self.segments.get(usize::from(segment))?.as_ref()?;
@@ -189,23 +249,11 @@ impl Inlet {
                 }
                 let offset = chunk * chunks.stride + offset;
                 let view = View { memory: Arc::clone(&chunks.memory), chunk, bit: self.bit, offset, length };
-                self.hand_over(edge, sequence, time, Bytes::from_owner(view), true, sink)?;
+                let payload = Bytes::from_owner(view);
+                let Edge { gid, topic } = self.edges.get(edge as usize)?.as_ref()?;
+                sink(Sample { gid: *gid, topic, sequence, time, age: age(sent), payload, shared: true });
             }
         }
-        Some(())
-    }
-
-    fn hand_over(
-        &self,
-        edge: u32,
-        sequence: i64,
-        time: i64,
-        payload: Bytes,
-        shared: bool,
-        sink: &mut dyn FnMut(Sample<'_>),
-    ) -> Option<()> {
-        let edge = self.edges.get(edge as usize)?.as_ref()?;
-        sink(Sample { gid: edge.gid, topic: &edge.topic, sequence, time, payload, shared });
         Some(())
     }
 }
@@ -215,6 +263,11 @@ impl Drop for Inlet {
         // The sender takes back what is not read.
         self.memory.words()[word::DEAF].store(1, Ordering::Release);
     }
+}
+
+/// How long ago that was; both processes look at the same clock.
+fn age(sent: u64) -> Duration {
+    Duration::from_nanos(memory::monotonic().saturating_sub(sent))
 }
 
 /// The place `index` of a list that grows up to `limit`.

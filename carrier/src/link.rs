@@ -7,7 +7,7 @@
 
 use crate::address::Address;
 use crate::host::Mailbox;
-use crate::memory::{Memory, Process};
+use crate::memory::{self, Memory, Process};
 use crate::pool::{Placed, Segment};
 use crate::record::{ALIGN, EDGES, HEAD, RING, Record, SEGMENTS, state, word};
 use parking_lot::Mutex;
@@ -15,10 +15,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 /// A listener that takes nothing for so long is taken for stopped.
-const STUCK: Duration = Duration::from_millis(200);
+const STUCK_NS: u64 = 200_000_000;
 
 /// Why a sample cannot go over a link; there is no waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,12 +42,22 @@ pub struct EdgeId(u32);
 
 struct Writer {
     tail: u64,
-    edges: Vec<bool>,
+    /// Places of publishers: none if it is taken, else up to where the listener has to have read to have forgotten who had it.
+    edges: Vec<Option<u64>>,
     segments: Vec<Option<Arc<Segment>>>,
     /// Samples in chunks that the listener may not have read: where their records end, and the chunks.
     under_way: VecDeque<(u64, Arc<Segment>, usize)>,
-    /// Where the listener stood when there was something for it, and since when.
-    waiting: Option<(u64, Instant)>,
+    /// Where the listener stood when there was something for it, and since when, ns.
+    waiting: Option<(u64, u64)>,
+}
+
+impl Writer {
+    /// The listener has read as far as `head`: what it has read it holds itself.
+    fn forget_read(&mut self, head: u64) {
+        while self.under_way.front().is_some_and(|(end, ..)| *end <= head) {
+            self.under_way.pop_front();
+        }
+    }
 }
 
 /// The sending side of a link.
@@ -60,12 +69,14 @@ pub struct Link {
     /// Which bit of a chunk is this listener's.
     index: u32,
     entry: usize,
+    /// Whose link it is: bits of chunks are given out per host.
+    host: u64,
     gone: AtomicBool,
     writer: Mutex<Writer>,
 }
 
 impl Link {
-    pub(crate) fn open(address: &Address, index: u32) -> io::Result<Self> {
+    pub(crate) fn open(address: &Address, index: u32, host: u64) -> io::Result<Self> {
         // First the process, then its memory: if the number went to another process in between, the memory is not what was told.
         let process = Process::open(address.pid)?;
         let to = Arc::new(Mailbox::open(address)?);
@@ -81,6 +92,7 @@ impl Link {
             address: address.clone(),
             index,
             entry,
+            host,
             gone: AtomicBool::new(false),
             writer: Mutex::new(writer),
         })
@@ -143,17 +155,22 @@ impl Link {
     /// Tells the listener of a publisher: its identity and the topic it sends on. `None` if there are too many.
     pub fn add_edge(&self, gid: [u8; 16], topic: &str) -> Option<EdgeId> {
         let mut writer = self.writer.lock();
-        let free = writer.edges.iter().position(|used| !used).unwrap_or(writer.edges.len());
-        // An edge that the listener has not forgotten yet is not used again.
-        if free >= EDGES || self.seen(free).load(Ordering::Acquire) != 0 {
+        let head = self.memory.words()[word::HEAD].load(Ordering::Acquire);
+        // A place whose publisher the listener has not forgotten yet is not used again.
+        let is_free = |(edge, over): (usize, &Option<u64>)| {
+            over.is_some_and(|end| end <= head) && self.seen(edge).load(Ordering::Acquire) == 0
+        };
+        let free = writer.edges.iter().enumerate().position(is_free).unwrap_or(writer.edges.len());
+        if free >= EDGES {
             return None;
         }
         let edge = u32::try_from(free).ok()?;
-        self.push(&mut writer, Record::Edge { edge }, &[&gid, topic.as_bytes()]).ok()?;
+        let length = u32::try_from(gid.len() + topic.len()).ok()?;
+        self.push(&mut writer, Record::Edge { edge, length }, &[&gid, topic.as_bytes()]).ok()?;
         if free == writer.edges.len() {
-            writer.edges.push(true);
+            writer.edges.push(None);
         } else {
-            writer.edges[free] = true;
+            writer.edges[free] = None;
         }
         drop(writer);
         self.to.ring_bell();
@@ -164,10 +181,11 @@ impl Link {
     pub fn remove_edge(&self, edge: EdgeId) {
         let mut writer = self.writer.lock();
         // If there is no room for the word of it, its place is not used again.
-        if self.push(&mut writer, Record::EdgeOver { edge: edge.0 }, &[]).is_ok()
-            && let Some(used) = writer.edges.get_mut(edge.0 as usize)
-        {
-            *used = false;
+        if self.push(&mut writer, Record::EdgeOver { edge: edge.0 }, &[]).is_ok() {
+            let end = writer.tail;
+            if let Some(over) = writer.edges.get_mut(edge.0 as usize) {
+                *over = Some(end);
+            }
         }
         drop(writer);
         self.to.ring_bell();
@@ -207,12 +225,12 @@ impl Link {
         Ok(())
     }
 
-    /// Sends a sample that lies in shared memory.
+    /// Sends a sample that lies in shared memory: in a pool of the host whose link this is.
     ///
     /// # Errors
     /// [`Refusal`]; nothing was sent.
     pub fn send_placed(&self, edge: EdgeId, sequence: i64, time: i64, placed: &Placed) -> Result<(), Refusal> {
-        if !self.is_ready(edge) {
+        if !self.is_ready(edge) || placed.segment().host != self.host {
             return Err(Refusal::NotReady);
         }
         let mut writer = self.writer.lock();
@@ -247,14 +265,7 @@ impl Link {
             let ready = states[number].load(Ordering::Acquire) == state::READY;
             return u16::try_from(number).ok().filter(|_| ready).ok_or(Refusal::NotReady);
         }
-        // What was outgrown and is not held any more is not needed there.
-        for (number, known) in writer.segments.clone().into_iter().enumerate() {
-            let over = known.filter(|known| known.retired.load(Ordering::Acquire) && !known.is_held(self.bit()));
-            if over.is_some() {
-                self.push(writer, Record::SegmentOver { segment: u32::try_from(number).unwrap_or(0) }, &[])?;
-                writer.segments[number] = None;
-            }
-        }
+        self.let_go(writer)?;
         let free = |number: &usize| writer.segments[*number].is_none() && states[*number].load(Ordering::Acquire) == state::NEW;
         let number = (0..writer.segments.len()).find(free).unwrap_or(writer.segments.len());
         if number < SEGMENTS {
@@ -270,6 +281,34 @@ impl Link {
         Err(Refusal::NotReady)
     }
 
+    /// Memory that was outgrown, or whose publisher is over, and that the listener does not hold any more is not needed there. Returns
+    /// whether there was any.
+    fn let_go(&self, writer: &mut Writer) -> Result<bool, Refusal> {
+        let mut any = false;
+        for number in 0..writer.segments.len() {
+            let is_over = |known: &Arc<Segment>| known.retired.load(Ordering::Acquire) && !known.is_held(self.bit());
+            if writer.segments[number].as_ref().is_some_and(is_over) {
+                self.push(writer, Record::SegmentOver { segment: u32::try_from(number).unwrap_or(0) }, &[])?;
+                writer.segments[number] = None;
+                any = true;
+            }
+        }
+        Ok(any)
+    }
+
+    /// Has the listener let go of memory that is not used any more, and lets go of it itself.
+    pub(crate) fn sweep(&self) {
+        let mut writer = self.writer.lock();
+        let head = self.memory.words()[word::HEAD].load(Ordering::Acquire);
+        writer.forget_read(head);
+        // If there is no room for the word of it, there may be the next time.
+        let any = self.let_go(&mut writer).unwrap_or(true);
+        drop(writer);
+        if any {
+            self.to.ring_bell();
+        }
+    }
+
     /// Appends a record; does not ring.
     fn push(&self, writer: &mut Writer, record: Record, pieces: &[&[u8]]) -> Result<(), Refusal> {
         if self.is_gone() || self.is_deaf() {
@@ -277,16 +316,14 @@ impl Link {
         }
         let words = self.memory.words();
         let head = words[word::HEAD].load(Ordering::Acquire);
-        while writer.under_way.front().is_some_and(|(end, ..)| *end <= head) {
-            writer.under_way.pop_front();
-        }
-        let now = Instant::now();
+        writer.forget_read(head);
+        let now = memory::monotonic();
         if head == writer.tail {
             writer.waiting = None;
         } else if writer.waiting.is_none_or(|(stood, _)| stood != head) {
             writer.waiting = Some((head, now));
         }
-        let stuck = writer.waiting.is_some_and(|(_, since)| now.saturating_duration_since(since) > STUCK);
+        let stuck = writer.waiting.is_some_and(|(_, since)| now.saturating_sub(since) > STUCK_NS);
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         let total = (HEAD + length).next_multiple_of(ALIGN);
         #[allow(clippy::cast_possible_truncation)]
@@ -300,20 +337,20 @@ impl Link {
             return Err(if stuck { Refusal::Stuck } else { Refusal::Full });
         }
         if skip >= HEAD {
-            self.write(position, Record::Pad, skip, &[])?;
+            self.write(position, Record::Pad, now, skip, &[])?;
         }
-        self.write(if skip > 0 { 0 } else { position }, record, total, pieces)?;
+        self.write(if skip > 0 { 0 } else { position }, record, now, total, pieces)?;
         writer.tail += (skip + total) as u64;
         words[word::TAIL].store(writer.tail, Ordering::Release);
         Ok(())
     }
 
-    fn write(&self, position: usize, record: Record, total: usize, pieces: &[&[u8]]) -> Result<(), Refusal> {
+    fn write(&self, position: usize, record: Record, now: u64, total: usize, pieces: &[&[u8]]) -> Result<(), Refusal> {
         // SAFETY: between what is read and what is written nobody else looks; this process writes under the writer's lock. The caller has
         // made sure that `total` bytes from here on are free.
         let target = unsafe { self.memory.bytes_mut(position, total) }.ok_or(Refusal::Full)?;
         let (head, mut rest) = target.split_first_chunk_mut::<HEAD>().ok_or(Refusal::Full)?;
-        record.write(u32::try_from(total).map_err(|_| Refusal::Full)?, head);
+        record.write(u32::try_from(total).map_err(|_| Refusal::Full)?, now, head);
         for piece in pieces {
             let (here, next) = rest.split_at_mut(piece.len());
             here.copy_from_slice(piece);
@@ -326,7 +363,9 @@ impl Link {
     pub fn is_stuck(&self) -> bool {
         let writer = self.writer.lock();
         let head = self.memory.words()[word::HEAD].load(Ordering::Acquire);
-        writer.waiting.is_some_and(|(stood, since)| stood == head && stood != writer.tail && since.elapsed() > STUCK)
+        let now = memory::monotonic();
+        let long = |since: u64| now.saturating_sub(since) > STUCK_NS;
+        writer.waiting.is_some_and(|(stood, since)| stood == head && stood != writer.tail && long(since))
     }
 }
 

@@ -26,8 +26,9 @@ pub(crate) struct Memory {
     length: usize,
     /// Whether the body may be written.
     maker: bool,
+    /// Kept open by its maker, for others to open it too.
     #[cfg(target_os = "linux")]
-    file: std::os::fd::OwnedFd,
+    file: Option<std::os::fd::OwnedFd>,
 }
 
 // SAFETY: the mapping is not tied to a thread. The head is reached only as atomics; the body only through the unsafe functions below,
@@ -136,7 +137,8 @@ mod linux {
             let all = if maker { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
             // SAFETY: the system chooses a free place, so nothing that exists is touched. The file cannot shrink (sealed): every page stays.
             let start = unsafe { rustix::mm::mmap(std::ptr::null_mut(), length, all, MapFlags::SHARED, file.as_fd(), 0) }?;
-            let memory = Self { start: NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?, head, length, maker, file };
+            let start_at = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+            let memory = Self { start: start_at, head, length, maker, file: maker.then_some(file) };
             if !maker {
                 let both = rustix::mm::MprotectFlags::READ | rustix::mm::MprotectFlags::WRITE;
                 // SAFETY: the head is the first whole pages of the mapping made above, which nobody else knows yet.
@@ -145,9 +147,9 @@ mod linux {
             Ok(memory)
         }
 
-        /// The number under which this process has it open.
+        /// The number under which its maker has it open; one that leads nowhere in any other process.
         pub fn fd(&self) -> u32 {
-            self.file.as_raw_fd().unsigned_abs()
+            self.file.as_ref().map_or(u32::MAX, |file| file.as_raw_fd().unsigned_abs())
         }
     }
 
@@ -175,6 +177,12 @@ mod linux {
         let _ = futex::wake(word, futex::Flags::empty(), count);
     }
 
+    /// The time on a clock that all processes share and that is never set, ns.
+    pub fn monotonic() -> u64 {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        now.tv_sec.unsigned_abs().saturating_mul(1_000_000_000).saturating_add(now.tv_nsec.unsigned_abs())
+    }
+
     /// A process, until it ends.
     pub struct Process(OwnedFd);
 
@@ -196,16 +204,18 @@ mod linux {
         }
     }
 
-    /// What two processes must have in common: the running system, the numbering of processes, the user.
+    /// What two processes must have in common: the running system, the numbering of processes, the clock, the user.
     pub fn host() -> io::Result<String> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
         let numbering = std::fs::read_link("/proc/self/ns/pid")?;
+        // Systems before 5.6 have one clock for all.
+        let clock = std::fs::read_link("/proc/self/ns/time").unwrap_or_default();
         let user = rustix::process::geteuid().as_raw();
-        Ok(format!("{} {} {user}", boot.trim(), numbering.display()))
+        Ok(format!("{} {} {} {user}", boot.trim(), numbering.display(), clock.display()))
     }
 }
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{Process, host, wait, wake};
+pub(crate) use linux::{Process, host, monotonic, wait, wake};
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
@@ -228,6 +238,9 @@ mod elsewhere {
         std::thread::sleep(limit);
     }
     pub fn wake(_word: &AtomicU32, _count: u32) {}
+    pub fn monotonic() -> u64 {
+        0
+    }
     pub struct Process;
     impl Process {
         pub fn open(_pid: u32) -> io::Result<Self> {
@@ -242,7 +255,7 @@ mod elsewhere {
     }
 }
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{Process, host, wait, wake};
+pub(crate) use elsewhere::{Process, host, monotonic, wait, wake};
 
 #[cfg(test)]
 mod tests {

@@ -42,6 +42,8 @@ pub(crate) mod word {
 pub(crate) struct Segment {
     pub memory: Memory,
     pub nonce: u64,
+    /// Whose it is.
+    pub host: u64,
     stride: usize,
     chunks: usize,
     /// Per chunk: how long what is lent in it is; 0: nothing is.
@@ -51,7 +53,7 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    fn create(stride: usize) -> Option<Arc<Self>> {
+    fn create(stride: usize, host: u64) -> Option<Arc<Self>> {
         let chunks = (SMALL_POOL / stride).clamp(FEWEST, MOST);
         let memory = Memory::create("omnimind-pool", 8 * (word::HOLDERS + chunks), stride.checked_mul(chunks)?).ok()?;
         let nonce = crate::host::nonce();
@@ -59,7 +61,7 @@ impl Segment {
         memory.words()[word::CHUNKS].store(chunks as u64, Ordering::Relaxed);
         memory.words()[word::NONCE].store(nonce, Ordering::Release);
         let lent = std::iter::repeat_with(AtomicUsize::default).take(chunks).collect();
-        Some(Arc::new(Self { memory, nonce, stride, chunks, lent, retired: AtomicBool::new(false) }))
+        Some(Arc::new(Self { memory, nonce, host, stride, chunks, lent, retired: AtomicBool::new(false) }))
     }
 
     pub fn head_len(&self) -> usize {
@@ -110,17 +112,24 @@ impl Drop for Hold {
     }
 }
 
-/// A publisher's memory. Made when the first sample wants room.
-#[derive(Default)]
-pub struct Pool(Mutex<Vec<Arc<Segment>>>);
+/// A publisher's memory, from [`crate::Host::pool`]. Made when the first sample wants room.
+pub struct Pool {
+    /// Only links of this host may lead to it: each gives out the bits of its own listeners.
+    host: u64,
+    segments: Mutex<Vec<Arc<Segment>>>,
+}
 
 impl Pool {
+    pub(crate) fn new(host: u64) -> Self {
+        Self { host, segments: Mutex::default() }
+    }
+
     /// Room for a sample of `length` bytes. `None` if all of it is held, or the system has no more.
     fn take(&self, length: usize) -> Option<Hold> {
-        let mut segments = self.0.lock();
+        let mut segments = self.segments.lock();
         if segments.last().is_none_or(|current| current.stride < length) {
             let stride = length.checked_add(length / 4)?.checked_next_multiple_of(PAGE)?;
-            let larger = Segment::create(stride)?;
+            let larger = Segment::create(stride, self.host)?;
             for old in segments.iter() {
                 old.retired.store(true, Ordering::Release);
             }
@@ -161,7 +170,7 @@ impl Pool {
             return None;
         }
         let address = data.as_ptr().addr();
-        let segments = self.0.lock();
+        let segments = self.segments.lock();
         let (segment, place) = segments.iter().find_map(|segment| {
             let place = address.checked_sub(segment.memory.body_address())?;
             (place < segment.memory.body_len()).then_some((segment, place))
@@ -185,13 +194,13 @@ impl Pool {
 
     /// Bytes of all its memory, as far as it was ever needed.
     pub fn size(&self) -> usize {
-        self.0.lock().iter().map(|segment| segment.memory.body_len()).sum()
+        self.segments.lock().iter().map(|segment| segment.memory.body_len()).sum()
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        for segment in self.0.lock().iter() {
+        for segment in self.segments.lock().iter() {
             segment.retired.store(true, Ordering::Release);
         }
     }
@@ -272,7 +281,7 @@ mod tests {
 
     #[test]
     fn chunks_are_given_out_once_and_again_when_nobody_holds_them() {
-        let pool = Pool::default();
+        let pool = Pool::new(1);
         let held: Vec<Placed> = std::iter::from_fn(|| filled(&pool, 1 << 20)).collect();
         assert_eq!(held.len(), FEWEST);
         assert!(pool.loan(10).is_none(), "full");
@@ -282,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_listener_that_ended_holds_nothing() {
-        let pool = Pool::default();
+        let pool = Pool::new(1);
         let bit = 1 << 5;
         let segment = {
             let placed = filled(&pool, 100).unwrap();
@@ -296,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_sample_that_outgrows_the_pool_gets_a_larger_one_and_the_old_one_goes_with_its_holders() {
-        let pool = Pool::default();
+        let pool = Pool::new(1);
         let small = filled(&pool, 1000).unwrap();
         let large = filled(&pool, 3 << 20).unwrap();
         assert!(small.segment().retired.load(Ordering::Relaxed) && !large.segment().retired.load(Ordering::Relaxed));
@@ -312,7 +321,7 @@ mod tests {
 
     #[test]
     fn what_was_lent_is_sent_where_it_lies_once() {
-        let pool = Pool::default();
+        let pool = Pool::new(1);
         let mut loan = pool.loan(5).unwrap();
         loan.copy_from_slice(b"hello");
         let data = loan.freeze();

@@ -1,7 +1,7 @@
 //! What lies in a ring: records of a head and a payload, each a multiple of 8 bytes.
 
-/// Bytes of a record's head: `u32` length of the whole, `u32` kind, then per kind.
-pub(crate) const HEAD: usize = 40;
+/// Bytes of a record's head: `u32` length of the whole, `u32` kind, 32 bytes per kind, `u64` when it was written.
+pub(crate) const HEAD: usize = 48;
 /// Records begin at multiples of this.
 pub(crate) const ALIGN: usize = 8;
 /// Bytes of a ring; a power of two.
@@ -46,8 +46,8 @@ pub(crate) mod state {
 pub(crate) enum Record {
     /// Nothing: the rest of the ring is too short.
     Pad,
-    /// A new edge; the payload is 16 bytes of identity and the topic.
-    Edge { edge: u32 },
+    /// A new edge; the payload is 16 bytes of identity and the topic, `length` bytes together. What follows them lay there before.
+    Edge { edge: u32, length: u32 },
     /// An edge is over.
     EdgeOver { edge: u32 },
     /// New memory with chunks in it, open in the sending process as `fd`.
@@ -61,11 +61,11 @@ pub(crate) enum Record {
 }
 
 impl Record {
-    /// Writes the head of a record of `total` bytes.
-    pub fn write(&self, total: u32, to: &mut [u8; HEAD]) {
+    /// Writes the head of a record of `total` bytes; `sent` is when, ns on the system's monotonic clock.
+    pub fn write(&self, total: u32, sent: u64, to: &mut [u8; HEAD]) {
         let (kind, a, b, c, d, e): (u32, u32, u32, u64, u64, u64) = match *self {
             Self::Pad => (0, 0, 0, 0, 0, 0),
-            Self::Edge { edge } => (1, edge, 0, 0, 0, 0),
+            Self::Edge { edge, length } => (1, edge, length, 0, 0, 0),
             Self::EdgeOver { edge } => (2, edge, 0, 0, 0, 0),
             Self::Segment { segment, fd, head, nonce } => (3, segment, fd, nonce, u64::from(head), 0),
             Self::SegmentOver { segment } => (4, segment, 0, 0, 0, 0),
@@ -83,17 +83,18 @@ impl Record {
         to[16..24].copy_from_slice(&c.to_le_bytes());
         to[24..32].copy_from_slice(&d.to_le_bytes());
         to[32..40].copy_from_slice(&e.to_le_bytes());
+        to[40..48].copy_from_slice(&sent.to_le_bytes());
     }
 
-    /// Reads a head: the record and how long the whole is. `None` for what no sender of this crate writes.
-    pub fn read(from: &[u8; HEAD]) -> Option<(Self, usize)> {
+    /// Reads a head: the record, how long the whole is, when it was written. `None` for what no sender of this crate writes.
+    pub fn read(from: &[u8; HEAD]) -> Option<(Self, usize, u64)> {
         let u32_at = |at: usize| Some(u32::from_le_bytes(*from.get(at..)?.first_chunk()?));
         let u64_at = |at: usize| Some(u64::from_le_bytes(*from.get(at..)?.first_chunk()?));
         let (total, kind, a, b) = (u32_at(0)? as usize, u32_at(4)?, u32_at(8)?, u32_at(12)?);
-        let (c, d, e) = (u64_at(16)?, u64_at(24)?, u64_at(32)?);
+        let (c, d, e, sent) = (u64_at(16)?, u64_at(24)?, u64_at(32)?, u64_at(40)?);
         let record = match kind & 0xff {
             0 => Self::Pad,
-            1 => Self::Edge { edge: a },
+            1 => Self::Edge { edge: a, length: b },
             2 => Self::EdgeOver { edge: a },
             3 => Self::Segment { segment: a, fd: b, head: u32::try_from(d).ok()?, nonce: c },
             4 => Self::SegmentOver { segment: a },
@@ -110,7 +111,7 @@ impl Record {
             _ => return None,
         };
         let smallest = if record == Self::Pad { ALIGN } else { HEAD };
-        (total >= smallest && total.is_multiple_of(ALIGN)).then_some((record, total))
+        (total >= smallest && total.is_multiple_of(ALIGN)).then_some((record, total, sent))
     }
 }
 
@@ -122,7 +123,7 @@ mod tests {
     fn every_record_reads_back_and_others_are_refused() {
         let records = [
             Record::Pad,
-            Record::Edge { edge: 4095 },
+            Record::Edge { edge: 4095, length: 21 },
             Record::EdgeOver { edge: 1 },
             Record::Segment { segment: 9, fd: 77, head: 4096, nonce: u64::MAX },
             Record::SegmentOver { segment: 1023 },
@@ -139,10 +140,10 @@ mod tests {
         ];
         for record in records {
             let mut head = [0; HEAD];
-            record.write(48, &mut head);
-            assert_eq!(Record::read(&head), Some((record, 48)));
+            record.write(48, 1 << 60, &mut head);
+            assert_eq!(Record::read(&head), Some((record, 48, 1 << 60)));
             for total in [0, 7, 49, 4] {
-                record.write(total, &mut head);
+                record.write(total, 0, &mut head);
                 assert_eq!(Record::read(&head), None, "{total}");
             }
         }
