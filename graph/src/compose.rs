@@ -276,6 +276,7 @@ fn tidy(shared: &Shared, slot: &Slot) {
     shared.topics.write().retain(|_, topic| {
         let ends = topic.ends.read();
         ends.subscribers.iter().for_each(|subscriber| subscriber.forget(&slot.name));
-        !(ends.publishers.is_empty() && ends.subscribers.is_empty())
+        // One that the graph itself listens to for its taps is held by that subscription too.
+        !(ends.publishers.is_empty() && ends.subscribers.is_empty()) || Arc::strong_count(topic) > 1
     });
 }

@@ -18,7 +18,7 @@ use crate::topic::PublisherCore;
 /// What a handler asked for.
 pub(crate) enum Output {
     Publish { core: Arc<PublisherCore>, message: Arc<dyn Erased>, stamp: Time, published: Instant },
-    Assert { core: Arc<PublisherCore>, at: Time },
+    Assert { core: Arc<PublisherCore> },
     Call { client: Arc<ClientCore>, request: Arc<dyn Erased>, port: usize, generation: u64, call: CallId },
     Reply { reply: ReplyTo, response: Arc<dyn Erased> },
     Log(Log),

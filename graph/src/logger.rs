@@ -151,7 +151,8 @@ pub(crate) fn publish(shared: &Shared, slot: &Slot, log: Log) {
     let own = slot.logger.rosout.read().clone();
     let core = own.or_else(|| shared.slots.read().first().and_then(|first| first.logger.rosout.read().clone()));
     if let Some(core) = core {
-        core.topic.publish(&core, Arc::new(log), shared.now(), Instant::now());
+        let now = shared.now();
+        core.topic.publish(&core, Arc::new(log), (now, now), Instant::now());
     }
 }
 

@@ -98,8 +98,7 @@ impl<M: Message> Publisher<M> {
 
     /// Says that the publisher is alive, for those who requested manual liveliness; publishing says so too.
     pub fn assert_liveliness(&self, ctx: &mut Context) {
-        let at = ctx.now();
-        ctx.emit(Output::Assert { core: Arc::clone(&self.core), at });
+        ctx.emit(Output::Assert { core: Arc::clone(&self.core) });
     }
 
     /// How many subscriptions hear it, here and in other processes.

@@ -34,7 +34,7 @@ pub(crate) fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, limit: usize, mut enou
         }
         ctx.tick();
         if let Event::Message(message) = &item.event
-            && message.is_over(ctx.now())
+            && message.is_over(shared.now())
         {
             shared.expired(slot, message, item.port);
             continue;

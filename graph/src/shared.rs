@@ -280,12 +280,18 @@ impl Shared {
     }
 
     /// Takes back all that a node declared.
+    ///
+    /// What the wire knows of them is dropped last, without a lock: the wire tells of it, and that takes these very locks.
     pub fn unregister(&self, slot: &Arc<Slot>) {
+        let mut leaving: (Vec<Arc<PublisherCore>>, Vec<Arc<SubscriberCore>>) = Default::default();
         for topic in self.topics.read().values() {
             let mut ends = topic.ends.write();
-            let mut gone = Vec::new();
-            ends.publishers.retain(|publisher| stays(slot, &publisher.slot, &publisher.end, &mut gone));
-            ends.subscribers.retain(|subscriber| stays(slot, &subscriber.slot, &subscriber.end, &mut gone));
+            let publishers: Vec<_> = ends.publishers.extract_if(.., |publisher| Arc::ptr_eq(&publisher.slot, slot)).collect();
+            let subscribers: Vec<_> = ends.subscribers.extract_if(.., |subscriber| Arc::ptr_eq(&subscriber.slot, slot)).collect();
+            let gone = publishers.iter().map(|p| &p.end).chain(subscribers.iter().map(|s| &s.end));
+            let gone: Vec<PeerId> = gone.map(|end| PeerId::Local(end.id)).collect();
+            leaving.0.extend(publishers);
+            leaving.1.extend(subscribers);
             ends.taps.retain(|tap| !Arc::ptr_eq(&tap.slot, slot));
             for id in gone {
                 let (publishers, subscribers) = (ends.publishers.iter().map(|p| &p.end), ends.subscribers.iter().map(|s| &s.end));
@@ -312,7 +318,7 @@ impl Shared {
     pub fn perform(self: &Arc<Self>, from: &Arc<Slot>, output: Output) {
         match output {
             Output::Publish { core, message, stamp, published } => {
-                if let Some(complaint) = core.topic.publish(&core, message, stamp, published) {
+                if let Some(complaint) = core.topic.publish(&core, message, (stamp, self.now()), published) {
                     self.note(&core, complaint);
                 }
             }
@@ -340,7 +346,8 @@ impl Shared {
                     _ => reply.finish(Err(CallError::Unavailable(client.name.to_string()))),
                 }
             }
-            Output::Assert { core, at } => {
+            Output::Assert { core } => {
+                let at = self.now();
                 core.end.asserted(at);
                 for subscriber in &core.topic.ends.read().subscribers {
                     subscriber.end.peer_asserted(PeerId::Local(core.end.id), at);
@@ -366,15 +373,6 @@ impl Shared {
     pub fn write_log(&self, slot: &Slot, level: Level, message: &str) {
         drop(crate::logger::record(self, slot, (level.into(), self.now()), message, None));
     }
-}
-
-/// Whether `end` of `owner` stays when `slot` leaves; if not, it is noted among the gone.
-fn stays(slot: &Arc<Slot>, owner: &Arc<Slot>, end: &End, gone: &mut Vec<PeerId>) -> bool {
-    let stays = !Arc::ptr_eq(owner, slot);
-    if !stays {
-        gone.push(PeerId::Local(end.id));
-    }
-    stays
 }
 
 #[cfg(test)]

@@ -153,8 +153,15 @@ impl Topic {
     /// Sends `message` to every subscriber: a shared pointer to those in this process, serialised only if somebody outside listens. Elsewhere
     /// a large message may be overtaken by what a neighbour makes of it.
     ///
-    /// Returns the wire's complaint, if it has one.
-    pub fn publish(&self, core: &PublisherCore, message: Arc<dyn Erased>, stamp: Time, published: Instant) -> Option<String> {
+    /// `stamp` is the time on the publisher's clock, `now` that on the graph's, by which deadlines and lifespans go at both ends. Returns
+    /// the wire's complaint, if it has one.
+    pub fn publish(
+        &self,
+        core: &PublisherCore,
+        message: Arc<dyn Erased>,
+        (stamp, now): (Time, Time),
+        published: Instant,
+    ) -> Option<String> {
         let sequence = core.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         let latch = core.qos.durability == Durability::TransientLocal;
         let to_wire = || {
@@ -163,7 +170,7 @@ impl Topic {
         };
         // A small message goes to the wire first, so that no answer to it can overtake it there. With a large one the neighbours do not
         // wait for the copy.
-        core.end.published(stamp);
+        core.end.published(now);
         let large = message.size_hint() >= LARGE;
         let complaint = if large { None } else { to_wire() };
         let parcel = Parcel {
@@ -174,7 +181,7 @@ impl Topic {
                 sequence,
                 publisher: Arc::clone(&core.slot.name),
                 qos: core.qos,
-                expires: core.qos.finite_lifespan().map(|lifespan| stamp + lifespan),
+                expires: core.qos.finite_lifespan().map(|lifespan| now + lifespan),
                 payload: Arc::clone(&message),
             },
             published,
@@ -191,7 +198,7 @@ impl Topic {
             }
             for subscriber in ends.subscribers.iter().filter(|subscriber| core.qos.incompatible(&subscriber.qos).is_none()) {
                 if !subscriber.end.is_plain() {
-                    subscriber.end.arrived(PeerId::Local(core.end.id), stamp, None);
+                    subscriber.end.arrived(PeerId::Local(core.end.id), now, None);
                 }
                 subscriber.deliver(&parcel);
             }

@@ -112,6 +112,11 @@ impl Default for TfBuffer {
 }
 
 impl TfBuffer {
+    /// Forgets where moving frames were; fixed ones stay (tf2: `BufferCore::clear`).
+    pub fn clear(&mut self) {
+        self.edges.retain(|_, edge| matches!(edge.motion, Motion::Static(_)));
+    }
+
     /// A buffer that remembers `keep_ns` of each moving frame and answers up to `extrapolate_ns` outside what it
     /// remembers (with the nearest pose, not with a guessed motion).
     pub fn new(keep_ns: i64, extrapolate_ns: i64) -> Self {

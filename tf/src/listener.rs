@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use graph::{Context, HandlerResult, Level, Node, Qos, Setup, SetupError, Time};
+use graph::{Context, HandlerResult, JumpThreshold, Level, Node, Qos, Setup, SetupError, Time};
 use msgs::tf2_msgs::msg::TFMessage;
 use msgs::tf2_msgs::srv::{FrameGraph, FrameGraphResponse};
 use parking_lot::Mutex;
@@ -135,6 +135,13 @@ impl Listener {
                 Ok(taken?)
             })?;
         }
+        // tf2_ros: a Buffer forgets what was when time jumps back or the clock is another one.
+        let state = Arc::clone(&self.0);
+        setup.on_clock_jump(JumpThreshold { forward: None, ..JumpThreshold::default() }, move |_, ctx, _| {
+            state.lock().buffer.clear();
+            ctx.warn("time jumped back: the transforms of moving frames are forgotten");
+            Ok(())
+        });
         Ok(handler)
     }
 

@@ -1,6 +1,7 @@
 //! Who is there, as liveliness tokens say: kept by name, so that nobody has to read all tokens to find a few.
 
 use crate::attachment::{Gid, gid_of};
+use crate::config::NO_TYPE_HASH;
 use crate::name::{Entity, EntityKind, parse_token};
 use crate::view::GraphView;
 use graph::transport::{ChangeSink, EndpointKind, RemoteChange, RemoteEndpoint};
@@ -143,12 +144,15 @@ fn told(entity: &Entity, gid: Gid) -> Told {
         EntityKind::Service => EndpointKind::Service,
         EntityKind::Client => EndpointKind::Client,
     };
+    let type_name = entity.type_name();
+    // A system without hashes means the type of that name.
+    let known = msgs::registry::type_hash(&type_name).filter(|_| entity.type_hash == NO_TYPE_HASH);
     Told::End(Arc::new(RemoteEndpoint {
         kind,
         node,
         name: entity.name.clone(),
-        type_name: entity.type_name(),
-        type_hash: entity.type_hash.clone(),
+        type_hash: known.map_or_else(|| entity.type_hash.clone(), str::to_owned),
+        type_name,
         qos: entity.qos.unwrap_or_default(),
         gid,
     }))
