@@ -71,7 +71,7 @@ impl Erased for RawMessage {
         self.bytes.to_vec()
     }
     fn to_pieces(&self) -> Pieces {
-        Pieces::from(self.bytes.to_vec())
+        Pieces::from(self.bytes.clone())
     }
     fn size_hint(&self) -> usize {
         self.bytes.len()

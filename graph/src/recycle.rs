@@ -63,9 +63,10 @@ impl<M: Message> Stock<M> {
 fn is_fixed(message_type: &MessageType) -> bool {
     message_type.fields.iter().all(|field| {
         let kind = match field.kind {
-            Kind::String(_) => false,
+            Kind::String(_) | Kind::WString(_) => false,
             Kind::Message(inner) => is_fixed(inner),
-            _ => true,
+            Kind::Bool | Kind::I8 | Kind::U8 | Kind::I16 | Kind::U16 | Kind::I32 => true,
+            Kind::U32 | Kind::I64 | Kind::U64 | Kind::F32 | Kind::F64 => true,
         };
         kind && !matches!(field.shape, Shape::Sequence(_))
     })
@@ -74,6 +75,7 @@ fn is_fixed(message_type: &MessageType) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use msgs::Field;
     use msgs::geometry_msgs::msg::{Twist, TwistStamped};
     use msgs::std_msgs::msg::Float64;
 
@@ -96,5 +98,11 @@ mod tests {
         assert!(Stock::<Twist>::new().is_some());
         assert!(Stock::<TwistStamped>::new().is_none(), "it has a frame_id");
         assert!(Stock::<msgs::sensor_msgs::msg::Image>::new().is_none());
+        let of = |kind| {
+            let mut some = MessageType::opaque("x/msg/X", "x::msg::dds_::X_", "");
+            some.fields = Box::leak(Box::new([Field { name: "x", kind, shape: Shape::Single, default: "" }]));
+            is_fixed(&some)
+        };
+        assert!(of(Kind::U8) && !of(Kind::String(None)) && !of(Kind::WString(None)) && !of(Kind::WString(Some(8))));
     }
 }

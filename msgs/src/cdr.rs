@@ -243,6 +243,13 @@ impl From<Vec<u8>> for Pieces {
     }
 }
 
+/// All of it is referred to, nothing is copied.
+impl From<Bytes> for Pieces {
+    fn from(whole: Bytes) -> Self {
+        Self { written: Vec::new(), shared: vec![(0, whole)] }
+    }
+}
+
 /// Builds an encoded message.
 #[derive(Debug)]
 pub struct Writer {

@@ -230,6 +230,10 @@ fn a_message_in_pieces_is_the_same_bytes_and_copies_no_picture() {
         assert_eq!(cloud.to_pieces().into_bytes().concat(), cloud.to_cdr(), "{length}");
     }
     assert_eq!(msgs::cdr::Pieces::from(vec![1, 2, 3]).into_bytes().concat(), [1, 2, 3]);
+    let whole = msgs::Bytes::from(vec![1, 2, 3]);
+    let pieces = msgs::cdr::Pieces::from(whole.clone());
+    assert_eq!((pieces.len(), pieces.shared_len(), pieces.iter().collect::<Vec<_>>()), (3, 3, vec![&whole[..]]));
+    assert_eq!(pieces.into_bytes()[0].as_ptr(), whole.as_ptr());
 }
 
 #[test]

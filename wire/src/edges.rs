@@ -35,6 +35,27 @@ struct Detour {
     since: Instant,
 }
 
+/// What a publisher may lose on the way to a listener that does not keep up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Best effort: what finds the queue full.
+    Full,
+    /// Reliable: what finds the queue full of a listener that takes nothing any more.
+    Stuck,
+    /// Reliable, and all of it is to be kept: nothing.
+    Nothing,
+}
+
+impl Loss {
+    fn allows(self, refusal: Refusal) -> bool {
+        match refusal {
+            Refusal::Full => self == Self::Full,
+            Refusal::Stuck => self != Self::Nothing,
+            Refusal::NotReady | Refusal::Gone => false,
+        }
+    }
+}
+
 /// The way to one neighbour.
 struct Edge {
     link: Arc<Link>,
@@ -43,7 +64,7 @@ struct Edge {
 }
 
 impl Edge {
-    fn is_open(&mut self, keep_all: bool) -> bool {
+    fn is_open(&mut self, loss: Loss) -> bool {
         if !self.link.is_ready(self.id) {
             return false;
         }
@@ -53,7 +74,7 @@ impl Edge {
                 (detour.seen, detour.since) = (seen, Instant::now());
             }
             // Where nothing may be lost nothing was: it is only late.
-            if seen >= detour.last || !keep_all && detour.since.elapsed() > LOST {
+            if seen >= detour.last || loss != Loss::Nothing && detour.since.elapsed() > LOST {
                 self.detour = None;
             }
         }
@@ -131,11 +152,13 @@ impl Edges {
     /// Looks up who listens, if that has changed.
     pub fn refresh(&mut self, neighbours: &Neighbours, key: &KeyExpr<'_>, gid: Gid, declared: Instant) {
         let topology = neighbours.topology();
-        if topology == self.topology && !self.unsettled {
+        // A listener that ended may not have said so.
+        if topology == self.topology && !self.unsettled && !self.edges.iter().any(|edge| edge.link.is_gone()) {
             return;
         }
         self.topology = topology;
         let reach = neighbours.reach(key, declared);
+        let had = self.any();
         let (kept, over): (Vec<Edge>, Vec<Edge>) = std::mem::take(&mut self.edges)
             .into_iter()
             .partition(|edge| !edge.link.is_gone() && reach.links.iter().any(|link| Arc::ptr_eq(link, &edge.link)));
@@ -156,6 +179,11 @@ impl Edges {
                 self.topology = 0;
             }
         }
+        match (had, self.any()) {
+            (false, true) => drop(neighbours.choosing.fetch_add(1, Ordering::AcqRel)),
+            (true, false) => drop(neighbours.choosing.fetch_sub(1, Ordering::AcqRel)),
+            _ => {}
+        }
         (self.others, self.unsettled) = (reach.others, reach.unsettled);
         if self.unsettled {
             neighbours.look_soon();
@@ -173,15 +201,7 @@ impl Edges {
     }
 
     /// Sends to the neighbours. Returns whether the sample has to go over Zenoh too.
-    pub fn send(
-        &mut self,
-        neighbours: &Neighbours,
-        pool: &Pool,
-        payload: &Pieces,
-        sequence: i64,
-        time: i64,
-        keep_all: bool,
-    ) -> bool {
+    pub fn send(&mut self, neighbours: &Neighbours, pool: &Pool, payload: &Pieces, sequence: i64, time: i64, loss: Loss) -> bool {
         self.report.way = Way::Zenoh;
         if self.edges.is_empty() {
             self.report.why = Why::NoNeighbour;
@@ -194,7 +214,12 @@ impl Edges {
         let small = payload.len() <= INLINE;
         let mut placed: Option<Option<(Placed, Way)>> = None;
         for edge in &mut self.edges {
-            if !edge.is_open(keep_all) {
+            if !edge.is_open(loss) {
+                if loss.allows(Refusal::Stuck) && edge.detour.is_some() && edge.link.is_ready(edge.id) && edge.link.is_stuck() {
+                    self.report.dropped += 1;
+                    neighbours.counts.dropped.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
                 // One that ended has no other way either, but what takes its place may listen already.
                 (zenoh, self.report.why) = (true, Why::Refused(Refusal::NotReady));
                 edge.detour(sequence);
@@ -225,7 +250,7 @@ impl Edges {
             match sent {
                 Ok(()) => {}
                 // Who takes nothing has had its chance: what is to be lost anyway is not sent another way first.
-                Err(Refusal::Full | Refusal::Stuck) if !keep_all => {
+                Err(refusal) if loss.allows(refusal) => {
                     self.report.dropped += 1;
                     neighbours.counts.dropped.fetch_add(1, Ordering::Relaxed);
                 }
@@ -244,7 +269,10 @@ impl Edges {
     }
 
     /// The publisher ends.
-    pub fn close(&mut self) {
+    pub fn close(&mut self, neighbours: &Neighbours) {
+        if self.any() {
+            neighbours.choosing.fetch_sub(1, Ordering::AcqRel);
+        }
         for edge in std::mem::take(&mut self.edges) {
             edge.link.remove_edge(edge.id);
         }

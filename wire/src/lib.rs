@@ -13,6 +13,7 @@ mod guest;
 mod live;
 mod name;
 mod neighbours;
+mod order;
 mod plain;
 mod pool;
 mod publisher;

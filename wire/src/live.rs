@@ -52,11 +52,11 @@ impl Live {
         self.unreadable.load(Ordering::Relaxed)
     }
 
-    /// A token came.
-    pub fn joined(&self, key: &str) {
+    /// A token came. Returns what it says, if it is new.
+    pub fn joined(&self, key: &str) -> Option<Entity> {
         let Some(entity) = parse_token(key) else {
             self.unreadable.fetch_add(1, Ordering::Relaxed);
-            return;
+            return None;
         };
         let gid = gid_of(key);
         let told = (entity.session != self.zid).then(|| told(&entity, gid));
@@ -64,23 +64,24 @@ impl Live {
         {
             let mut tokens = self.tokens.write();
             if tokens.known.contains_key(key) {
-                return;
+                return None;
             }
             let count = tokens.sessions.entry((entity.kind, entity.name.clone())).or_default();
             *count.entry(entity.session.clone()).or_default() += 1;
-            tokens.known.insert(key.to_owned(), Known { entity, gid, told: told.clone() });
+            tokens.known.insert(key.to_owned(), Known { entity: entity.clone(), gid, told: told.clone() });
         }
         if let Some(told) = told {
             sinks.retain(|sink| sink(change(&told, gid, true)));
         }
+        Some(entity)
     }
 
-    /// A token went.
-    pub fn left(&self, key: &str) {
+    /// A token went. Returns what it said, if it was known.
+    pub fn left(&self, key: &str) -> Option<Entity> {
         let mut sinks = self.sinks.lock();
         let gone = {
             let mut tokens = self.tokens.write();
-            let Some(gone) = tokens.known.remove(key) else { return };
+            let gone = tokens.known.remove(key)?;
             let place = (gone.entity.kind, gone.entity.name.clone());
             if let Some(sessions) = tokens.sessions.get_mut(&place) {
                 if let Some(count) = sessions.get_mut(&gone.entity.session) {
@@ -98,6 +99,7 @@ impl Live {
         if let Some(told) = gone.told {
             sinks.retain(|sink| sink(change(&told, gone.gid, false)));
         }
+        Some(gone.entity)
     }
 
     /// A publisher said that it is alive.

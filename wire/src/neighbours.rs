@@ -96,8 +96,10 @@ pub(crate) struct Neighbours {
     /// Counts changes of who listens where.
     topology: AtomicU64,
     waiting: AtomicUsize,
+    /// Publishers with ways to neighbours.
+    pub choosing: AtomicUsize,
     started: AtomicBool,
-    look: Mutex<Option<mpsc::Sender<()>>>,
+    look: Mutex<Option<mpsc::SyncSender<()>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -117,6 +119,7 @@ impl Neighbours {
             next: AtomicU64::new(1),
             topology: AtomicU64::new(1),
             waiting: AtomicUsize::new(0),
+            choosing: AtomicUsize::new(0),
             started: AtomicBool::new(false),
             look: Mutex::new(None),
             threads: Mutex::default(),
@@ -176,8 +179,8 @@ impl Neighbours {
     /// Has the routing tables looked at.
     pub fn look_soon(&self) {
         if let Some(look) = &*self.look.lock() {
-            // If nobody receives it, the session is being closed.
-            let _ = look.send(());
+            // One that waits is enough; if nobody receives it, the session is being closed.
+            let _ = look.try_send(());
         }
     }
 
@@ -190,7 +193,7 @@ impl Neighbours {
         if self.started.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = mpsc::sync_channel(1);
         *self.look.lock() = Some(sender);
         let mut threads = self.threads.lock();
         for _ in 0..WAITING {
@@ -241,18 +244,20 @@ impl Neighbours {
 
     fn look_after(&self, session: &Session, wanted: &mpsc::Receiver<()>) {
         loop {
-            match wanted.recv_timeout(LOOK) {
+            let look = match wanted.recv_timeout(LOOK) {
                 Ok(()) => {
                     std::thread::park_timeout(SETTLE);
-                    while wanted.try_recv().is_ok() {}
+                    let _ = wanted.try_recv();
+                    true
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                // What changes without a token is of interest to publishers that have a choice.
+                Err(RecvTimeoutError::Timeout) => self.choosing.load(Ordering::Acquire) > 0,
                 Err(RecvTimeoutError::Disconnected) => return,
-            }
+            };
             // What somebody has sent before it ended is taken before its memory goes.
             self.drain();
             self.host.tidy();
-            if !self.peers.lock().is_empty() {
+            if look && !self.peers.lock().is_empty() {
                 self.look_up(session);
             }
         }
@@ -262,7 +267,7 @@ impl Neighbours {
     fn look_up(&self, session: &Session) {
         let at = Instant::now();
         let prefix = format!("@/{}/", self.zid);
-        let Ok(replies) = session.get(format!("{prefix}*/subscriber/**")).wait() else { return };
+        let Ok(replies) = session.get(format!("{prefix}*/subscriber/**")).timeout(LOOK).wait() else { return };
         let mut all = Vec::new();
         while let Ok(reply) = replies.recv() {
             let Ok(sample) = reply.result() else { continue };
@@ -311,9 +316,10 @@ impl Neighbours {
             reach.others = true;
             return reach;
         }
-        reach.unsettled =
-            listeners.at.is_none_or(|at| at < declared + KNOWN) || !reached.iter().all(|zid| here.contains(&&**zid));
         reach.others |= here.iter().any(|zid| !reached.iter().any(|reached| reached == zid));
+        // Where others listen anyway nothing is waited for: a neighbour that is reached only through a router is never found there.
+        let old = listeners.at.is_none_or(|at| at < declared + KNOWN);
+        reach.unsettled = !reach.others && (old || !reached.iter().all(|zid| here.contains(&&**zid)));
         reach
     }
 
@@ -372,28 +378,6 @@ impl Drop for Member {
     }
 }
 
-/// What a subscription has had of each publisher that has two ways to it: nothing twice, nothing out of order.
-#[derive(Default)]
-pub(crate) struct Order(Mutex<HashMap<Gid, i64>>);
-
-impl Order {
-    /// Whether this sample is to be handed over.
-    pub fn admit(&self, neighbours: &Neighbours, gid: &Gid, sequence: i64) -> bool {
-        let mut last = self.0.lock();
-        if last.len() > 256 {
-            last.retain(|gid, _| neighbours.host.knows(gid));
-        }
-        let last = last.entry(*gid).or_insert(i64::MIN);
-        let new = sequence > *last;
-        if new {
-            *last = sequence;
-        } else {
-            neighbours.counts.doubles.fetch_add(1, Ordering::Relaxed);
-        }
-        new
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -409,15 +393,5 @@ mod tests {
         for other in ["@ros2_lv/3/aa/1/1/NN/%/%/x", "@omnimind/3/aa/carrier", "@omnimind/3/aa/carrier/x", &format!("{token}/y")] {
             assert_eq!(parse(other), None, "{other}");
         }
-    }
-
-    #[test]
-    fn nothing_is_handed_over_twice_or_out_of_order() {
-        let Some(neighbours) = Neighbours::open("aa".into(), 3) else { return };
-        let order = Order::default();
-        let admitted: Vec<i64> = [1, 2, 2, 4, 3, 5].into_iter().filter(|n| order.admit(&neighbours, &[1; 16], *n)).collect();
-        assert_eq!(admitted, [1, 2, 4, 5]);
-        assert!(order.admit(&neighbours, &[2; 16], 1), "another publisher");
-        assert_eq!(neighbours.counts.doubles.load(Ordering::Relaxed), 2);
     }
 }

@@ -17,9 +17,9 @@ const PAGE: usize = 4096;
 /// A pool that has been full for so long is left to its holders, who may be dead, and another is made.
 const FULL_FOR: Duration = Duration::from_secs(5);
 
-/// The pool; made when the first sample wants room.
+/// The pool, of Zenoh's shared memory; made when the first sample wants room.
 #[derive(Default)]
-pub(crate) struct Pool(Mutex<State>);
+pub(crate) struct ShmPool(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -29,7 +29,7 @@ struct State {
     full_since: Option<Instant>,
 }
 
-impl Pool {
+impl ShmPool {
     /// `payload` in shared memory; `None` when there is no room.
     pub fn place(&self, payload: &Pieces) -> Option<ZShmMut> {
         let mut buffer = self.0.lock().room(payload.len())?;

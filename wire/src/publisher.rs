@@ -1,11 +1,11 @@
 //! Publishers (rmw_zenoh: `detail/rmw_publisher_data.cpp`).
 
 use crate::attachment::{Attachment, Gid, gid_of};
-use crate::edges::{Edges, Report, Way, Why};
+use crate::edges::{Edges, Loss, Report, Way, Why};
 use crate::error::WireError;
 use crate::name::{EntityKind, TokenParts, alive_key, endpoint_token, key_expression};
 use crate::neighbours::Neighbours;
-use crate::pool::Pool;
+use crate::pool::ShmPool;
 use crate::session::Link;
 use graph::transport::SharedMemory;
 use graph::{Durability, History, Reliability};
@@ -43,22 +43,24 @@ pub(crate) struct WirePublisher {
     name: String,
     gid: Gid,
     key: KeyExpr<'static>,
-    keep_all: bool,
+    loss: Loss,
     declared: Instant,
     /// Held while sending, so that numbers go out in order.
     out: Mutex<Out>,
     /// How that went; to be had while a sample waits for its turn.
     report: Mutex<Report>,
-    /// Memory that neighbours of this host read.
-    shared: carrier::Pool,
+    /// Memory that neighbours of this host read, where there may be some.
+    shared: Option<carrier::Pool>,
     matched: Arc<AtomicBool>,
     last_size: AtomicUsize,
     /// How much of that was byte sequences.
     last_shared: AtomicUsize,
     /// Whether it found room in the pool.
     last_placed: AtomicBool,
-    /// Not for transient-local topics: what is kept for late joiners would take the room of what is sent.
-    pool: Option<Pool>,
+    /// Whether nothing is kept for late joiners. What is kept has to be Zenoh's, and would take the room of what is sent.
+    volatile: bool,
+    /// Memory that is shared through Zenoh.
+    zenoh_pool: ShmPool,
 }
 
 impl WirePublisher {
@@ -72,6 +74,11 @@ impl WirePublisher {
         let reliability = if reliable { zenoh::qos::Reliability::Reliable } else { zenoh::qos::Reliability::BestEffort };
         // Blocking is only for those who asked that nothing be lost: a slow listener must not stall a sensor.
         let block = reliable && parts.qos.history == History::KeepAll;
+        let loss = match (block, reliable) {
+            (true, _) => Loss::Nothing,
+            (false, true) => Loss::Stuck,
+            (false, false) => Loss::Full,
+        };
         let congestion = if block { CongestionControl::Block } else { CongestionControl::Drop };
         let builder = link.session.declare_publisher(key.clone()).congestion_control(congestion).reliability(reliability);
         let mut builder = builder.allowed_destination(to).advanced();
@@ -98,16 +105,17 @@ impl WirePublisher {
             name: parts.name.to_owned(),
             gid,
             key,
-            keep_all: block,
+            loss,
             declared: Instant::now(),
             out: Mutex::default(),
             report: Mutex::default(),
-            shared: carrier::Pool::default(),
+            shared: link.neighbours.as_ref().map(|neighbours| neighbours.host.pool()),
             matched,
             last_size: AtomicUsize::new(0),
             last_shared: AtomicUsize::new(0),
             last_placed: AtomicBool::new(false),
-            pool: (parts.qos.durability == Durability::Volatile).then(Pool::default),
+            volatile: parts.qos.durability == Durability::Volatile,
+            zenoh_pool: ShmPool::default(),
         })
     }
 
@@ -116,9 +124,9 @@ impl WirePublisher {
         let mut out = self.out.lock();
         out.sequence += 1;
         let sequence = out.sequence;
-        if let Some(neighbours) = self.neighbours() {
+        if let Some((neighbours, shared)) = self.neighbours() {
             out.edges.refresh(neighbours, &self.key, self.gid, self.declared);
-            let zenoh = out.edges.send(neighbours, &self.shared, &payload, sequence, source_time_ns, self.keep_all);
+            let zenoh = out.edges.send(neighbours, shared, &payload, sequence, source_time_ns, self.loss);
             *self.report.lock() = out.edges.report();
             if !zenoh {
                 return Ok(());
@@ -126,10 +134,10 @@ impl WirePublisher {
         }
         self.last_size.store(payload.len(), Ordering::Relaxed);
         self.last_shared.store(payload.shared_len(), Ordering::Relaxed);
-        let pool = self.pool.as_ref().filter(|_| self.link.would_share(payload.len()));
-        let placed = pool.and_then(|pool| pool.place(&payload));
+        let share = self.volatile && self.link.would_share(payload.len());
+        let placed = if share { self.zenoh_pool.place(&payload) } else { None };
         self.last_placed.store(placed.is_some(), Ordering::Relaxed);
-        if pool.is_some() && placed.is_none() {
+        if share && placed.is_none() {
             self.link.unplaced.fetch_add(1, Ordering::Relaxed);
         }
         let payload = placed.map_or_else(|| in_pieces(payload), ZBytes::from);
@@ -139,20 +147,20 @@ impl WirePublisher {
         Ok(sent?)
     }
 
-    /// The neighbours, if this publisher may use the ways to them: what is kept for late joiners has to be Zenoh's.
-    fn neighbours(&self) -> Option<&Arc<Neighbours>> {
-        self.link.neighbours.as_ref().filter(|_| self.pool.is_some())
+    /// The neighbours and the memory for them, if this publisher may use the ways to them.
+    fn neighbours(&self) -> Option<(&Arc<Neighbours>, &carrier::Pool)> {
+        self.link.neighbours.as_ref().zip(self.shared.as_ref()).filter(|_| self.volatile)
     }
 
     /// Room for `length` bytes in the memory that neighbours read; `None` if none listens or all of it is held.
     pub fn loan(&self, length: usize) -> Option<carrier::Loan> {
-        let neighbours = self.neighbours().filter(|_| length > carrier::INLINE)?;
+        let (neighbours, shared) = self.neighbours().filter(|_| length > carrier::INLINE)?;
         // Whoever publishes a sample just now may have to wait with it; whoever wants room need not.
         let mut out = self.out.try_lock()?;
         out.edges.refresh(neighbours, &self.key, self.gid, self.declared);
         let wanted = out.edges.any();
         drop(out);
-        if wanted { self.shared.loan(length) } else { None }
+        if wanted { shared.loan(length) } else { None }
     }
 
     /// How the last sample went and why, in a sentence.
@@ -174,7 +182,7 @@ impl WirePublisher {
 
     /// The memory for neighbours, if there is any.
     pub fn memory(&self) -> Option<SharedMemory> {
-        let bytes = self.shared.size();
+        let bytes = self.shared.as_ref()?.size();
         (bytes > 0).then(|| SharedMemory { bytes: bytes as u64, fallbacks: self.report.lock().unplaced })
     }
 
@@ -233,7 +241,9 @@ fn in_pieces(payload: Pieces) -> ZBytes {
 
 impl Drop for WirePublisher {
     fn drop(&mut self) {
-        self.out.get_mut().edges.close();
+        if let Some(neighbours) = &self.link.neighbours {
+            self.out.get_mut().edges.close(neighbours);
+        }
         self.link.remove_own(&self.gid);
     }
 }

@@ -4,7 +4,7 @@ use crate::attachment::{Attachment, Gid};
 use crate::config::WireConfig;
 use crate::error::{OpenError, WireError};
 use crate::live::Live;
-use crate::name::{EntityKind, alive_keys, all_tokens, key_expression, parse_alive_key, parse_token};
+use crate::name::{EntityKind, alive_keys, all_tokens, key_expression, parse_alive_key};
 use crate::neighbours::{self, Neighbours};
 use crate::view::GraphView;
 use parking_lot::Mutex;
@@ -77,15 +77,15 @@ impl Link {
         let (listeners, domain) = (neighbours.clone(), config.domain);
         let update = move |sample: Sample| {
             let key = sample.key_expr().as_str();
-            if let (Some(neighbours), Some(entity)) = (&listeners, parse_token(key))
+            let changed = match sample.kind() {
+                SampleKind::Put => seen.joined(key),
+                SampleKind::Delete => seen.left(key),
+            };
+            if let (Some(neighbours), Some(entity)) = (&listeners, changed)
                 && entity.kind == EntityKind::Subscription
                 && let Ok(topic) = key_expression(domain, &entity.name, &entity.dds_name, &entity.type_hash)
             {
                 neighbours.announced(topic, entity.session, sample.kind());
-            }
-            match sample.kind() {
-                SampleKind::Put => seen.joined(key),
-                SampleKind::Delete => seen.left(key),
             }
         };
         let asserted = move |sample: Sample| {

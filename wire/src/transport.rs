@@ -4,7 +4,8 @@ use crate::attachment::{Gid, gid_of};
 use crate::config::WireConfig;
 use crate::error::{CallError, OpenError, WireError};
 use crate::name::{EntityKind, TokenParts, endpoint_token, key_expression, node_token};
-use crate::neighbours::{Counts, Order};
+use crate::neighbours::Counts;
+use crate::order::Order;
 use crate::publisher::WirePublisher;
 use crate::session::{Follow, Link, RouterKeeper, open, start_router};
 use crate::view::GraphView;
@@ -248,7 +249,7 @@ impl Transport for Wire {
             let (of, sink, order) = (Arc::downgrade(neighbours), Arc::clone(&sink), Arc::clone(&order));
             let deliver = move |sample: &carrier::Sample<'_>| {
                 let Some(neighbours) = of.upgrade() else { return };
-                if order.admit(&neighbours, &sample.gid, sample.sequence) {
+                order.carried(&neighbours, &sample.gid, sample.sequence, || {
                     neighbours.counts.received.fetch_add(1, Ordering::Relaxed);
                     neighbours.counts.received_shared.fetch_add(sample.shared.into(), Ordering::Relaxed);
                     sink(RemoteSample {
@@ -256,10 +257,9 @@ impl Transport for Wire {
                         source_time: Time::from_nanos(sample.time),
                         sequence: sample.sequence,
                         gid: sample.gid,
-                        // It came at once.
-                        age: None,
+                        age: Some(sample.age),
                     });
-                }
+                });
             };
             neighbours.subscribe(&key, Arc::new(deliver))
         });
@@ -270,22 +270,28 @@ impl Transport for Wire {
             }
             let Some((payload, attachment)) = subscriber::accept(&link, &sample) else { return };
             let (gid, sequence) = (attachment.gid, attachment.sequence);
-            let both = link.neighbours.as_ref().filter(|neighbours| {
-                if neighbours.host.has_senders() {
-                    // What its sender sent before over the carrier comes before; there the sender may also be heard of first.
-                    neighbours.drain();
-                }
-                neighbours.host.knows(&gid)
-            });
-            if both.is_none_or(|neighbours| order.admit(neighbours, &gid, sequence)) {
+            let neighbours = link.neighbours.as_ref();
+            if let Some(neighbours) = neighbours.filter(|neighbours| neighbours.host.has_senders()) {
+                // What its sender sent before over the carrier comes before; there the sender may also be heard of first.
+                neighbours.drain();
+            }
+            let hand_over = || {
                 let source_time = Time::from_nanos(attachment.source_time_ns);
                 sink(RemoteSample { payload, source_time, sequence, gid, age: age(&sample) });
-            } else {
+            };
+            let new = match neighbours {
+                Some(neighbours) => order.over_zenoh(neighbours, &gid, sequence, hand_over),
+                None => {
+                    hand_over();
+                    true
+                }
+            };
+            if !new {
                 // Counted when it was read, and before, when it came the other way.
                 link.received.fetch_sub(1, Ordering::Relaxed);
                 link.received_shared.fetch_sub(sample.payload().as_shm().is_some().into(), Ordering::Relaxed);
             }
-            if let Some(neighbours) = both {
+            if let Some(neighbours) = neighbours.filter(|neighbours| neighbours.host.knows(&gid)) {
                 neighbours.note_elsewhere(&topic, &gid, sequence);
             }
         };

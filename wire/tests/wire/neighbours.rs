@@ -54,6 +54,7 @@ fn when_all_listeners_are_here_samples_do_not_go_over_zenoh() {
         publisher.publish(&text(&format!("hello {n}")), Time::from_nanos(n)).expect("sends");
         let sample = samples.recv_timeout(LIMIT).expect("a sample");
         assert_eq!((sample.sequence, sample.source_time), (n, Time::from_nanos(n)));
+        assert!(sample.age.is_some(), "what waited in the queue of a stopped process is not new");
         assert_eq!(Text::from_cdr(&sample.payload).expect("decodes").data, format!("hello {n}"));
         let view = b.graph_snapshot();
         assert!(view.endpoints.iter().any(|endpoint| endpoint.gid == sample.gid), "the identity of the token");
