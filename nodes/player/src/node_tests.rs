@@ -176,7 +176,7 @@ fn who_tells_the_time_plays_no_clock() {
             .unwrap();
         bench.run_for(Duration::from_millis(100));
         let told = bench.take::<Clock>("clock");
-        assert_eq!(told.iter().filter(|c| **c == Clock::default()).count(), zeros);
+        assert_eq!(told.iter().filter(|c| ***c == Clock::default()).count(), zeros);
         assert_eq!(heard(&mut bench, "chatter").len(), 5);
     }
 }

@@ -300,7 +300,7 @@ fn recorded(path: &Path, namespace: &str, parameters: &[(&str, graph::ParamValue
     bench.add::<Talker>(&[]).unwrap();
     let own = [("path", path.to_str().unwrap().into())];
     let parameters = own.iter().chain(parameters).map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    bench.add_spec::<Recorder>(NodeSpec { namespace: namespace.into(), parameters, ..NodeSpec::default() }).unwrap();
+    bench.add_spec::<Recorder>(NodeSpec { namespace: Some(namespace.into()), parameters, ..NodeSpec::default() }).unwrap();
     bench.run_for(Duration::from_millis(250));
     bench.stop();
     bags::Bag::open(path.parent().unwrap()).unwrap()
