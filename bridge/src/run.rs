@@ -8,7 +8,7 @@ use crate::sides::{self, BEACON, ENCLAVES, Origins, Seen};
 use crate::snapshot::{BRIDGE_NODE, Side, split, working_instead_of};
 use crate::status::{self, Row};
 use graph::Qos;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -155,7 +155,6 @@ struct Bridge {
     origins: Arc<Origins>,
     /// Of samples on DDS: publishers, and whether they are bridges'.
     publishers: BTreeMap<Gid, bool>,
-    participants: BTreeSet<[u8; 12]>,
     _beacon: Option<Publisher>,
     changed: Arc<AtomicBool>,
     looked: Option<Instant>,
@@ -202,7 +201,6 @@ impl Bridge {
             origins: Origins::new(&zenoh),
             zenoh,
             publishers: BTreeMap::new(),
-            participants: BTreeSet::new(),
             _beacon: beacon,
             changed,
             looked: None,
@@ -227,7 +225,6 @@ impl Bridge {
         let dds: Seen = sides::dds(&self.node)?;
         self.origins.update(zenoh.publishers);
         self.publishers = dds.publishers;
-        self.participants = dds.participants;
         let other = if self.list_once { None } else { working_instead_of(&self.identity, &dds.snapshot, &zenoh.snapshot) };
         if other != self.standing_by {
             match &other {
@@ -421,11 +418,7 @@ impl Bridge {
         for (_, route) in listening.enumerate().filter(|(place, _)| ready.subscriptions.binary_search(place).is_ok()) {
             for _ in 0..BATCH {
                 let Some(sample) = route.subscription.as_mut().and_then(Subscription::take) else { break };
-                if !*self
-                    .publishers
-                    .entry(sample.publisher)
-                    .or_insert_with(|| sides::of_bridge(&sample.publisher, &self.participants))
-                {
+                if !of_bridge(&self.node, &mut self.publishers, &sample.publisher) {
                     route.forward(sample.payload);
                 }
             }
@@ -477,4 +470,10 @@ impl Bridge {
 
 fn wire_type(name: &str, hash: &str) -> Result<WireType, String> {
     WireType::new(name, hash).ok_or_else(|| format!("`{name}` is not the name of a type"))
+}
+
+/// Whether a sample came over another bridge. A publisher that is newer than the last look at the graph is looked up: its beacon has
+/// been known for longer than it.
+fn of_bridge(node: &Node, publishers: &mut BTreeMap<Gid, bool>, gid: &Gid) -> bool {
+    *publishers.entry(*gid).or_insert_with(|| sides::bridges(node).is_ok_and(|bridges| sides::of_bridge(gid, &bridges)))
 }

@@ -15,7 +15,7 @@ pub const ENCLAVES: &str = "/omnimind_bridge";
 pub const BEACON: &str = "/_omnimind_bridge";
 
 /// First bytes of an identity on DDS, the same for all endpoints of a participant (DDSI-RTPS 2.5, 8.2.4.1).
-type Participant = [u8; 12];
+pub type Participant = [u8; 12];
 
 /// A side, and who on it is a bridge.
 #[derive(Debug, Default)]
@@ -24,14 +24,20 @@ pub struct Seen {
     pub snapshot: Snapshot,
     /// Publishers by identity, and whether a bridge owns them.
     pub publishers: BTreeMap<Gid, bool>,
-    /// Participants of bridges on DDS.
-    pub participants: BTreeSet<Participant>,
 }
 
 fn participant(gid: &Gid) -> Participant {
     let mut prefix = Participant::default();
     prefix.copy_from_slice(&gid[..12]);
     prefix
+}
+
+/// The participants of bridges on DDS, as known now.
+///
+/// # Errors
+/// [`RclError`] if the middleware fails.
+pub fn bridges(node: &Node) -> Result<BTreeSet<Participant>, RclError> {
+    Ok(node.publishers(BEACON)?.iter().map(|found| participant(&found.gid)).collect())
 }
 
 /// The DDS side.
@@ -54,11 +60,11 @@ pub fn dds(node: &Node) -> Result<Seen, RclError> {
         let (publishers, subscriptions) = (node.publishers(&topic)?, node.subscriptions(&topic)?);
         topics.push((topic, publishers, subscriptions));
     }
-    let beacons = topics.iter().filter(|(topic, ..)| topic == BEACON).flat_map(|(_, publishers, _)| publishers);
-    seen.participants = beacons.map(|found| participant(&found.gid)).collect();
+    // After the others: whoever's publisher is known has its beacon known by then.
+    let bridges = bridges(node)?;
     for (topic, publishers, subscriptions) in topics {
-        seen.publishers.extend(publishers.iter().map(|found| (found.gid, of_bridge(&found.gid, &seen.participants))));
-        let real = |found: &EndpointSeen| !of_bridge(&found.gid, &seen.participants);
+        seen.publishers.extend(publishers.iter().map(|found| (found.gid, of_bridge(&found.gid, &bridges))));
+        let real = |found: &EndpointSeen| !of_bridge(&found.gid, &bridges);
         seen.snapshot.publishers.extend(publishers.into_iter().filter(real).map(|found| end(&topic, found)));
         seen.snapshot.subscriptions.extend(subscriptions.into_iter().filter(real).map(|found| end(&topic, found)));
     }
