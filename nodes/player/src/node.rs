@@ -369,9 +369,7 @@ impl Player {
         let now = u64::try_from(ctx.now().as_nanos()).unwrap_or(0);
         loop {
             if !self.fetch()? {
-                // What belongs to the last moment may still be made.
-                let over = self.replay.as_ref().is_none_or(|replay| replay.moment_ns < now);
-                return if over { self.end(ctx) } else { Ok(()) };
+                return self.end(ctx);
             }
             let (Some(message), Some(replay)) = (self.next.take(), &mut self.replay) else { return Ok(()) };
             // A moment that is over has had all that the nodes had to say.
@@ -489,7 +487,7 @@ impl Player {
     fn end(&mut self, ctx: &mut Context) -> HandlerResult {
         let mut broken = None;
         if let Some(replay) = &mut self.replay {
-            // What was made after the last recorded message is too much as well.
+            // What has no partner by now is too much. What nodes make of the last messages is not: a recorder may be stopped before it hears it.
             replay.comparison.end_moment(replay.moment_ns);
             let report = replay.comparison.report();
             if !replay.report.is_empty() {

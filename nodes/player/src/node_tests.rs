@@ -334,9 +334,10 @@ fn a_replay_that_makes_something_else_is_found_out() {
     assert!(first.contains("/made at 0.020000000 s: data is 37, was 38"), "{first}");
 }
 
-/// Publishes on `made` when it hears `in`: once more than was recorded at the end.
+/// Publishes twice on `made` when it hears `in`, which is once more than was recorded, and then on `last`.
 struct Chatty {
     out: Publisher<Int64>,
+    last: Publisher<Int64>,
 }
 
 impl Node for Chatty {
@@ -345,17 +346,18 @@ impl Node for Chatty {
         s.subscribe("in", Qos::reliable(10), |node: &mut Self, ctx, m: Arc<Int64>| {
             node.out.publish(ctx, Int64::clone(&m));
             node.out.publish(ctx, Int64::clone(&m));
+            node.last.publish(ctx, Int64::clone(&m));
             Ok(())
         })?;
-        Ok(Self { out: s.publisher("made", Qos::reliable(10))? })
+        Ok(Self { out: s.publisher("made", Qos::reliable(10))?, last: s.publisher("last", Qos::reliable(10))? })
     }
 }
 
-/// Replays `in` and `made`, of which each moment has one, through [`Chatty`] where `made_anew` says so.
-fn replay_pairs(path: &std::path::Path, made_anew: &str) -> Result<Bench, SetupError> {
+/// Replays one moment, with one message on each topic, through [`Chatty`].
+fn replay_moment(path: &std::path::Path, made_anew: &[&str]) -> Result<Bench, SetupError> {
     let mut writer = BagWriter::create(path, Naming::File, BagOptions::default()).unwrap();
     let int = Int64::message_type();
-    for topic in ["/in", "/made"] {
+    for topic in ["/in", "/made", "/last"] {
         let channel = Channel { topic, message_type: int.name, definition: int.definition, type_hash: int.hash, qos: &[] };
         writer.write(&channel, 10_000_000, 10_000_000, 0, &Int64 { data: 4 }.to_cdr()).unwrap();
     }
@@ -366,7 +368,7 @@ fn replay_pairs(path: &std::path::Path, made_anew: &str) -> Result<Bench, SetupE
     bench.add::<Player>(&[
         ("path", path.to_str().unwrap().into()),
         ("replay", true.into()),
-        ("made_anew", vec![made_anew.to_owned()].into()),
+        ("made_anew", made_anew.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>().into()),
         ("report", report.to_str().unwrap().into()),
     ])?;
     bench.run_for(Duration::from_millis(50));
@@ -374,10 +376,10 @@ fn replay_pairs(path: &std::path::Path, made_anew: &str) -> Result<Bench, SetupE
 }
 
 #[test]
-fn what_is_made_after_the_last_recorded_message_is_too_much() {
+fn what_is_too_much_in_the_last_moment_is_found_out() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
-    let bench = replay_pairs(&path, "/made").unwrap();
+    let bench = replay_moment(&path, &["/made", "/last"]).unwrap();
     assert!(bench.stop_reason().is_some());
     let report: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path.with_extension("json")).unwrap()).unwrap();
     assert_eq!((&report["holds"], &report["topics"]["/made"]["extra"]), (&false.into(), &1.into()), "{report:#}");
@@ -386,6 +388,6 @@ fn what_is_made_after_the_last_recorded_message_is_too_much() {
 #[test]
 fn a_replay_that_would_compare_nothing_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let error = replay_pairs(&folder.path().join("a.mcap"), "/robot/made").err().unwrap().to_string();
+    let error = replay_moment(&folder.path().join("a.mcap"), &["/robot/made"]).err().unwrap().to_string();
     assert!(error.contains("nothing to compare"), "{error}");
 }
