@@ -11,6 +11,7 @@ ARGUMENTS = [
     ("rate", "0", "simulated seconds per second; 0: as fast as possible"),
     ("speech", [SHARE, "/sim/assets/speech"], "recorded requests; empty: the request is text only"),
     ("record", "true", "write MCAP and .rrd files"),
+    ("replay", "false", "record raw what vision, fusion and planner take in: replay.yaml replays it"),
     ("rerun_url", "", "running Rerun viewer; empty: none"),
 ]
 

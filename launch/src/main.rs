@@ -16,13 +16,12 @@ fn main() -> ExitCode {
     {
         words.splice(1..1, ["run".into(), name.into()]);
     }
-    match omnimind::commands::execute(omnimind::cli::Cli::parse_from(words)) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("omnimind: {}", sentence(&error));
-            ExitCode::from(2)
-        }
-    }
+    let code = omnimind::commands::execute(omnimind::cli::Cli::parse_from(words)).unwrap_or_else(|error| {
+        eprintln!("omnimind: {}", sentence(&error));
+        ExitCode::from(2)
+    });
+    wire::remove_leftovers();
+    code
 }
 
 /// The error with its causes, in one line; a cause that its error already names is not said twice.
