@@ -14,15 +14,17 @@ use crate::diagnostics::{Level, LogSink};
 use crate::error::SetupError;
 use crate::events::{End, PeerId};
 use crate::free::RunQueue;
+use crate::heard::Heard;
 use crate::message::{AnyMessage, Erased};
 use crate::qos::Qos;
 use crate::raw::Ears;
-use crate::remote::{RemoteChange, RemoteIndex, ServiceWatch};
+use crate::remote::{RemoteIndex, ServiceWatch};
 use crate::service::{Body, CallError, CallId, ReplyTo, ServiceEntry};
 use crate::slot::{Event, Item, Slot};
 use crate::time::Time;
 use crate::topic::{PublisherCore, SubscriberCore, Tap, Topic};
-use crate::transport::{RemoteSample, Transport};
+use crate::transport::{Carrier, RemoteSample, Transport};
+use crate::waiting::{Outside, Waiting};
 
 /// Ends a graph from anywhere: a signal handler, a node, a test.
 #[derive(Clone, Default)]
@@ -59,14 +61,21 @@ pub(crate) struct Arrival {
     pub age: Option<Duration>,
     /// What its publisher offers, unless it has announced something else.
     pub offered: Qos,
+    /// How it came.
+    pub carrier: Carrier,
+    /// The identity of the subscription by which it came.
+    pub way: u64,
 }
 
 impl Arrival {
     pub fn new(topic: &Arc<Topic>, subscriber: &Arc<SubscriberCore>, message: Arc<dyn Erased>, sample: &RemoteSample) -> Self {
-        Self { subscriber: Some(Arc::clone(subscriber)), ..Self::overheard(topic, message, sample, subscriber.qos) }
+        Self {
+            subscriber: Some(Arc::clone(subscriber)),
+            ..Self::overheard(topic, message, sample, (subscriber.qos, subscriber.end.id))
+        }
     }
 
-    pub fn overheard(topic: &Arc<Topic>, message: Arc<dyn Erased>, sample: &RemoteSample, offered: Qos) -> Self {
+    pub fn overheard(topic: &Arc<Topic>, message: Arc<dyn Erased>, sample: &RemoteSample, (offered, way): (Qos, u64)) -> Self {
         Self {
             topic: Arc::clone(topic),
             subscriber: None,
@@ -76,19 +85,14 @@ impl Arrival {
             gid: Some(sample.gid),
             age: sample.age,
             offered,
+            carrier: sample.carrier,
+            way,
         }
     }
 
     fn deliver(self, now: Time) {
         self.topic.receive(&self, now);
     }
-}
-
-/// Something that does not come from a handler of this graph.
-pub(crate) enum Outside {
-    Item(Arc<Slot>, Item),
-    Sample(Arrival),
-    Remote(RemoteChange),
 }
 
 pub(crate) struct Shared {
@@ -102,7 +106,7 @@ pub(crate) struct Shared {
     pub log: LogSink,
     pub started: Instant,
     /// Lock-step: what came from outside since the step began; it waits for the next one.
-    pub outside: Mutex<Vec<Outside>>,
+    pub outside: Mutex<Waiting>,
     /// Lock-step: calls that were let go unanswered since the step began, on any thread; their callers are told in the next one.
     pub unanswered: Mutex<Vec<(Arc<Slot>, CallId, Item)>>,
     /// Free-running: the nodes that have work.
@@ -179,10 +183,16 @@ impl Shared {
         }
     }
 
+    /// Lock-step: something waits for the next step.
+    pub fn wait(&self, outside: Outside) {
+        let lost = self.outside.lock().push(outside);
+        drop(lost);
+    }
+
     /// Hands over an item that does not come from a handler of this graph.
     pub fn deliver_from_outside(&self, slot: &Arc<Slot>, item: Item) {
         if self.lock_step {
-            self.outside.lock().push(Outside::Item(Arc::clone(slot), item));
+            self.wait(Outside::Item(Arc::clone(slot), item));
         } else {
             slot.push(item);
         }
@@ -200,7 +210,7 @@ impl Shared {
     /// Hands over a sample that another process sent.
     pub fn receive(&self, arrival: Arrival) {
         if self.lock_step {
-            self.outside.lock().push(Outside::Sample(arrival));
+            self.wait(Outside::Sample(arrival));
         } else {
             arrival.deliver(self.now());
         }
@@ -232,7 +242,7 @@ impl Shared {
             slot.push(item);
         }
         // Taken out before the deliveries: one that is dropped may put something back.
-        let arrived = std::mem::take(&mut *self.outside.lock());
+        let arrived = self.outside.lock().take();
         for outside in arrived {
             match outside {
                 Outside::Item(slot, item) => slot.push(item),
@@ -261,7 +271,7 @@ impl Shared {
             }
             return Ok(Arc::clone(topic));
         }
-        let topic = Arc::new(Topic { name: Arc::from(name), message_type, ends: RwLock::default() });
+        let topic = Arc::new(Topic { name: Arc::from(name), message_type, ends: RwLock::default(), heard: Heard::default() });
         topic.ends.write().taps = self.taps.read().iter().filter(|tap| (tap.filter)(name, message_type)).cloned().collect();
         topics.insert(name.to_owned(), Arc::clone(&topic));
         self.ears_changed();
@@ -357,6 +367,7 @@ impl Shared {
                 }
             }
             Output::Change(change) => self.composition.ask(change),
+            Output::Leave => self.unregister(from),
             Output::Reply { reply, response } => {
                 self.show_reply(from, &reply, &response);
                 reply.finish(Ok(Body::Typed(response)));

@@ -217,6 +217,11 @@ impl Slot {
         inbox.depths.len() - 1
     }
 
+    /// How many items may wait at a port.
+    pub fn depth(&self, port: usize) -> usize {
+        self.inbox.lock().depths.get(port).copied().unwrap_or(1)
+    }
+
     /// Puts an item into the inbox; if the port's queue is full, its oldest item is dropped and counted.
     pub fn push(self: &Arc<Self>, item: Item) {
         if item.generation != self.generation() {

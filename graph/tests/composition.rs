@@ -203,6 +203,7 @@ fn a_hundred_loads_and_unloads_leave_nothing_behind() {
 
 #[test]
 fn a_node_that_panics_in_its_set_up_is_refused_and_the_graph_is_as_before() {
+    let _turn = TURN.lock();
     let ledger = Ledger::default();
     let declared = Arc::clone(&ledger.0);
     beside(Mode::FreeRunning, ledger, |handle| {
