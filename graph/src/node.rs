@@ -331,7 +331,20 @@ impl<N: Node> Setup<N> {
         filter: impl Fn(&str, &MessageType) -> bool + Send + Sync + 'static,
         handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
-        self.tap_on(true, filter, handler)
+        self.tap_on(true, usize::MAX, filter, handler)
+    }
+
+    /// As [`Setup::tap`]; in free-running mode no more than so many bytes of messages wait for the handler, and the oldest give way.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room.
+    pub fn tap_within(
+        &mut self,
+        bytes: usize,
+        filter: impl Fn(&str, &MessageType) -> bool + Send + Sync + 'static,
+        handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        self.tap_on(true, bytes, filter, handler)
     }
 
     /// As [`Setup::tap`], of what the nodes of this process say and hear only: their publishers' messages and what their subscriptions
@@ -344,12 +357,13 @@ impl<N: Node> Setup<N> {
         filter: impl Fn(&str, &MessageType) -> bool + Send + Sync + 'static,
         handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
-        self.tap_on(false, filter, handler)
+        self.tap_on(false, usize::MAX, filter, handler)
     }
 
     fn tap_on(
         &mut self,
         ears: bool,
+        bytes: usize,
         filter: impl Fn(&str, &MessageType) -> bool + Send + Sync + 'static,
         mut handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
@@ -362,6 +376,9 @@ impl<N: Node> Setup<N> {
                 _ => Ok(()),
             }),
         );
+        if !self.shared.lock_step && bytes < usize::MAX {
+            self.slot.limit_bytes(port, bytes);
+        }
         self.shared.add_tap(Arc::new(Tap {
             slot: Arc::clone(&self.slot),
             port,

@@ -51,6 +51,12 @@ pub(crate) struct Item {
     pub edge: Option<Arc<EdgeStats>>,
 }
 
+impl Item {
+    fn bytes(&self) -> usize {
+        if let Event::Message(message) = &self.event { message.size_hint() } else { 0 }
+    }
+}
+
 /// A node with its type erased.
 pub(crate) trait Runtime: Send {
     fn dispatch(&mut self, port: usize, event: Event, ctx: &mut Context) -> HandlerResult;
@@ -64,6 +70,20 @@ struct Inbox {
     /// By port: how many wait, how many may.
     waiting: Vec<usize>,
     depths: Vec<usize>,
+    /// By port, where that is limited: bytes of messages that wait, and that may.
+    bytes: BTreeMap<usize, (usize, usize)>,
+}
+
+impl Inbox {
+    /// Takes out an item.
+    fn take(&mut self, index: usize) -> Option<Item> {
+        let item = self.items.remove(index)?;
+        self.waiting[item.port] -= 1;
+        if let Some((waiting, _)) = self.bytes.get_mut(&item.port) {
+            *waiting -= item.bytes();
+        }
+        Some(item)
+    }
 }
 
 /// A repeating call of a handler.
@@ -222,7 +242,12 @@ impl Slot {
         self.inbox.lock().depths.get(port).copied().unwrap_or(1)
     }
 
-    /// Puts an item into the inbox; if the port's queue is full, its oldest item is dropped and counted.
+    /// Limits what waits at a port to so many bytes of messages; the newest one may wait whatever its size.
+    pub fn limit_bytes(&self, port: usize, limit: usize) {
+        self.inbox.lock().bytes.insert(port, (0, limit));
+    }
+
+    /// Puts an item into the inbox; if the port's queue is full, its oldest items are dropped and counted.
     pub fn push(self: &Arc<Self>, item: Item) {
         if item.generation != self.generation() {
             return;
@@ -234,17 +259,27 @@ impl Slot {
                 drop(inbox);
                 return;
             };
-            let full = inbox.waiting[port] >= depth;
-            let oldest = if full { inbox.items.iter().position(|waiting| waiting.port == port) } else { None };
-            let lost = oldest.and_then(|oldest| inbox.items.remove(oldest));
-            if lost.is_none() {
-                inbox.waiting[port] += 1;
+            let limited = inbox.bytes.get(&port).map(|(_, limit)| (item.bytes(), *limit));
+            let mut lost = Vec::new();
+            loop {
+                let long = inbox.waiting[port] >= depth;
+                let large = limited.is_some_and(|(bytes, limit)| inbox.bytes[&port].0 + bytes > limit);
+                if inbox.waiting[port] == 0 || !(long || large) {
+                    break;
+                }
+                let oldest = inbox.items.iter().position(|waiting| waiting.port == port);
+                let Some(oldest) = oldest.and_then(|oldest| inbox.take(oldest)) else { break };
+                lost.push(oldest);
+            }
+            inbox.waiting[port] += 1;
+            if let (Some((bytes, _)), Some((waiting, _))) = (limited, inbox.bytes.get_mut(&port)) {
+                *waiting += bytes;
             }
             inbox.items.push_back(item);
             lost
         };
         // Of /clock only the newest message counts: one that was overtaken is no loss.
-        if let Some(lost) = lost.filter(|lost| !self.clock.is_port(lost.port)) {
+        for lost in lost.into_iter().filter(|lost| !self.clock.is_port(lost.port)) {
             if let Some(edge) = &lost.edge {
                 edge.drop_one();
             }
@@ -264,9 +299,7 @@ impl Slot {
 
     pub fn pop(&self) -> Option<Item> {
         let mut inbox = self.inbox.lock();
-        let item = inbox.items.pop_front()?;
-        inbox.waiting[item.port] -= 1;
-        Some(item)
+        inbox.take(0)
     }
 
     /// Whether the node lives and something waits for it. What comes before its `start` waits for it.

@@ -276,7 +276,7 @@ fn a_container_loads_lists_and_unloads_as_rclcpps_does() {
         LoadNodeRequest {
             node_name: "tally".into(),
             node_namespace: "/deep/er".into(),
-            remap_rules: vec!["count:=/tally".into()],
+            remap_rules: vec!["rostopic://count:=/tally".into()],
             parameters: vec![parameter("step", 5.into())],
             extra_arguments: vec![parameter("use_intra_process_comms", true.into())],
             ..request("counter")
@@ -304,6 +304,7 @@ fn a_container_loads_lists_and_unloads_as_rclcpps_does() {
 
 #[test]
 fn what_a_container_cannot_load_is_refused_with_the_reason() {
+    let _turn = TURN.lock();
     let mut bench = bench();
     let name = |name: &str| LoadNodeRequest { node_name: name.into(), ..request("counter") };
     let rule = |rule: &str| LoadNodeRequest { remap_rules: vec![rule.into()], ..request("counter") };
@@ -314,6 +315,8 @@ fn what_a_container_cannot_load_is_refused_with_the_reason() {
         (name("a b"), "not a valid name"),
         (name("a/b"), "has no slash"),
         (LoadNodeRequest { node_namespace: "/1st".into(), ..request("counter") }, "starts with a digit"),
+        (LoadNodeRequest { node_namespace: "deep".into(), ..request("counter") }, "must begin with a slash"),
+        (rule("__ns:=deep"), "must begin with a slash"),
         (rule("count"), "no remap rule"),
         (rule("other:count:=x"), "is not understood"),
         (rule("count:=a b"), "not a valid name"),
