@@ -166,7 +166,9 @@ fn describe(ctx: &mut Context, request: &LoadNodeRequest) -> Result<NodeSpec, St
             "__ns" => spec.namespace = namespace(to)?,
             // A request is for one node: a rule that names a node (`node:from:=to`) can only mean this one.
             _ if unschemed(from).contains(':') || from.contains('*') => {
-                return Err(format!("the remap rule `{rule}` is not understood: only [rostopic://|rosservice://]from:=to, __node:= and __ns:= are"));
+                return Err(format!(
+                    "the remap rule `{rule}` is not understood: only [rostopic://|rosservice://]from:=to, __node:= and __ns:= are"
+                ));
             }
             _ => {
                 spec.remaps.insert(from.to_owned(), to.to_owned());
@@ -232,6 +234,7 @@ fn snake(class: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Graph, GraphConfig};
 
     #[test]
     fn class_names_are_node_types() {
@@ -239,5 +242,47 @@ mod tests {
         assert_eq!(snake("GpuManager"), "gpu_manager");
         assert_eq!(snake("vision"), "vision");
         assert_eq!(snake(""), "");
+    }
+
+    struct Empty;
+    impl Node for Empty {
+        const NAME: &'static str = "empty";
+        fn setup(_: &mut Setup<Self>) -> Result<Self, SetupError> {
+            Ok(Self)
+        }
+    }
+
+    fn spec(name: &str, namespace: Option<&str>) -> NodeSpec {
+        NodeSpec { name: Some(name.into()), namespace: namespace.map(str::to_owned), ..NodeSpec::default() }
+    }
+
+    #[test]
+    fn a_namespace_with_a_slash_in_front_is_not_below_the_robots() {
+        let config = GraphConfig { robot: "r".into(), log: crate::silent_sink(), ..GraphConfig::default() };
+        let mut graph = Graph::new(config).unwrap();
+        for (name, namespace) in [("a", None), ("b", Some("deep")), ("c", Some("/deep")), ("d", Some("/"))] {
+            graph.add(NodeFactory::of::<Empty>(), spec(name, namespace)).unwrap();
+        }
+        let names: Vec<_> = graph.handle().nodes().iter().map(|node| node.name.to_string()).collect();
+        assert_eq!(names[1..], ["/r/a", "/r/deep/b", "/deep/c", "/d"]);
+    }
+
+    #[test]
+    fn a_container_knows_what_it_has_loaded_when_it_is_started_again() {
+        let mut graph = Graph::new(GraphConfig { log: crate::silent_sink(), ..GraphConfig::default() }).unwrap();
+        graph.add(NodeFactory::of::<Container>(), NodeSpec::default()).unwrap();
+        graph.add(NodeFactory::of::<Empty>(), NodeSpec::default()).unwrap();
+        let (shared, nodes) = (Arc::clone(graph.shared()), graph.handle().nodes());
+        let slot = shared.slot(1).unwrap();
+        let loaded = shared.composition.loaded_by(slot.identity.id);
+        assert_eq!(loaded.lock().add(&nodes[2]), 1);
+        slot.bury(&mut slot.runtime.lock());
+        shared.unregister(&slot);
+        slot.reset();
+        slot.bring_up(&shared).unwrap();
+        let again = shared.composition.loaded_by(slot.identity.id);
+        assert!(Arc::ptr_eq(&loaded, &again) && again.lock().nodes[&1] == nodes[2]);
+        assert_eq!(again.lock().add(&nodes[2]), 2, "an identity is not used again");
+        assert!(Arc::strong_count(&loaded) >= 4, "the container itself has it too");
     }
 }

@@ -269,3 +269,72 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+    use std::sync::Weak;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::{Graph, GraphConfig, Node, NodeFactory, NodeSpec, Publisher, Setup, SetupError};
+    use msgs::Message;
+    use msgs::std_msgs::msg::Int64;
+
+    struct Talker(#[allow(dead_code)] Publisher<Int64>);
+    impl Node for Talker {
+        const NAME: &'static str = "talker";
+        fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+            Ok(Self(s.publisher("numbers", Qos::sensor_data())?))
+        }
+    }
+
+    struct Listener;
+    impl Node for Listener {
+        const NAME: &'static str = "listener";
+        fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+            s.subscribe("numbers", Qos::reliable(1), |_: &mut Self, _, _: Arc<Int64>| Ok(()))?;
+            Ok(Self)
+        }
+    }
+
+    fn elsewhere(kind: EndpointKind, qos: Qos, gid: u8) -> RemoteChange {
+        let of = Int64::message_type();
+        RemoteChange::Joined(Arc::new(RemoteEndpoint {
+            kind,
+            node: Arc::from("/far"),
+            name: "/numbers".into(),
+            type_name: of.name.into(),
+            type_hash: of.hash.into(),
+            qos,
+            gid: [gid; 16],
+        }))
+    }
+
+    #[test]
+    fn what_does_not_fit_is_logged_while_no_lock_is_held() {
+        static SHARED: OnceLock<Weak<Shared>> = OnceLock::new();
+        static LINES: AtomicUsize = AtomicUsize::new(0);
+        let log = Arc::new(|_: &crate::LogRecord| {
+            let shared = SHARED.get().and_then(Weak::upgrade).unwrap();
+            let (remote, topics) = (shared.remote.try_lock(), shared.topics.try_write());
+            let topic = topics.as_ref().and_then(|topics| topics.get("/numbers"));
+            assert!(remote.is_some() && topic.is_some_and(|topic| topic.ends.try_write().is_some()));
+            LINES.fetch_add(1, Ordering::SeqCst);
+        });
+        let mut graph = Graph::new(GraphConfig { log, mode: crate::Mode::FreeRunning, ..GraphConfig::default() }).unwrap();
+        let shared = Arc::clone(graph.shared());
+        assert!(SHARED.set(Arc::downgrade(&shared)).is_ok());
+        // Each of these meets an end that does not fit: in this process, and in another that comes before or after.
+        graph.add(NodeFactory::of::<Talker>(), NodeSpec::default()).unwrap();
+        graph.add(NodeFactory::of::<Listener>(), NodeSpec::default()).unwrap();
+        assert_eq!(LINES.load(Ordering::SeqCst), 1);
+        shared.remote_news(elsewhere(EndpointKind::Subscription, Qos::reliable(1), 1));
+        shared.remote_news(elsewhere(EndpointKind::Publisher, Qos::sensor_data(), 2));
+        assert_eq!(LINES.load(Ordering::SeqCst), 3);
+        for factory in [NodeFactory::of::<Talker>(), NodeFactory::of::<Listener>()] {
+            graph.add(factory, NodeSpec { name: Some(format!("late_{}", factory.name)), ..NodeSpec::default() }).unwrap();
+        }
+        assert_eq!(LINES.load(Ordering::SeqCst), 8, "the talker meets two that listen, the listener three that talk");
+    }
+}

@@ -401,4 +401,124 @@ mod tests {
         assert_eq!(second.message_type.name, "std_msgs/msg/String");
         assert!(!Arc::ptr_eq(&first, &second));
     }
+
+    mod with_a_node {
+        use std::sync::atomic::AtomicUsize;
+
+        use super::super::*;
+        use crate::transport::{
+            Carrier, ChangeSink, Endpoint, NodeIdentity, RemoteClient, RemotePublisher, RequestSink, SampleSink, Token,
+            TransportError,
+        };
+        use crate::{Graph, GraphConfig, Mode, Node, NodeFactory, NodeSpec, Publisher, Setup, silent_sink};
+        use msgs::std_msgs::msg::Int64;
+        use msgs::std_srvs::srv::{Trigger, TriggerResponse};
+
+        const HOUR: Duration = Duration::from_secs(3600);
+
+        /// Has one end of each kind.
+        struct Talker(#[allow(dead_code)] Publisher<Int64>);
+        impl Node for Talker {
+            const NAME: &'static str = "talker";
+            fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+                s.subscribe("back", Qos::reliable(1), |_: &mut Self, _, _: Arc<Int64>| Ok(()))?;
+                s.service::<Trigger>("help", |_: &mut Self, _, _| Ok(TriggerResponse::default()))?;
+                Ok(Self(s.publisher("numbers", Qos::latched(1).deadline(HOUR).lifespan(HOUR))?))
+            }
+        }
+
+        #[test]
+        fn deadlines_and_lifespans_go_by_the_graphs_clock_whatever_the_nodes_says() {
+            let mut graph =
+                Graph::new(GraphConfig { mode: Mode::FreeRunning, log: silent_sink(), ..GraphConfig::default() }).unwrap();
+            graph.add(NodeFactory::of::<Talker>(), NodeSpec::default()).unwrap();
+            let (shared, slot) = (Arc::clone(graph.shared()), graph.shared().slot(1).unwrap());
+            let topic = Arc::clone(&shared.topics.read()["/numbers"]);
+            let core = Arc::clone(&topic.ends.read().publishers[0]);
+            // Simulated times: long ago, and far ahead.
+            for stamp in [Time::from_nanos(5_000_000_000), shared.now() + 1000 * HOUR] {
+                let published = Instant::now();
+                let message = Arc::new(Int64 { data: 1 });
+                shared.perform(&slot, Output::Publish { core: Arc::clone(&core), message, stamp, published });
+                let kept = topic.ends.read().publishers[0].latched.lock()[0].message.clone();
+                assert_eq!(kept.stamp, stamp, "what it says of itself");
+                assert!(!kept.is_over(shared.now()) && kept.is_over(shared.now() + 2 * HOUR));
+                shared.tend(shared.now());
+                assert!(core.end.sentences().is_empty(), "no deadline has passed");
+                shared.tend(shared.now() + 2 * HOUR);
+                assert_eq!(core.end.sentences().len(), 1, "it has by now");
+            }
+        }
+
+        /// A wire that wants to know, when something is taken back, whether the graph could be told of it.
+        struct Nosy;
+        struct Held;
+        static GRAPH: OnceLock<Weak<Shared>> = OnceLock::new();
+        static FREE: AtomicUsize = AtomicUsize::new(0);
+        static HELD: AtomicUsize = AtomicUsize::new(0);
+        impl Drop for Held {
+            fn drop(&mut self) {
+                let Some(shared) = GRAPH.get().and_then(Weak::upgrade) else { return };
+                let topics = shared.topics.try_write();
+                let free = topics.as_ref().is_some_and(|topics| topics.values().all(|topic| topic.ends.try_write().is_some()));
+                let free = free && shared.remote.try_lock().is_some() && shared.services.try_write().is_some();
+                let free = free && shared.service_watches.try_lock().is_some() && shared.ears.try_lock().is_some();
+                if free { &FREE } else { &HELD }.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        impl Token for Held {}
+        impl RemotePublisher for Held {
+            fn matched(&self) -> bool {
+                false
+            }
+            fn publish(&self, _: &dyn Erased, _: Time) -> Result<(), TransportError> {
+                Ok(())
+            }
+            fn carrier(&self) -> Carrier {
+                ("", 0)
+            }
+            fn assert_liveliness(&self) -> Result<(), TransportError> {
+                Ok(())
+            }
+        }
+        impl Transport for Nosy {
+            fn node(&self, _: &NodeIdentity) -> Result<Box<dyn Token>, TransportError> {
+                Ok(Box::new(Held))
+            }
+            fn publisher(&self, _: &Endpoint) -> Result<Box<dyn RemotePublisher>, TransportError> {
+                Ok(Box::new(Held))
+            }
+            fn subscription(&self, _: &Endpoint, _: SampleSink) -> Result<Box<dyn Token>, TransportError> {
+                Ok(Box::new(Held))
+            }
+            fn service(&self, _: &Endpoint, _: RequestSink) -> Result<Box<dyn Token>, TransportError> {
+                Ok(Box::new(Held))
+            }
+            fn client(&self, endpoint: &Endpoint) -> Result<Box<dyn RemoteClient>, TransportError> {
+                Err(TransportError::NoAnswer(endpoint.name.clone()))
+            }
+            fn follow(&self, _: ChangeSink) {}
+            fn complaints(&self) -> Vec<String> {
+                Vec::new()
+            }
+            fn describe(&self) -> String {
+                "a test".into()
+            }
+        }
+
+        #[test]
+        fn what_the_wire_knows_of_a_node_that_goes_is_dropped_while_no_lock_is_held() {
+            let config = GraphConfig { transport: Some(Arc::new(Nosy)), log: silent_sink(), ..GraphConfig::default() };
+            let mut graph = Graph::new(config).unwrap();
+            graph.add(NodeFactory::of::<Talker>(), NodeSpec::default()).unwrap();
+            let (shared, slot) = (Arc::clone(graph.shared()), graph.shared().slot(1).unwrap());
+            assert!(GRAPH.set(Arc::downgrade(&shared)).is_ok());
+            slot.bury(&mut slot.runtime.lock());
+            shared.unregister(&slot);
+            slot.reset();
+            // Its publishers on numbers, /rosout and /parameter_events, its subscription, itself and its services.
+            assert!(FREE.load(Ordering::SeqCst) > 5, "{}", FREE.load(Ordering::SeqCst));
+            assert_eq!(HELD.load(Ordering::SeqCst), 0);
+        }
+    }
 }

@@ -406,3 +406,65 @@ fn subscribe(shared: &Arc<Shared>, slot: &Arc<Slot>, name: &str) -> Result<Link,
     let token = shared.listen(&topic, &subscriber, listen::typed::<Clock>)?;
     Ok(Link { topic, subscriber, _token: token })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::Arrival;
+    use crate::transport::RemoteSample;
+    use crate::{Graph, GraphConfig, Mode, NodeFactory, NodeSpec, runner, silent_sink};
+    use msgs::Bytes;
+
+    struct Follower;
+    impl Node for Follower {
+        const NAME: &'static str = "follower";
+        fn setup(_: &mut Setup<Self>) -> Result<Self, SetupError> {
+            Ok(Self)
+        }
+    }
+
+    #[test]
+    fn a_time_that_a_subscription_left_behind_is_not_taken_by_the_next() {
+        let mut graph =
+            Graph::new(GraphConfig { mode: Mode::FreeRunning, log: silent_sink(), ..GraphConfig::default() }).unwrap();
+        let mut spec = NodeSpec::default();
+        spec.parameters.insert(PARAMETER.into(), true.into());
+        graph.add(NodeFactory::of::<Follower>(), spec).unwrap();
+        let shared = Arc::clone(graph.shared());
+        let slot = shared.slot(1).unwrap();
+        runner::start(&shared, &slot);
+        let say = |seconds: f64, to: &(Arc<Topic>, Arc<SubscriberCore>)| {
+            let clock = Clock { clock: Time::from_secs_f64(seconds).to_msg() };
+            let sample = RemoteSample {
+                payload: Bytes::new(),
+                source_time: Time::ZERO,
+                sequence: 1,
+                gid: [1; 16],
+                age: None,
+                carrier: ("network", 1),
+            };
+            shared.receive(Arrival::new(&to.0, &to.1, Arc::new(clock), &sample));
+        };
+        let linked = || {
+            let state = slot.clock.state.lock();
+            state.link.as_ref().map(|link| (Arc::clone(&link.topic), Arc::clone(&link.subscriber))).unwrap()
+        };
+        let now = || {
+            runner::run(&shared, &slot, usize::MAX, || false);
+            slot.clock.now(&shared)
+        };
+        attach(&shared, &slot);
+        let before = linked();
+        say(5.0, &before);
+        assert_eq!(now(), Time::from_secs_f64(5.0));
+        // One waits in the inbox and one is on its way when the subscription is taken back.
+        say(6.0, &before);
+        detach(&shared, &slot);
+        attach(&shared, &slot);
+        assert_eq!(now(), Time::from_secs_f64(5.0));
+        say(7.0, &before);
+        assert_eq!(now(), Time::from_secs_f64(5.0));
+        say(1.0, &linked());
+        assert_eq!(now(), Time::from_secs_f64(1.0));
+    }
+}

@@ -393,6 +393,39 @@ mod tests {
     use crate::{Graph, GraphConfig, Mode, silent_sink};
 
     #[test]
+    fn of_messages_no_more_bytes_wait_than_may_and_the_newest_always_does() {
+        use crate::qos::Qos;
+        use msgs::std_msgs::msg::String as Text;
+        let graph = Graph::new(GraphConfig { log: silent_sink(), ..GraphConfig::default() }).unwrap();
+        let slot = Arc::clone(&graph.shared().slots.read()[0]);
+        let port = slot.open_port(100);
+        slot.limit_bytes(port, 1000);
+        let push = |length: usize| {
+            let text = Text { data: "x".repeat(length) };
+            let message = AnyMessage {
+                topic: Arc::from("/x"),
+                message_type: <Text as msgs::Message>::message_type(),
+                stamp: Time::ZERO,
+                sequence: 1,
+                publisher: Arc::from(""),
+                qos: Qos::reliable(1),
+                expires: None,
+                payload: Arc::new(text),
+            };
+            slot.push(Item { port, generation: slot.generation(), event: Event::Message(message), published: None, edge: None });
+            let inbox = slot.inbox.lock();
+            let waiting = inbox.items.iter().filter(|item| item.port == port).count();
+            assert_eq!(inbox.waiting[port], waiting);
+            waiting
+        };
+        assert_eq!([400, 400, 400, 400, 10, 5000, 10].map(push), [1, 2, 2, 2, 3, 1, 1]);
+        assert_eq!(slot.stats.dropped.load(Ordering::Relaxed), 6);
+        while slot.pop().is_some() {}
+        assert_eq!(slot.inbox.lock().bytes[&port].0, 0);
+        assert_eq!(push(10), 1);
+    }
+
+    #[test]
     fn a_wall_clock_that_jumps_either_way_costs_a_timer_at_most_one_period() {
         let graph = Graph::new(GraphConfig { mode: Mode::FreeRunning, log: silent_sink(), ..GraphConfig::default() }).unwrap();
         // The graph's own node reports once a second.

@@ -89,3 +89,55 @@ impl Waiting {
         std::mem::take(&mut self.items).into_values()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::qos::Qos;
+    use crate::topic::SubscriberCore;
+    use crate::transport::RemoteSample;
+    use crate::{Graph, GraphConfig, Time, silent_sink};
+    use msgs::std_msgs::msg::Int64;
+    use msgs::{Bytes, Message};
+
+    #[test]
+    fn a_graph_that_stands_still_keeps_of_each_queue_what_it_takes_in_the_order_in_which_it_came() {
+        let graph = Graph::new(GraphConfig { log: silent_sink(), ..GraphConfig::default() }).unwrap();
+        let shared = graph.shared();
+        let slot = shared.slot(0).unwrap();
+        let topic = shared.topic("/numbers", Int64::message_type(), "test").unwrap();
+        let subscriber = |depth| SubscriberCore::of(shared, &slot, &topic, slot.open_port(depth), Qos::reliable(depth));
+        let (short, long) = (subscriber(2), subscriber(4));
+        let sample = |sequence| RemoteSample {
+            payload: Bytes::new(),
+            source_time: Time::ZERO,
+            sequence,
+            gid: [1; 16],
+            age: None,
+            carrier: ("network", 1),
+        };
+        for sequence in 1..=3000 {
+            let message = Arc::new(Int64 { data: sequence });
+            for to in [&short, &long] {
+                shared.receive(Arrival::new(&topic, to, message.clone(), &sample(sequence)));
+            }
+            shared.receive(Arrival::overheard(&topic, message, &sample(sequence), (Qos::reliable(1), 7)));
+        }
+        shared.remote_news(RemoteChange::NodeJoined(Arc::from("/far"), [2; 16]));
+        let waiting: Vec<_> = shared.outside.lock().take().collect();
+        assert_eq!(waiting.len(), 2 + 4 + FOR_TAPS + 1);
+        let of = |to: Option<&Arc<SubscriberCore>>| -> Vec<u64> {
+            let arrivals =
+                waiting.iter().filter_map(|outside| if let Outside::Sample(arrival) = outside { Some(arrival) } else { None });
+            let mine = arrivals.filter(|arrival| arrival.subscriber.as_ref().map(|s| s.end.id) == to.map(|s| s.end.id));
+            mine.map(|arrival| arrival.sequence).collect()
+        };
+        assert_eq!(of(Some(&short)), [2999, 3000]);
+        assert_eq!(of(Some(&long)), [2997, 2998, 2999, 3000]);
+        assert_eq!(of(None), (2001..=3000).collect::<Vec<_>>());
+        assert!(matches!(waiting.last(), Some(Outside::Remote(_))));
+        // Nothing is lost in silence.
+        let dropped = |subscriber: &SubscriberCore| subscriber.edges()[0].stats.dropped.load(Ordering::Relaxed);
+        assert_eq!((dropped(&short), dropped(&long), topic.heard.overruns()), (2998, 2996, 2000));
+    }
+}

@@ -148,9 +148,8 @@ impl Node for Recorder {
         let exclude = Patterns::new(&exclude.get(), &namespace);
         let left_out = exclude.clone();
         // Decided here and not for each message: what is not wanted is not fetched from the network either.
-        let wanted = move |topic: &str, kind: &MessageType| {
-            recordable(kind) && include.contains(topic) && !left_out.contains(topic)
-        };
+        let wanted =
+            move |topic: &str, kind: &MessageType| recordable(kind) && include.contains(topic) && !left_out.contains(topic);
         s.tap_within(queue_bytes, wanted, Self::on_message)?;
         if replay {
             s.tap_replies(|_, _| true, Self::on_message)?;
