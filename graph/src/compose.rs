@@ -3,13 +3,14 @@
 //! A change is asked for from a handler ([`Context::add_node`]) or from any thread ([`GraphHandle`]) and made by the graph: in lock-step
 //! between two steps, in the order in which the nodes asked; in free-running mode as soon as nothing else is being set up.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::container::Loaded;
 use crate::context::{Context, Output};
 use crate::error::SetupError;
 use crate::graph::{NodeFactory, NodeSpec};
@@ -77,6 +78,8 @@ pub(crate) struct Composition {
     /// Namespace of every node, without slashes around it; may be empty.
     pub robot: String,
     pub catalogue: Option<Catalogue>,
+    /// What containers have loaded, by the container's identity.
+    loaded: Mutex<BTreeMap<u64, Arc<Mutex<Loaded>>>>,
     queue: Mutex<Queue>,
     more: Condvar,
 }
@@ -84,6 +87,11 @@ pub(crate) struct Composition {
 impl Composition {
     pub fn new(robot: String, catalogue: Option<Catalogue>) -> Self {
         Self { robot, catalogue, ..Self::default() }
+    }
+
+    /// What the container `id` has loaded in all its lives.
+    pub fn loaded_by(&self, id: u64) -> Arc<Mutex<Loaded>> {
+        Arc::clone(self.loaded.lock().entry(id).or_default())
     }
 
     pub fn ask(&self, change: Change) {
@@ -182,7 +190,10 @@ fn node_ref(slot: &Slot) -> NodeRef {
 pub(crate) fn set_up(shared: &Arc<Shared>, factory: NodeFactory, spec: NodeSpec) -> Result<Arc<Slot>, SetupError> {
     let base = spec.name.clone().unwrap_or_else(|| factory.name.to_owned());
     let mut namespace = String::new();
-    for part in [shared.composition.robot.as_str(), spec.namespace.as_deref().unwrap_or("")] {
+    let own = spec.namespace.as_deref().unwrap_or("");
+    // One with a slash in front stands for itself.
+    let robot = if own.starts_with('/') { "" } else { shared.composition.robot.as_str() };
+    for part in [robot, own] {
         let part = part.trim_matches('/');
         if !part.is_empty() {
             namespace.push('/');
@@ -273,6 +284,7 @@ fn take_out(shared: &Arc<Shared>, node: &NodeRef) -> Result<(), ChangeError> {
 
 /// Forgets what was kept about a node that is gone, and the topics that nobody has any more.
 fn tidy(shared: &Shared, slot: &Slot) {
+    shared.composition.loaded.lock().remove(&slot.identity.id);
     shared.topics.write().retain(|_, topic| {
         let ends = topic.ends.read();
         ends.subscribers.iter().for_each(|subscriber| subscriber.forget(&slot.name));

@@ -1,11 +1,13 @@
 //! A container: a node that loads and unloads others by the services of composition_interfaces, as rclcpp's `component_container` does.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use msgs::composition_interfaces::srv::{
     ListNodes, ListNodesResponse, LoadNode, LoadNodeRequest, LoadNodeResponse, UnloadNode, UnloadNodeResponse,
 };
 use msgs::rcl_interfaces::msg::Parameter;
+use parking_lot::Mutex;
 
 use crate::compose::{ChangeError, NodeRef};
 use crate::context::Context;
@@ -25,9 +27,23 @@ const PACKAGE: &str = "omnimind";
 /// `~/_container/load_node` takes the package `omnimind` and a plug-in name: the node type as launch files say it (`gpu_manager`) or in the
 /// form of a C++ component (`omnimind::GpuManager`). Loaded nodes stay when the container itself is started again or goes.
 pub struct Container {
-    loaded: BTreeMap<u64, NodeRef>,
-    next: u64,
+    loaded: Arc<Mutex<Loaded>>,
     back: Injector<Self>,
+}
+
+/// What a container has loaded. It outlives the container's lives.
+#[derive(Default)]
+pub(crate) struct Loaded {
+    nodes: BTreeMap<u64, NodeRef>,
+    last: u64,
+}
+
+impl Loaded {
+    fn add(&mut self, node: &NodeRef) -> u64 {
+        self.last += 1;
+        self.nodes.insert(self.last, node.clone());
+        self.last
+    }
 }
 
 impl Node for Container {
@@ -37,10 +53,13 @@ impl Node for Container {
         setup.service_deferred::<LoadNode>("~/_container/load_node", Self::load)?;
         setup.service_deferred::<UnloadNode>("~/_container/unload_node", Self::unload)?;
         setup.service::<ListNodes>("~/_container/list_nodes", |node: &mut Self, _, _| {
-            let (unique_ids, names) = node.loaded.iter().map(|(id, loaded)| (*id, loaded.name.to_string())).unzip();
+            let loaded = node.loaded.lock();
+            let (unique_ids, names) = loaded.nodes.iter().map(|(id, loaded)| (*id, loaded.name.to_string())).unzip();
             Ok(ListNodesResponse { full_node_names: names, unique_ids })
         })?;
-        Ok(Self { loaded: BTreeMap::new(), next: 1, back: setup.injector() })
+        let loaded = setup.shared.composition.loaded_by(setup.slot.identity.id);
+        // No answer may be lost: there is one for each load or unload, and many may be made at once.
+        Ok(Self { loaded, back: setup.injector_of(usize::MAX) })
     }
 }
 
@@ -55,35 +74,16 @@ impl Container {
                 return Ok(());
             }
         };
-        let back = self.back.clone();
+        let (back, loaded) = (self.back.clone(), Arc::clone(&self.loaded));
         ctx.add_node(factory, spec, move |result| {
+            // Noted at once: the container may be started again before it is told.
+            let result = result.map(|node| (loaded.lock().add(&node), node));
             // False when the container is gone: then nobody waits for the answer either.
-            back.send(move |node, ctx| node.loaded(ctx, factory.name, result, responder));
+            back.send(move |_, ctx| {
+                answer(ctx, factory.name, result, responder);
+                Ok(())
+            });
         });
-        Ok(())
-    }
-
-    fn loaded(
-        &mut self,
-        ctx: &mut Context,
-        kind: &str,
-        result: Result<NodeRef, ChangeError>,
-        responder: Responder<LoadNode>,
-    ) -> HandlerResult {
-        let response = match result {
-            Ok(node) => {
-                let (unique_id, full_node_name) = (self.next, node.name.to_string());
-                self.next += 1;
-                self.loaded.insert(unique_id, node);
-                ctx.info(format!("loaded `{kind}` as {full_node_name} ({unique_id})"));
-                LoadNodeResponse { success: true, full_node_name, unique_id, ..Default::default() }
-            }
-            Err(error) => {
-                ctx.error(format!("cannot load `{kind}`: {error}"));
-                LoadNodeResponse { error_message: error.to_string(), ..Default::default() }
-            }
-        };
-        responder.respond(ctx, response);
         Ok(())
     }
 
@@ -94,7 +94,7 @@ impl Container {
         responder: Responder<UnloadNode>,
     ) -> HandlerResult {
         let id = request.unique_id;
-        let Some(node) = self.loaded.remove(&id) else {
+        let Some(node) = self.loaded.lock().nodes.remove(&id) else {
             let error_message = format!("No node found with unique_id: {id}");
             responder.respond(ctx, UnloadNodeResponse { error_message, ..Default::default() });
             return Ok(());
@@ -109,6 +109,22 @@ impl Container {
         });
         Ok(())
     }
+}
+
+/// Tells how a load went.
+fn answer(ctx: &mut Context, kind: &str, result: Result<(u64, NodeRef), ChangeError>, responder: Responder<LoadNode>) {
+    let response = match result {
+        Ok((unique_id, node)) => {
+            let full_node_name = node.name.to_string();
+            ctx.info(format!("loaded `{kind}` as {full_node_name} ({unique_id})"));
+            LoadNodeResponse { success: true, full_node_name, unique_id, ..Default::default() }
+        }
+        Err(error) => {
+            ctx.error(format!("cannot load `{kind}`: {error}"));
+            LoadNodeResponse { error_message: error.to_string(), ..Default::default() }
+        }
+    };
+    responder.respond(ctx, response);
 }
 
 /// The node type that a request names.
@@ -138,7 +154,7 @@ fn describe(ctx: &mut Context, request: &LoadNodeRequest) -> Result<NodeSpec, St
     let mut spec = NodeSpec {
         log_level: level(request.log_level)?,
         name: Some(request.node_name.clone()).filter(|name| !name.is_empty()),
-        namespace: Some(request.node_namespace.clone()).filter(|namespace| !namespace.is_empty()),
+        namespace: namespace(&request.node_namespace)?,
         ..NodeSpec::default()
     };
     for rule in &request.remap_rules {
@@ -147,10 +163,12 @@ fn describe(ctx: &mut Context, request: &LoadNodeRequest) -> Result<NodeSpec, St
         };
         match from {
             "__node" | "__name" => spec.name = Some(to.to_owned()),
-            "__ns" => spec.namespace = Some(to.to_owned()),
+            "__ns" => spec.namespace = namespace(to)?,
             // A request is for one node: a rule that names a node (`node:from:=to`) can only mean this one.
-            _ if from.contains(':') || from.contains('*') => {
-                return Err(format!("the remap rule `{rule}` is not understood: only from:=to, __node:= and __ns:= are"));
+            _ if unschemed(from).contains(':') || from.contains('*') => {
+                return Err(format!(
+                    "the remap rule `{rule}` is not understood: only [rostopic://|rosservice://]from:=to, __node:= and __ns:= are"
+                ));
             }
             _ => {
                 spec.remaps.insert(from.to_owned(), to.to_owned());
@@ -172,6 +190,20 @@ fn describe(ctx: &mut Context, request: &LoadNodeRequest) -> Result<NodeSpec, St
         }
     }
     Ok(spec)
+}
+
+/// As rclcpp_components, which makes it a rule `__ns:=`: it begins with a slash and takes the place of the default, here the robot's namespace.
+fn namespace(given: &str) -> Result<Option<String>, String> {
+    match given {
+        "" => Ok(None),
+        _ if given.starts_with('/') => Ok(Some(given.to_owned())),
+        _ => Err(format!("the namespace `{given}` must begin with a slash")),
+    }
+}
+
+/// A rule's name without the scheme that says whether it is for topics or for services only.
+fn unschemed(from: &str) -> &str {
+    ["rostopic://", "rosservice://"].iter().find_map(|scheme| from.strip_prefix(scheme)).unwrap_or(from)
 }
 
 fn value(parameter: &Parameter) -> Result<ParamValue, String> {
@@ -202,6 +234,7 @@ fn snake(class: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Graph, GraphConfig};
 
     #[test]
     fn class_names_are_node_types() {
@@ -209,5 +242,47 @@ mod tests {
         assert_eq!(snake("GpuManager"), "gpu_manager");
         assert_eq!(snake("vision"), "vision");
         assert_eq!(snake(""), "");
+    }
+
+    struct Empty;
+    impl Node for Empty {
+        const NAME: &'static str = "empty";
+        fn setup(_: &mut Setup<Self>) -> Result<Self, SetupError> {
+            Ok(Self)
+        }
+    }
+
+    fn spec(name: &str, namespace: Option<&str>) -> NodeSpec {
+        NodeSpec { name: Some(name.into()), namespace: namespace.map(str::to_owned), ..NodeSpec::default() }
+    }
+
+    #[test]
+    fn a_namespace_with_a_slash_in_front_is_not_below_the_robots() {
+        let config = GraphConfig { robot: "r".into(), log: crate::silent_sink(), ..GraphConfig::default() };
+        let mut graph = Graph::new(config).unwrap();
+        for (name, namespace) in [("a", None), ("b", Some("deep")), ("c", Some("/deep")), ("d", Some("/"))] {
+            graph.add(NodeFactory::of::<Empty>(), spec(name, namespace)).unwrap();
+        }
+        let names: Vec<_> = graph.handle().nodes().iter().map(|node| node.name.to_string()).collect();
+        assert_eq!(names[1..], ["/r/a", "/r/deep/b", "/deep/c", "/d"]);
+    }
+
+    #[test]
+    fn a_container_knows_what_it_has_loaded_when_it_is_started_again() {
+        let mut graph = Graph::new(GraphConfig { log: crate::silent_sink(), ..GraphConfig::default() }).unwrap();
+        graph.add(NodeFactory::of::<Container>(), NodeSpec::default()).unwrap();
+        graph.add(NodeFactory::of::<Empty>(), NodeSpec::default()).unwrap();
+        let (shared, nodes) = (Arc::clone(graph.shared()), graph.handle().nodes());
+        let slot = shared.slot(1).unwrap();
+        let loaded = shared.composition.loaded_by(slot.identity.id);
+        assert_eq!(loaded.lock().add(&nodes[2]), 1);
+        slot.bury(&mut slot.runtime.lock());
+        shared.unregister(&slot);
+        slot.reset();
+        slot.bring_up(&shared).unwrap();
+        let again = shared.composition.loaded_by(slot.identity.id);
+        assert!(Arc::ptr_eq(&loaded, &again) && again.lock().nodes[&1] == nodes[2]);
+        assert_eq!(again.lock().add(&nodes[2]), 2, "an identity is not used again");
+        assert!(Arc::strong_count(&loaded) >= 4, "the container itself has it too");
     }
 }

@@ -17,12 +17,30 @@ use crate::topic::PublisherCore;
 
 /// What a handler asked for.
 pub(crate) enum Output {
-    Publish { core: Arc<PublisherCore>, message: Arc<dyn Erased>, stamp: Time, published: Instant },
-    Assert { core: Arc<PublisherCore> },
-    Call { client: Arc<ClientCore>, request: Arc<dyn Erased>, port: usize, generation: u64, call: CallId },
-    Reply { reply: ReplyTo, response: Arc<dyn Erased> },
+    Publish {
+        core: Arc<PublisherCore>,
+        message: Arc<dyn Erased>,
+        stamp: Time,
+        published: Instant,
+    },
+    Assert {
+        core: Arc<PublisherCore>,
+    },
+    Call {
+        client: Arc<ClientCore>,
+        request: Arc<dyn Erased>,
+        port: usize,
+        generation: u64,
+        call: CallId,
+    },
+    Reply {
+        reply: ReplyTo,
+        response: Arc<dyn Erased>,
+    },
     Log(Log),
     Change(Change),
+    /// The node is gone: what it declared is taken back.
+    Leave,
 }
 
 /// A handler's hold on the graph: the time, the log, and the way out for messages.

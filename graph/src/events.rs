@@ -156,6 +156,15 @@ pub(crate) enum Fit {
     OtherType(String),
 }
 
+/// A sentence for the log, and of which node. The log is somebody else's code: it is not called while a lock is held.
+pub(crate) struct Said(Arc<Slot>, String);
+
+impl Said {
+    pub fn say(self, shared: &Shared) {
+        shared.write_log(&self.0, Level::Warn, &self.1);
+    }
+}
+
 struct Peer {
     node: Arc<str>,
     qos: Qos,
@@ -261,8 +270,17 @@ impl End {
         }
     }
 
-    /// Somebody came to the other side; `other_type` is its type where that differs.
-    pub fn peer_joined(self: &Arc<Self>, shared: &Shared, id: PeerId, node: &Arc<str>, qos: Qos, other_type: Option<String>) {
+    /// Somebody came to the other side; `other_type` is its type where that differs. Returns what is to be said of it, once the caller holds
+    /// no lock.
+    #[must_use = "it is to be said"]
+    pub fn peer_joined(
+        self: &Arc<Self>,
+        shared: &Shared,
+        id: PeerId,
+        node: &Arc<str>,
+        qos: Qos,
+        other_type: Option<String>,
+    ) -> Option<Said> {
         let (offered, requested) = match self.side {
             Side::Publisher => (&self.qos, &qos),
             Side::Subscription => (&qos, &self.qos),
@@ -283,7 +301,7 @@ impl End {
             let mut state = self.state.lock();
             let peer = Peer { node: Arc::clone(node), qos, fit: fit.clone(), alive, asserted: shared.now(), sequence: 0 };
             if state.peers.insert(id, peer).is_some() {
-                return;
+                return None;
             }
             match &fit {
                 Fit::Matched => {
@@ -308,10 +326,10 @@ impl End {
         self.raise(events);
         // Said once for each pair, by the subscription if both ends are here.
         let elsewhere = matches!(id, PeerId::Remote(_));
-        if fit != Fit::Matched && (elsewhere || self.side == Side::Subscription) {
+        (fit != Fit::Matched && (elsewhere || self.side == Side::Subscription)).then(|| {
             let why = self.misfit(node, &qos, &fit);
-            shared.write_log(&self.slot, Level::Warn, &format!("{}: {why}", self.topic));
-        }
+            Said(Arc::clone(&self.slot), format!("{}: {why}", self.topic))
+        })
     }
 
     /// Somebody left the other side.
@@ -584,8 +602,8 @@ mod tests {
         let slot = Arc::clone(&shared.slots.read()[0]);
         let end = End::new(shared, &slot, &Arc::from("/x"), Side::Subscription, Qos::reliable(1));
         let (known, unknown, weak) = (PeerId::Remote([1; 16]), PeerId::Remote([2; 16]), PeerId::Remote([3; 16]));
-        end.peer_joined(shared, known, &Arc::from("/a"), Qos::reliable(1), None);
-        end.peer_joined(shared, weak, &Arc::from("/b"), Qos::sensor_data(), None);
+        assert!(end.peer_joined(shared, known, &Arc::from("/a"), Qos::reliable(1), None).is_none());
+        assert!(end.peer_joined(shared, weak, &Arc::from("/b"), Qos::sensor_data(), None).is_some());
         assert_eq!(end.matched(), 1);
         for sequence in [7, 8, 11, 9, 12] {
             assert!(end.arrived(known, at(1), Some(sequence)));

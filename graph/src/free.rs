@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::shared::Shared;
-use crate::slot::Slot;
+use crate::slot::{NodeState, Slot};
 use crate::time::Time;
 use crate::{compose, lent, runner, sim_time};
 
@@ -193,8 +193,9 @@ pub(crate) fn run(shared: &Arc<Shared>, threads: usize) {
         let now = Time::wall();
         shared.tend(now);
         let mut nap = PATROL;
-        // Nodes that follow /clock fire their timers when it speaks.
-        for slot in (0..).map_while(|place| shared.slot(place)).filter(|slot| !slot.clock.follows()) {
+        // Nodes that follow /clock fire their timers when it speaks; those of a node that is set up still begin with its `start`.
+        let runs = |slot: &Arc<Slot>| slot.state() == NodeState::Running && !slot.clock.follows();
+        for slot in (0..).map_while(|place| shared.slot(place)).filter(runs) {
             slot.fire_timers_once(now);
             if let Some(next) = slot.next_timer() {
                 nap = nap.min(Duration::from_secs_f64(next.seconds_since(now).max(0.0)));

@@ -109,7 +109,7 @@ impl Default for RestartPolicy {
 pub struct NodeSpec {
     /// Base name; none: the name of its kind.
     pub name: Option<String>,
-    /// Namespace below the robot's.
+    /// Namespace below the robot's; with a slash in front: one of its own.
     pub namespace: Option<String>,
     /// Parameter values.
     pub parameters: BTreeMap<String, ParamValue>,

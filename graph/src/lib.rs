@@ -38,8 +38,10 @@ mod events;
 mod explain;
 mod free;
 mod graph;
+mod heard;
 mod lent;
 mod lifecycle;
+mod listen;
 mod loan;
 mod lockstep;
 mod logger;
@@ -67,6 +69,7 @@ mod topic;
 pub mod transport;
 mod type_description;
 mod view;
+mod waiting;
 mod watchdog;
 
 pub use action::{ActionClient, GoalHandle, GoalId, Outcome};

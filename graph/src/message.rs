@@ -65,9 +65,17 @@ pub struct AnyMessage {
 impl AnyMessage {
     /// The message itself, if it is an `M`; shared, not copied. One that travelled as bytes is decoded.
     pub fn downcast<M: Message>(&self) -> Option<Arc<M>> {
+        self.open().ok()
+    }
+
+    /// As [`AnyMessage::downcast`], with the reason why it is no `M`.
+    pub(crate) fn open<M: Message>(&self) -> Result<Arc<M>, String> {
         match Arc::clone(&self.payload).into_any().downcast::<M>() {
-            Ok(message) => Some(message),
-            Err(any) => any.downcast::<RawMessage>().ok()?.decode().map(Arc::new),
+            Ok(message) => Ok(message),
+            Err(any) => match any.downcast::<RawMessage>() {
+                Ok(raw) => raw.decode().map(Arc::new),
+                Err(_) => Err(format!("it is a {}", self.message_type.name)),
+            },
         }
     }
 

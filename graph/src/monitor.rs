@@ -146,7 +146,8 @@ impl Monitor {
         found.extend(complaints.into_iter().map(|why| Finding::new("graph", "wire", Level::Warn, why)));
         {
             let ears = shared.ears.lock();
-            found.extend(ears.deaf().cloned().chain(ears.refused()).map(|why| Finding::new("graph", "taps", Level::Warn, why)));
+            found
+                .extend(ears.deaf().cloned().chain(ears.complaints()).map(|why| Finding::new("graph", "taps", Level::Warn, why)));
         }
         found.extend(twins(shared));
         found
@@ -236,26 +237,25 @@ fn edges(shared: &Shared, elapsed: f64) -> Vec<EdgeStatistics> {
     for topic in shared.topics.read().values() {
         let ends = topic.ends.read();
         for subscriber in &ends.subscribers {
-            for (publisher, stats) in subscriber.edges() {
+            for crate::topic::Edge { publisher, carrier, stats } in subscriber.edges() {
                 let latency = stats.latency.lock();
                 let messages = stats.messages.load(Ordering::Relaxed);
-                let inside = !publisher.is_empty();
                 edges.push(EdgeStatistics {
                     topic: topic.name.to_string(),
                     type_: topic.message_type.name.to_owned(),
                     publisher: publisher.to_string(),
                     subscriber: subscriber.slot.name.to_string(),
-                    transport: if inside { "in-process" } else { "network" }.to_owned(),
-                    copies: u32::from(!inside),
+                    transport: carrier.0.to_owned(),
+                    copies: carrier.1,
                     messages,
                     dropped: stats.dropped.load(Ordering::Relaxed),
                     rate: (messages as f64 / elapsed) as f32,
                     p50_us: latency.quantile(0.5).as_secs_f32() * 1e6,
                     p99_us: latency.quantile(0.99).as_secs_f32() * 1e6,
-                    why: if inside {
-                        "both nodes are in this process: they share the message"
-                    } else {
-                        "the publisher is in another process"
+                    why: match carrier.0 {
+                        "in-process" => "both nodes are in this process: they share the message",
+                        "shared-memory" => "the publisher is in another process of this host",
+                        _ => "the publisher is in another process",
                     }
                     .to_owned(),
                 });

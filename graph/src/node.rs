@@ -12,6 +12,7 @@ use crate::diagnostics::Level;
 use crate::error::{HandlerResult, NodeError, SetupError};
 use crate::events::{End, QosEvent, Side};
 use crate::lifecycle::Driver;
+use crate::listen::{self, Reader};
 use crate::loan::Loan;
 use crate::logger::{self, Severity};
 use crate::message::AnyMessage;
@@ -19,10 +20,10 @@ use crate::name::Resolver;
 use crate::param::{self, ParamStore, ParamValue};
 use crate::recycle::{Outgoing, Stock};
 use crate::service::{CallError, CallId, Client, ClientCore, ReplyTo, Responder, ServiceEntry, open_request};
-use crate::shared::{Arrival, Shared};
+use crate::shared::Shared;
 use crate::sim_time::JumpHandlers;
 use crate::slot::{Event, Item, Runtime, Slot, TimerEntry};
-use crate::topic::{PublisherCore, SubscriberCore, Tap};
+use crate::topic::{PublisherCore, SubscriberCore, Tap, Topic};
 use crate::transport::{Endpoint, EndpointKind};
 use crate::type_description::TypesInUse;
 use crate::{Qos, Time};
@@ -64,22 +65,32 @@ pub(crate) type Handler<N> = Box<dyn FnMut(&mut N, &mut Context, Event) -> Handl
 pub struct Publisher<M> {
     core: Arc<PublisherCore>,
     stock: Option<Arc<Stock<M>>>,
+    /// Whether a node's life does not mute it.
+    unmanaged: bool,
 }
 
 impl<M> Clone for Publisher<M> {
     fn clone(&self) -> Self {
-        Self { core: Arc::clone(&self.core), stock: self.stock.clone() }
+        Self { core: Arc::clone(&self.core), stock: self.stock.clone(), unmanaged: self.unmanaged }
     }
 }
 
 impl<M: Message> Publisher<M> {
     /// Publishes `message`, an `M` or an `Arc<M>`. Subscribers in this process share it.
     pub fn publish(&self, ctx: &mut Context, message: impl Outgoing<M>) {
-        if self.core.slot.life.mutes() {
+        if !self.unmanaged && self.core.slot.life.mutes() {
             ctx.say_muted(&self.core.topic.name);
             return;
         }
         self.publish_always(ctx, message);
+    }
+
+    /// The same, for publishing while a managed node is not active too, as what `rclcpp::create_publisher` makes for a helper (a
+    /// tf2_ros::TransformBroadcaster) of a LifecycleNode does.
+    #[must_use]
+    pub fn in_every_state(mut self) -> Self {
+        self.unmanaged = true;
+        self
     }
 
     /// As [`Publisher::publish`], for what the library itself says: also while a managed node is not active.
@@ -237,7 +248,7 @@ impl<N: Node> Setup<N> {
     /// A forbidden name, a topic that carries another type, or a wire that refuses it.
     pub fn publisher<M: Message>(&mut self, topic: &str, qos: Qos) -> Result<Publisher<M>, SetupError> {
         let core = self.publisher_of(topic, M::message_type(), qos)?;
-        Ok(Publisher { core, stock: Stock::new().map(Arc::new) })
+        Ok(Publisher { core, stock: Stock::new().map(Arc::new), unmanaged: false })
     }
 
     pub(crate) fn publisher_of(
@@ -285,31 +296,28 @@ impl<N: Node> Setup<N> {
         let kind = M::message_type();
         self.types.add(kind.name);
         let topic = self.shared.topic(&name, kind, &self.slot.name)?;
+        let place = self.handlers.len();
         let port = self.port(
             qos.depth(),
             Box::new(move |node, ctx, event| match event {
-                Event::Message(any) => match any.downcast::<M>() {
-                    Some(message) => handler(node, ctx, message),
-                    None => Ok(()),
+                Event::Message(any) => match any.open::<M>() {
+                    Ok(message) => handler(node, ctx, message),
+                    Err(why) => {
+                        ctx.shared.refused(&ctx.slot, place, &any, &why);
+                        Ok(())
+                    }
                 },
                 _ => Ok(()),
             }),
         );
-        let end = End::new(&self.shared, &self.slot, &topic.name, Side::Subscription, qos);
-        let subscriber = Arc::new(SubscriberCore::new(Arc::clone(&self.slot), port, qos, end));
-        self.shared.join_subscriber(&topic, &subscriber);
-        if let Some(wire) = &self.shared.transport {
-            let endpoint = self.endpoint(EndpointKind::Subscription, &name, (kind.name, kind.dds_name, kind.hash), qos);
-            let shared = Arc::clone(&self.shared);
-            let token = wire.subscription(
-                &endpoint,
-                Arc::new(move |sample| match M::from_shared(&sample.payload) {
-                    Ok(message) => shared.receive(Arrival::new(&topic, &subscriber, Arc::new(message), &sample)),
-                    Err(error) => subscriber.refuse(&topic, kind, &error.to_string()),
-                }),
-            )?;
-            self.slot.tokens.lock().push(token);
-        }
+        self.listen(&topic, port, qos, listen::typed::<M>)
+    }
+
+    /// Makes a subscription whose samples come in at `port`.
+    pub(crate) fn listen(&mut self, topic: &Arc<Topic>, port: usize, qos: Qos, read: Reader) -> Result<(), SetupError> {
+        let subscriber = SubscriberCore::of(&self.shared, &self.slot, topic, port, qos);
+        let token = self.shared.listen(topic, &subscriber, read)?;
+        self.slot.tokens.lock().extend(token);
         Ok(())
     }
 
@@ -323,7 +331,20 @@ impl<N: Node> Setup<N> {
         filter: impl Fn(&str, &MessageType) -> bool + Send + Sync + 'static,
         handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
-        self.tap_on(true, filter, handler)
+        self.tap_on(true, usize::MAX, filter, handler)
+    }
+
+    /// As [`Setup::tap`]; in free-running mode no more than so many bytes of messages wait for the handler, and the oldest give way.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room.
+    pub fn tap_within(
+        &mut self,
+        bytes: usize,
+        filter: impl Fn(&str, &MessageType) -> bool + Send + Sync + 'static,
+        handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        self.tap_on(true, bytes, filter, handler)
     }
 
     /// As [`Setup::tap`], of what the nodes of this process say and hear only: their publishers' messages and what their subscriptions
@@ -336,12 +357,13 @@ impl<N: Node> Setup<N> {
         filter: impl Fn(&str, &MessageType) -> bool + Send + Sync + 'static,
         handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
-        self.tap_on(false, filter, handler)
+        self.tap_on(false, usize::MAX, filter, handler)
     }
 
     fn tap_on(
         &mut self,
         ears: bool,
+        bytes: usize,
         filter: impl Fn(&str, &MessageType) -> bool + Send + Sync + 'static,
         mut handler: impl FnMut(&mut N, &mut Context, &AnyMessage) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
@@ -354,6 +376,9 @@ impl<N: Node> Setup<N> {
                 _ => Ok(()),
             }),
         );
+        if !self.shared.lock_step && bytes < usize::MAX {
+            self.slot.limit_bytes(port, bytes);
+        }
         self.shared.add_tap(Arc::new(Tap {
             slot: Arc::clone(&self.slot),
             port,
@@ -535,8 +560,13 @@ impl<N: Node> Setup<N> {
 
     /// The way in for a driver's own thread. Only drivers at the edge (a camera, a socket) may have threads.
     pub fn injector(&mut self) -> Injector<N> {
+        self.injector_of(64)
+    }
+
+    /// As [`Setup::injector`], of which no more than `depth` handlers wait.
+    pub(crate) fn injector_of(&mut self, depth: usize) -> Injector<N> {
         let port = self.port(
-            64,
+            depth,
             Box::new(|node, ctx, event| match event {
                 Event::Inject(any) => match any.downcast::<Injection<N>>() {
                     Ok(injection) => injection(node, ctx),
@@ -579,11 +609,12 @@ impl<N: Node> Runtime for Typed<N> {
     }
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
         param::announce(ctx);
-        self.node.start(ctx)?;
+        let started = self.node.start(ctx);
+        // An error of `start` is a complaint and no end: the node is brought up all the same.
         if let Some(life) = &self.life {
             life.start(&mut self.node, ctx);
         }
-        Ok(())
+        started
     }
     fn stop(&mut self, ctx: &mut Context) -> HandlerResult {
         let shut_down = self.life.as_ref().map_or(Ok(()), |life| life.stop(&mut self.node, ctx));

@@ -159,7 +159,8 @@ impl Qos {
     }
 
     /// The strictest request that all of these offers meet, newest ten: `rmw_qos_profile_best_available` for a subscription
-    /// (rmw_dds_common: `qos_profile_get_best_available_for_subscription`). [`crate::Setup::offered`] says what is offered.
+    /// (rmw_dds_common: `qos_profile_get_best_available_for_subscription`). [`crate::Setup::offered`] says what is offered. Of no offer
+    /// it is the strictest request of all, as there.
     pub fn best_available_subscription(offers: &[Qos]) -> Self {
         let all = |holds: fn(&Qos) -> bool| offers.iter().all(holds);
         Self {

@@ -13,12 +13,12 @@ use parking_lot::Mutex;
 use crate::context::{Context, Output};
 use crate::diagnostics::Level;
 use crate::error::{HandlerResult, SetupError};
-use crate::events::{End, Side};
+use crate::listen;
 use crate::message::{AnyMessage, Erased};
 use crate::node::{Node, Setup};
 use crate::shared::{Arrival, Shared};
 use crate::slot::Event;
-use crate::topic::{PublisherCore, SubscriberCore};
+use crate::topic::{PublisherCore, Topic};
 use crate::transport::{Endpoint, EndpointKind, NodeIdentity, Token};
 use crate::{Qos, Time};
 
@@ -57,9 +57,13 @@ impl RawMessage {
         Ok(Self { message_type, bytes })
     }
 
-    /// As an `M`, if it is one and can be read.
-    pub fn decode<M: Message>(&self) -> Option<M> {
-        if self.message_type.hash == M::message_type().hash { M::from_shared(&self.bytes).ok() } else { None }
+    /// As an `M`, or why it is none.
+    pub fn decode<M: Message>(&self) -> Result<M, String> {
+        if self.message_type.hash == M::message_type().hash {
+            M::from_shared(&self.bytes).map_err(|error| error.to_string())
+        } else {
+            Err(format!("it is a {}", self.message_type.name))
+        }
     }
 }
 
@@ -107,12 +111,16 @@ pub struct RawPublisher {
 
 impl RawPublisher {
     /// Publishes an encoded message (CDR with its encapsulation header). Subscribers in this process decode it; one that cannot be
-    /// decoded does not reach them.
+    /// decoded does not reach them, which /diagnostics tells. Of a managed node that is not active it goes nowhere.
     ///
     /// # Errors
     /// [`RawError`] if the header is missing or of a kind that is not understood, or the message is big-endian and its type not known here.
     pub fn publish(&self, ctx: &mut Context, bytes: impl Into<Bytes>) -> Result<(), RawError> {
         let message = Arc::new(RawMessage::new(self.core.topic.message_type, bytes.into())?);
+        if self.core.slot.life.mutes() {
+            ctx.say_muted(&self.core.topic.name);
+            return Ok(());
+        }
         let stamp = ctx.now();
         ctx.emit(Output::Publish { core: Arc::clone(&self.core), message, stamp, published: Instant::now() });
         Ok(())
@@ -135,6 +143,7 @@ impl<N: Node> Setup<N> {
     ) -> Result<(), SetupError> {
         let name = self.resolver.resolve(topic)?;
         let kind = type_of(type_name, type_hash);
+        self.types.add(kind.name);
         let topic = self.shared.topic(&name, kind, &self.slot.name)?;
         let port = self.port(
             qos.depth(),
@@ -143,21 +152,7 @@ impl<N: Node> Setup<N> {
                 _ => Ok(()),
             }),
         );
-        let end = End::new(&self.shared, &self.slot, &topic.name, Side::Subscription, qos);
-        let subscriber = Arc::new(SubscriberCore::new(Arc::clone(&self.slot), port, qos, end));
-        self.shared.join_subscriber(&topic, &subscriber);
-        if let Some(wire) = &self.shared.transport {
-            let endpoint = self.endpoint(EndpointKind::Subscription, &name, (kind.name, kind.dds_name, kind.hash), qos);
-            let shared = Arc::clone(&self.shared);
-            let sink =
-                Arc::new(move |sample: crate::transport::RemoteSample| match RawMessage::new(kind, sample.payload.clone()) {
-                    Ok(message) => shared.receive(Arrival::new(&topic, &subscriber, Arc::new(message), &sample)),
-                    Err(error) => subscriber.refuse(&topic, kind, &error.to_string()),
-                });
-            let token = wire.subscription(&endpoint, sink)?;
-            self.slot.tokens.lock().push(token);
-        }
-        Ok(())
+        self.listen(&topic, port, qos, listen::raw)
     }
 
     /// Declares a publisher of a type known by its ROS name and hash, compiled in or not.
@@ -170,10 +165,17 @@ impl<N: Node> Setup<N> {
     }
 }
 
-/// Subscriptions of the graph itself, to what only other processes publish and a tap wants to hear.
+/// One of them.
+struct Ear {
+    qos: Qos,
+    topic: Arc<Topic>,
+    _token: Box<dyn Token>,
+}
+
+/// Subscriptions of the graph itself, to what other processes publish and a tap wants to hear.
 #[derive(Default)]
 pub(crate) struct Ears {
-    open: BTreeMap<String, (Qos, Box<dyn Token>)>,
+    open: BTreeMap<String, Ear>,
     /// What could not be heard, and why: said once.
     deaf: BTreeSet<String>,
     /// By topic: how many samples were no message of its type, and why the last was not.
@@ -186,10 +188,13 @@ impl Ears {
     }
 
     /// Samples that taps did not get, a sentence for each topic.
-    pub fn refused(&self) -> impl Iterator<Item = String> {
-        self.refused
-            .iter()
-            .map(|(name, (count, why))| format!("{count} samples on {name} did not reach the taps; the last: {why}"))
+    pub fn complaints(&self) -> impl Iterator<Item = String> {
+        let refused = self.refused.iter().map(|(name, (count, why))| (name, *count, why.as_str()));
+        let overrun =
+            self.open.iter().map(|(name, ear)| (name, ear.topic.heard.overruns(), "it came faster than the graph's steps"));
+        refused
+            .chain(overrun.filter(|(_, count, _)| *count > 0))
+            .map(|(name, count, why)| format!("{count} samples on {name} did not reach the taps; the last: {why}"))
     }
 }
 
@@ -230,23 +235,29 @@ impl Shared {
                 }
             }
         }
-        let closed: Vec<_> = {
+        let (gone, fresh) = {
             let mut ears = self.ears.lock();
-            let (keep, closed) = std::mem::take(&mut ears.open)
-                .into_iter()
-                .partition(|(name, (qos, _))| wanted.get(name).is_some_and(|(_, want)| want == qos));
+            let (keep, gone) = std::mem::take(&mut ears.open).into_iter().partition(|(name, _)| wanted.contains_key(name));
             ears.open = keep;
-            wanted.retain(|name, _| !ears.open.contains_key(name));
+            let kept = |name: &String, (kind, qos): &mut (&MessageType, Qos)| {
+                ears.open.get(name).is_some_and(|ear| ear.qos == *qos && ear.topic.message_type.hash == kind.hash)
+            };
+            wanted.retain(|name, want| !kept(name, want));
             let fresh: Vec<String> = deaf.difference(&ears.deaf).cloned().collect();
             ears.deaf = deaf;
-            drop(ears);
-            self.say(&fresh);
-            closed.into_iter().collect::<BTreeMap<_, _>>().into_values().collect()
+            (gone, fresh)
         };
-        drop(closed);
+        self.say(&fresh);
+        gone.values().for_each(|ear: &Ear| ear.topic.heard.set_ear(None));
+        drop::<BTreeMap<String, Ear>>(gone);
         for (name, (kind, qos)) in wanted {
+            // What it takes the place of is closed after it has been opened, so that nothing is missed in between.
             match self.open_ear(&*wire, &name, kind, qos) {
-                Ok(token) => drop(self.ears.lock().open.insert(name, (qos, token))),
+                Ok(ear) => {
+                    ear.topic.heard.set_ear(Some(&qos));
+                    let before = self.ears.lock().open.insert(name, ear);
+                    drop(before);
+                }
                 Err(error) => self.say(&[format!("taps do not hear {name}: {error}")]),
             }
         }
@@ -266,7 +277,7 @@ impl Shared {
         name: &str,
         kind: &'static MessageType,
         qos: Qos,
-    ) -> Result<Box<dyn Token>, SetupError> {
+    ) -> Result<Ear, SetupError> {
         let topic = self.topic(name, kind, "graph")?;
         let node = self.slots.read().first().map(|slot| slot.identity.clone());
         let node = node.unwrap_or(NodeIdentity { namespace: "/".into(), name: "graph".into(), id: 0 });
@@ -280,10 +291,10 @@ impl Shared {
             type_hash: kind.hash,
             qos,
         };
-        let shared = Arc::downgrade(self);
+        let (shared, on, way) = (Arc::downgrade(self), Arc::clone(&topic), endpoint.id);
         let sink = Arc::new(move |sample: crate::transport::RemoteSample| {
             let Some(shared) = shared.upgrade() else { return };
-            let name = &*topic.name;
+            let name = &*on.name;
             match RawMessage::new(kind, sample.payload.clone()) {
                 Ok(message) => {
                     let offered = shared
@@ -292,7 +303,7 @@ impl Shared {
                         .of(EndpointKind::Publisher, name)
                         .find(|end| end.gid == sample.gid)
                         .map(|end| end.qos);
-                    shared.receive(Arrival::overheard(&topic, Arc::new(message), &sample, offered.unwrap_or(qos)));
+                    shared.receive(Arrival::overheard(&on, Arc::new(message), &sample, (offered.unwrap_or(qos), way)));
                 }
                 Err(error) => {
                     let mut ears = shared.ears.lock();
@@ -301,7 +312,8 @@ impl Shared {
                 }
             }
         });
-        Ok(wire.subscription(&endpoint, sink)?)
+        let token = wire.subscription(&endpoint, sink)?;
+        Ok(Ear { qos, topic, _token: token })
     }
 }
 
@@ -325,7 +337,7 @@ mod tests {
         let bytes = || Bytes::from([vec![0; 4], 5_i64.to_be_bytes().to_vec()].concat());
         let message = RawMessage::new(kind::<Int64>(), bytes()).unwrap();
         assert_eq!(message.to_cdr(), Message::to_cdr(&Int64 { data: 5 }));
-        assert_eq!(message.decode::<Int64>(), Some(Int64 { data: 5 }));
+        assert_eq!(message.decode::<Int64>(), Ok(Int64 { data: 5 }));
         assert_eq!(RawMessage::new(&UNKNOWN, bytes()).err(), Some(RawError::BigEndian));
         for bad in [&[][..], &[0, 0, 0], &[0, 0, 0, 0, 1], &[7, 7, 0, 0]] {
             let error = RawMessage::new(kind::<Int64>(), bad.to_vec().into()).err();

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diagnostics::Level;
-use crate::events::{End, PeerId};
+use crate::events::{End, PeerId, Said};
 use crate::qos::Qos;
 use crate::service::ServiceEntry;
-use crate::shared::{Outside, Shared};
+use crate::shared::Shared;
 use crate::slot::{Event, Item, Slot};
 use crate::topic::{PublisherCore, SubscriberCore, Topic};
 use crate::transport::EndpointKind;
+use crate::waiting::Outside;
 
 /// A publisher, subscription, server or client in another process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ impl Shared {
     /// The wire's news; in lock-step they wait for the next step.
     pub fn remote_news(&self, change: RemoteChange) {
         if self.lock_step {
-            self.outside.lock().push(Outside::Remote(change));
+            self.wait(Outside::Remote(change));
         } else {
             self.remote_changed(change);
         }
@@ -125,6 +126,7 @@ impl Shared {
 
     fn remote_joined(&self, end: Arc<RemoteEndpoint>) {
         let service = end.kind == EndpointKind::Service;
+        let mut said: Vec<Said> = Vec::new();
         {
             let mut index = self.remote.lock();
             if index.names.insert(end.gid, end.name.clone()).is_some() {
@@ -137,15 +139,18 @@ impl Shared {
                 let ends = topic.ends.read();
                 match end.kind {
                     EndpointKind::Publisher => {
-                        ends.subscribers.iter().for_each(|subscriber| self.introduce(&subscriber.end, &topic, &end));
+                        said.extend(
+                            ends.subscribers.iter().filter_map(|subscriber| self.introduce(&subscriber.end, &topic, &end)),
+                        );
                     }
                     EndpointKind::Subscription => {
-                        ends.publishers.iter().for_each(|publisher| self.introduce(&publisher.end, &topic, &end));
+                        said.extend(ends.publishers.iter().filter_map(|publisher| self.introduce(&publisher.end, &topic, &end)));
                     }
                     EndpointKind::Service | EndpointKind::Client => {}
                 }
             }
         }
+        said.into_iter().for_each(|said| said.say(self));
         if service {
             self.service_changed(&end.name);
         }
@@ -169,6 +174,7 @@ impl Shared {
                 let ends = topic.ends.read();
                 let (publishers, subscribers) = (ends.publishers.iter().map(|p| &p.end), ends.subscribers.iter().map(|s| &s.end));
                 publishers.chain(subscribers).for_each(|local| local.peer_left(PeerId::Remote(end.gid)));
+                topic.heard.forget(&end.gid);
             }
         }
         match end.kind {
@@ -178,7 +184,7 @@ impl Shared {
         }
     }
 
-    fn introduce(&self, local: &Arc<End>, topic: &Topic, other: &RemoteEndpoint) {
+    fn introduce(&self, local: &Arc<End>, topic: &Topic, other: &RemoteEndpoint) -> Option<Said> {
         let same = topic.message_type.hash == other.type_hash && topic.message_type.name == other.type_name;
         let other_type = (!same).then(|| {
             if topic.message_type.name == other.type_name {
@@ -187,33 +193,45 @@ impl Shared {
                 other.type_name.clone()
             }
         });
-        local.peer_joined(self, PeerId::Remote(other.gid), &other.node, other.qos, other_type);
+        local.peer_joined(self, PeerId::Remote(other.gid), &other.node, other.qos, other_type)
     }
 
     /// A publisher takes its place in its topic.
     pub fn join_publisher(&self, core: &Arc<PublisherCore>) {
         let topic = &core.topic;
-        let index = self.remote.lock();
-        let mut ends = topic.ends.write();
-        for subscriber in &ends.subscribers {
-            subscriber.end.peer_joined(self, PeerId::Local(core.end.id), core.end.node(), core.qos, None);
-            core.end.peer_joined(self, PeerId::Local(subscriber.end.id), subscriber.end.node(), subscriber.qos, None);
+        let mut said: Vec<Said> = Vec::new();
+        {
+            let index = self.remote.lock();
+            let mut ends = topic.ends.write();
+            for subscriber in &ends.subscribers {
+                said.extend(subscriber.end.peer_joined(self, PeerId::Local(core.end.id), core.end.node(), core.qos, None));
+                let end = &subscriber.end;
+                said.extend(core.end.peer_joined(self, PeerId::Local(end.id), end.node(), subscriber.qos, None));
+            }
+            let elsewhere = index.of(EndpointKind::Subscription, &topic.name);
+            said.extend(elsewhere.filter_map(|other| self.introduce(&core.end, topic, other)));
+            ends.publishers.push(Arc::clone(core));
         }
-        index.of(EndpointKind::Subscription, &topic.name).for_each(|other| self.introduce(&core.end, topic, other));
-        ends.publishers.push(Arc::clone(core));
+        said.into_iter().for_each(|said| said.say(self));
     }
 
     /// A subscription takes its place in its topic, and gets what is kept for late joiners.
     pub fn join_subscriber(&self, topic: &Topic, core: &Arc<SubscriberCore>) {
-        let index = self.remote.lock();
-        let mut ends = topic.ends.write();
-        for publisher in &ends.publishers {
-            core.end.peer_joined(self, PeerId::Local(publisher.end.id), publisher.end.node(), publisher.qos, None);
-            publisher.end.peer_joined(self, PeerId::Local(core.end.id), core.end.node(), core.qos, None);
+        let mut said: Vec<Said> = Vec::new();
+        {
+            let index = self.remote.lock();
+            let mut ends = topic.ends.write();
+            for publisher in &ends.publishers {
+                let end = &publisher.end;
+                said.extend(core.end.peer_joined(self, PeerId::Local(end.id), end.node(), publisher.qos, None));
+                said.extend(publisher.end.peer_joined(self, PeerId::Local(core.end.id), core.end.node(), core.qos, None));
+            }
+            let elsewhere = index.of(EndpointKind::Publisher, &topic.name);
+            said.extend(elsewhere.filter_map(|other| self.introduce(&core.end, topic, other)));
+            topic.catch_up(&ends, core, self.now());
+            ends.subscribers.push(Arc::clone(core));
         }
-        index.of(EndpointKind::Publisher, &topic.name).for_each(|other| self.introduce(&core.end, topic, other));
-        topic.catch_up(&ends, core, self.now());
-        ends.subscribers.push(Arc::clone(core));
+        said.into_iter().for_each(|said| said.say(self));
     }
 
     /// Looks at what depends on time: deadlines, leases, topics that taps want to hear.
@@ -240,16 +258,83 @@ impl Shared {
 
     /// A server of `name` came or went: tells those who wait for it.
     pub fn service_changed(&self, name: &str) {
-        let mut told = Vec::new();
+        // Told under the lock: of two that come and go at once the last one told is how it is.
         for watch in self.service_watches.lock().iter_mut().filter(|watch| watch.name == name) {
             let available = self.is_served(name, watch.hash);
             if available != watch.available {
                 watch.available = available;
-                told.push((Arc::clone(&watch.slot), watch.port, watch.generation, available));
+                let (port, generation) = (watch.port, watch.generation);
+                watch.slot.push(Item { port, generation, event: Event::Served(available), published: None, edge: None });
             }
         }
-        for (slot, port, generation, available) in told {
-            slot.push(Item { port, generation, event: Event::Served(available), published: None, edge: None });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+    use std::sync::Weak;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::{Graph, GraphConfig, Node, NodeFactory, NodeSpec, Publisher, Setup, SetupError};
+    use msgs::Message;
+    use msgs::std_msgs::msg::Int64;
+
+    struct Talker(#[allow(dead_code)] Publisher<Int64>);
+    impl Node for Talker {
+        const NAME: &'static str = "talker";
+        fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+            Ok(Self(s.publisher("numbers", Qos::sensor_data())?))
         }
+    }
+
+    struct Listener;
+    impl Node for Listener {
+        const NAME: &'static str = "listener";
+        fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+            s.subscribe("numbers", Qos::reliable(1), |_: &mut Self, _, _: Arc<Int64>| Ok(()))?;
+            Ok(Self)
+        }
+    }
+
+    fn elsewhere(kind: EndpointKind, qos: Qos, gid: u8) -> RemoteChange {
+        let of = Int64::message_type();
+        RemoteChange::Joined(Arc::new(RemoteEndpoint {
+            kind,
+            node: Arc::from("/far"),
+            name: "/numbers".into(),
+            type_name: of.name.into(),
+            type_hash: of.hash.into(),
+            qos,
+            gid: [gid; 16],
+        }))
+    }
+
+    #[test]
+    fn what_does_not_fit_is_logged_while_no_lock_is_held() {
+        static SHARED: OnceLock<Weak<Shared>> = OnceLock::new();
+        static LINES: AtomicUsize = AtomicUsize::new(0);
+        let log = Arc::new(|_: &crate::LogRecord| {
+            let shared = SHARED.get().and_then(Weak::upgrade).unwrap();
+            let (remote, topics) = (shared.remote.try_lock(), shared.topics.try_write());
+            let topic = topics.as_ref().and_then(|topics| topics.get("/numbers"));
+            assert!(remote.is_some() && topic.is_some_and(|topic| topic.ends.try_write().is_some()));
+            LINES.fetch_add(1, Ordering::SeqCst);
+        });
+        let mut graph = Graph::new(GraphConfig { log, mode: crate::Mode::FreeRunning, ..GraphConfig::default() }).unwrap();
+        let shared = Arc::clone(graph.shared());
+        assert!(SHARED.set(Arc::downgrade(&shared)).is_ok());
+        // Each of these meets an end that does not fit: in this process, and in another that comes before or after.
+        graph.add(NodeFactory::of::<Talker>(), NodeSpec::default()).unwrap();
+        graph.add(NodeFactory::of::<Listener>(), NodeSpec::default()).unwrap();
+        assert_eq!(LINES.load(Ordering::SeqCst), 1);
+        shared.remote_news(elsewhere(EndpointKind::Subscription, Qos::reliable(1), 1));
+        shared.remote_news(elsewhere(EndpointKind::Publisher, Qos::sensor_data(), 2));
+        assert_eq!(LINES.load(Ordering::SeqCst), 3);
+        for factory in [NodeFactory::of::<Talker>(), NodeFactory::of::<Listener>()] {
+            graph.add(factory, NodeSpec { name: Some(format!("late_{}", factory.name)), ..NodeSpec::default() }).unwrap();
+        }
+        assert_eq!(LINES.load(Ordering::SeqCst), 8, "the talker meets two that listen, the listener three that talk");
     }
 }

@@ -83,7 +83,8 @@ impl<N: Node> Setup<N> {
         service_type: &'static ServiceType,
         mut handler: impl FnMut(&mut N, &mut Context, Vec<u8>, RawResponder) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
-        let name = self.resolver.resolve(name)?;
+        let name = self.resolver.resolve_service(name)?;
+        self.types.add(service_type.name);
         let response_type = service_type.response;
         let port = self.port(
             1000,
@@ -96,11 +97,14 @@ impl<N: Node> Setup<N> {
             }),
         );
         let generation = self.slot.generation();
-        let mut services = self.shared.services.write();
-        if let Some(entry) = services.get(&name) {
-            return Err(SetupError::ServiceTaken { name, owner: entry.slot.name.to_string() });
+        {
+            let mut services = self.shared.services.write();
+            if let Some(entry) = services.get(&name) {
+                return Err(SetupError::ServiceTaken { name, owner: entry.slot.name.to_string() });
+            }
+            services.insert(name.clone(), ServiceEntry { slot: Arc::clone(&self.slot), port, generation, service_type });
         }
-        services.insert(name, ServiceEntry { slot: Arc::clone(&self.slot), port, generation, service_type });
+        self.shared.service_changed(&name);
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, limit: usize, mut enou
     for _ in 0..limit {
         let Some(node) = runtime.as_mut() else { break };
         let Some(item) = slot.pop() else { break };
-        if item.generation != slot.generation() {
+        if item.generation != slot.generation() || slot.clock.is_stale(&item) {
             continue;
         }
         ctx.tick();
@@ -77,6 +77,8 @@ fn settle_outcome(
         Err(panic) => (panic_message(&*panic), Leaving::Panicked),
     };
     slot.bury(runtime);
+    // Its neighbours are told in the order of the nodes, not when this thread comes to it.
+    ctx.emit(Output::Leave);
     if let Some(log) = leave(shared, slot, &reason, how) {
         ctx.emit(Output::Log(log));
     }
@@ -125,9 +127,8 @@ enum Leaving {
     Panicked,
 }
 
-/// A node is gone: takes back what it declared and decides whether it comes back, and when. Returns what is to be said about it on /rosout.
+/// A node is gone: ends its life and decides whether it comes back, and when. Returns what is to be said about it on /rosout.
 fn leave(shared: &Arc<Shared>, slot: &Arc<Slot>, reason: &str, leaving: Leaving) -> Option<Log> {
-    shared.unregister(slot);
     slot.reset();
     let policy = &slot.spec.restart;
     let failure = leaving != Leaving::Asked;
@@ -233,6 +234,7 @@ mod tests {
         driver.start();
         let monitor = Arc::clone(&shared.slots.read()[0]);
         monitor.bury(&mut monitor.runtime.lock());
+        shared.unregister(&monitor);
         leave(&shared, &monitor, "a test", Leaving::Panicked);
         for _ in 0..20 {
             driver.step();

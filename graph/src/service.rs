@@ -48,8 +48,8 @@ impl Body {
             Self::Typed(message) => match message.into_any().downcast::<M>() {
                 Ok(message) => Ok(Arc::unwrap_or_clone(message)),
                 Err(any) => {
-                    let decoded = any.downcast::<RawMessage>().ok().and_then(|raw| raw.decode());
-                    decoded.ok_or_else(|| format!("it is no {}", M::message_type().name))
+                    let raw = any.downcast::<RawMessage>().map_err(|_| format!("it is no {}", M::message_type().name))?;
+                    raw.decode()
                 }
             },
             Self::Cdr(bytes) => M::from_cdr(&bytes).map_err(|error| error.to_string()),

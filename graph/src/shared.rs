@@ -14,15 +14,17 @@ use crate::diagnostics::{Level, LogSink};
 use crate::error::SetupError;
 use crate::events::{End, PeerId};
 use crate::free::RunQueue;
+use crate::heard::Heard;
 use crate::message::{AnyMessage, Erased};
 use crate::qos::Qos;
 use crate::raw::Ears;
-use crate::remote::{RemoteChange, RemoteIndex, ServiceWatch};
+use crate::remote::{RemoteIndex, ServiceWatch};
 use crate::service::{Body, CallError, CallId, ReplyTo, ServiceEntry};
 use crate::slot::{Event, Item, Slot};
 use crate::time::Time;
 use crate::topic::{PublisherCore, SubscriberCore, Tap, Topic};
-use crate::transport::{RemoteSample, Transport};
+use crate::transport::{Carrier, RemoteSample, Transport};
+use crate::waiting::{Outside, Waiting};
 
 /// Ends a graph from anywhere: a signal handler, a node, a test.
 #[derive(Clone, Default)]
@@ -59,14 +61,21 @@ pub(crate) struct Arrival {
     pub age: Option<Duration>,
     /// What its publisher offers, unless it has announced something else.
     pub offered: Qos,
+    /// How it came.
+    pub carrier: Carrier,
+    /// The identity of the subscription by which it came.
+    pub way: u64,
 }
 
 impl Arrival {
     pub fn new(topic: &Arc<Topic>, subscriber: &Arc<SubscriberCore>, message: Arc<dyn Erased>, sample: &RemoteSample) -> Self {
-        Self { subscriber: Some(Arc::clone(subscriber)), ..Self::overheard(topic, message, sample, subscriber.qos) }
+        Self {
+            subscriber: Some(Arc::clone(subscriber)),
+            ..Self::overheard(topic, message, sample, (subscriber.qos, subscriber.end.id))
+        }
     }
 
-    pub fn overheard(topic: &Arc<Topic>, message: Arc<dyn Erased>, sample: &RemoteSample, offered: Qos) -> Self {
+    pub fn overheard(topic: &Arc<Topic>, message: Arc<dyn Erased>, sample: &RemoteSample, (offered, way): (Qos, u64)) -> Self {
         Self {
             topic: Arc::clone(topic),
             subscriber: None,
@@ -76,19 +85,14 @@ impl Arrival {
             gid: Some(sample.gid),
             age: sample.age,
             offered,
+            carrier: sample.carrier,
+            way,
         }
     }
 
     fn deliver(self, now: Time) {
         self.topic.receive(&self, now);
     }
-}
-
-/// Something that does not come from a handler of this graph.
-pub(crate) enum Outside {
-    Item(Arc<Slot>, Item),
-    Sample(Arrival),
-    Remote(RemoteChange),
 }
 
 pub(crate) struct Shared {
@@ -102,7 +106,7 @@ pub(crate) struct Shared {
     pub log: LogSink,
     pub started: Instant,
     /// Lock-step: what came from outside since the step began; it waits for the next one.
-    pub outside: Mutex<Vec<Outside>>,
+    pub outside: Mutex<Waiting>,
     /// Lock-step: calls that were let go unanswered since the step began, on any thread; their callers are told in the next one.
     pub unanswered: Mutex<Vec<(Arc<Slot>, CallId, Item)>>,
     /// Free-running: the nodes that have work.
@@ -179,10 +183,16 @@ impl Shared {
         }
     }
 
+    /// Lock-step: something waits for the next step.
+    pub fn wait(&self, outside: Outside) {
+        let lost = self.outside.lock().push(outside);
+        drop(lost);
+    }
+
     /// Hands over an item that does not come from a handler of this graph.
     pub fn deliver_from_outside(&self, slot: &Arc<Slot>, item: Item) {
         if self.lock_step {
-            self.outside.lock().push(Outside::Item(Arc::clone(slot), item));
+            self.wait(Outside::Item(Arc::clone(slot), item));
         } else {
             slot.push(item);
         }
@@ -200,7 +210,7 @@ impl Shared {
     /// Hands over a sample that another process sent.
     pub fn receive(&self, arrival: Arrival) {
         if self.lock_step {
-            self.outside.lock().push(Outside::Sample(arrival));
+            self.wait(Outside::Sample(arrival));
         } else {
             arrival.deliver(self.now());
         }
@@ -232,7 +242,7 @@ impl Shared {
             slot.push(item);
         }
         // Taken out before the deliveries: one that is dropped may put something back.
-        let arrived = std::mem::take(&mut *self.outside.lock());
+        let arrived = self.outside.lock().take();
         for outside in arrived {
             match outside {
                 Outside::Item(slot, item) => slot.push(item),
@@ -261,7 +271,7 @@ impl Shared {
             }
             return Ok(Arc::clone(topic));
         }
-        let topic = Arc::new(Topic { name: Arc::from(name), message_type, ends: RwLock::default() });
+        let topic = Arc::new(Topic { name: Arc::from(name), message_type, ends: RwLock::default(), heard: Heard::default() });
         topic.ends.write().taps = self.taps.read().iter().filter(|tap| (tap.filter)(name, message_type)).cloned().collect();
         topics.insert(name.to_owned(), Arc::clone(&topic));
         self.ears_changed();
@@ -357,6 +367,7 @@ impl Shared {
                 }
             }
             Output::Change(change) => self.composition.ask(change),
+            Output::Leave => self.unregister(from),
             Output::Reply { reply, response } => {
                 self.show_reply(from, &reply, &response);
                 reply.finish(Ok(Body::Typed(response)));
@@ -389,5 +400,125 @@ mod tests {
         let second = shared.topic("/x", <Text as Message>::message_type(), "c").unwrap();
         assert_eq!(second.message_type.name, "std_msgs/msg/String");
         assert!(!Arc::ptr_eq(&first, &second));
+    }
+
+    mod with_a_node {
+        use std::sync::atomic::AtomicUsize;
+
+        use super::super::*;
+        use crate::transport::{
+            Carrier, ChangeSink, Endpoint, NodeIdentity, RemoteClient, RemotePublisher, RequestSink, SampleSink, Token,
+            TransportError,
+        };
+        use crate::{Graph, GraphConfig, Mode, Node, NodeFactory, NodeSpec, Publisher, Setup, silent_sink};
+        use msgs::std_msgs::msg::Int64;
+        use msgs::std_srvs::srv::{Trigger, TriggerResponse};
+
+        const HOUR: Duration = Duration::from_secs(3600);
+
+        /// Has one end of each kind.
+        struct Talker(#[allow(dead_code)] Publisher<Int64>);
+        impl Node for Talker {
+            const NAME: &'static str = "talker";
+            fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+                s.subscribe("back", Qos::reliable(1), |_: &mut Self, _, _: Arc<Int64>| Ok(()))?;
+                s.service::<Trigger>("help", |_: &mut Self, _, _| Ok(TriggerResponse::default()))?;
+                Ok(Self(s.publisher("numbers", Qos::latched(1).deadline(HOUR).lifespan(HOUR))?))
+            }
+        }
+
+        #[test]
+        fn deadlines_and_lifespans_go_by_the_graphs_clock_whatever_the_nodes_says() {
+            let mut graph =
+                Graph::new(GraphConfig { mode: Mode::FreeRunning, log: silent_sink(), ..GraphConfig::default() }).unwrap();
+            graph.add(NodeFactory::of::<Talker>(), NodeSpec::default()).unwrap();
+            let (shared, slot) = (Arc::clone(graph.shared()), graph.shared().slot(1).unwrap());
+            let topic = Arc::clone(&shared.topics.read()["/numbers"]);
+            let core = Arc::clone(&topic.ends.read().publishers[0]);
+            // Simulated times: long ago, and far ahead.
+            for stamp in [Time::from_nanos(5_000_000_000), shared.now() + 1000 * HOUR] {
+                let published = Instant::now();
+                let message = Arc::new(Int64 { data: 1 });
+                shared.perform(&slot, Output::Publish { core: Arc::clone(&core), message, stamp, published });
+                let kept = topic.ends.read().publishers[0].latched.lock()[0].message.clone();
+                assert_eq!(kept.stamp, stamp, "what it says of itself");
+                assert!(!kept.is_over(shared.now()) && kept.is_over(shared.now() + 2 * HOUR));
+                shared.tend(shared.now());
+                assert!(core.end.sentences().is_empty(), "no deadline has passed");
+                shared.tend(shared.now() + 2 * HOUR);
+                assert_eq!(core.end.sentences().len(), 1, "it has by now");
+            }
+        }
+
+        /// A wire that wants to know, when something is taken back, whether the graph could be told of it.
+        struct Nosy;
+        struct Held;
+        static GRAPH: OnceLock<Weak<Shared>> = OnceLock::new();
+        static FREE: AtomicUsize = AtomicUsize::new(0);
+        static HELD: AtomicUsize = AtomicUsize::new(0);
+        impl Drop for Held {
+            fn drop(&mut self) {
+                let Some(shared) = GRAPH.get().and_then(Weak::upgrade) else { return };
+                let topics = shared.topics.try_write();
+                let free = topics.as_ref().is_some_and(|topics| topics.values().all(|topic| topic.ends.try_write().is_some()));
+                let free = free && shared.remote.try_lock().is_some() && shared.services.try_write().is_some();
+                let free = free && shared.service_watches.try_lock().is_some() && shared.ears.try_lock().is_some();
+                if free { &FREE } else { &HELD }.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        impl Token for Held {}
+        impl RemotePublisher for Held {
+            fn matched(&self) -> bool {
+                false
+            }
+            fn publish(&self, _: &dyn Erased, _: Time) -> Result<(), TransportError> {
+                Ok(())
+            }
+            fn carrier(&self) -> Carrier {
+                ("", 0)
+            }
+            fn assert_liveliness(&self) -> Result<(), TransportError> {
+                Ok(())
+            }
+        }
+        impl Transport for Nosy {
+            fn node(&self, _: &NodeIdentity) -> Result<Box<dyn Token>, TransportError> {
+                Ok(Box::new(Held))
+            }
+            fn publisher(&self, _: &Endpoint) -> Result<Box<dyn RemotePublisher>, TransportError> {
+                Ok(Box::new(Held))
+            }
+            fn subscription(&self, _: &Endpoint, _: SampleSink) -> Result<Box<dyn Token>, TransportError> {
+                Ok(Box::new(Held))
+            }
+            fn service(&self, _: &Endpoint, _: RequestSink) -> Result<Box<dyn Token>, TransportError> {
+                Ok(Box::new(Held))
+            }
+            fn client(&self, endpoint: &Endpoint) -> Result<Box<dyn RemoteClient>, TransportError> {
+                Err(TransportError::NoAnswer(endpoint.name.clone()))
+            }
+            fn follow(&self, _: ChangeSink) {}
+            fn complaints(&self) -> Vec<String> {
+                Vec::new()
+            }
+            fn describe(&self) -> String {
+                "a test".into()
+            }
+        }
+
+        #[test]
+        fn what_the_wire_knows_of_a_node_that_goes_is_dropped_while_no_lock_is_held() {
+            let config = GraphConfig { transport: Some(Arc::new(Nosy)), log: silent_sink(), ..GraphConfig::default() };
+            let mut graph = Graph::new(config).unwrap();
+            graph.add(NodeFactory::of::<Talker>(), NodeSpec::default()).unwrap();
+            let (shared, slot) = (Arc::clone(graph.shared()), graph.shared().slot(1).unwrap());
+            assert!(GRAPH.set(Arc::downgrade(&shared)).is_ok());
+            slot.bury(&mut slot.runtime.lock());
+            shared.unregister(&slot);
+            slot.reset();
+            // Its publishers on numbers, /rosout and /parameter_events, its subscription, itself and its services.
+            assert!(FREE.load(Ordering::SeqCst) > 5, "{}", FREE.load(Ordering::SeqCst));
+            assert_eq!(HELD.load(Ordering::SeqCst), 0);
+        }
     }
 }

@@ -15,15 +15,15 @@ use parking_lot::Mutex;
 use crate::context::Context;
 use crate::diagnostics::Level;
 use crate::error::{HandlerResult, SetupError};
-use crate::events::{End, Side};
+use crate::listen;
 use crate::node::{Node, Setup};
 use crate::param::Param;
-use crate::qos::{History, Qos};
-use crate::shared::{Arrival, Shared};
+use crate::qos::Qos;
+use crate::shared::Shared;
 use crate::slot::{Event, Item, NodeState, Slot};
 use crate::time::Time;
 use crate::topic::{SubscriberCore, Topic};
-use crate::transport::{EndpointKind, Token};
+use crate::transport::Token;
 
 /// Every node of ROS 2 has it.
 const PARAMETER: &str = "use_sim_time";
@@ -116,6 +116,8 @@ struct State {
     wanted: Option<Param<bool>>,
     topic: String,
     link: Option<Link>,
+    /// The subscription that counts: what one before it left in the inbox is not the node's time any more.
+    current: Option<Arc<SubscriberCore>>,
     since: Option<Instant>,
     heard: bool,
     /// By timer: how much of its period was left when the clock was changed.
@@ -160,6 +162,16 @@ impl NodeClock {
         self.port.load(Ordering::Relaxed) == port
     }
 
+    /// Whether an item is a message of a subscription to /clock that was taken back.
+    pub fn is_stale(&self, item: &Item) -> bool {
+        if !self.is_port(item.port) {
+            return false;
+        }
+        let Some(edge) = &item.edge else { return false };
+        let state = self.state.lock();
+        !state.current.as_ref().is_some_and(|subscriber| subscriber.counts(edge))
+    }
+
     /// The life of the node is over.
     pub fn reset(&self) {
         // Dropped without the lock: taking back a subscription may take a while.
@@ -169,11 +181,6 @@ impl NodeClock {
         self.port.store(usize::MAX, Ordering::Relaxed);
         drop(before);
     }
-}
-
-/// rclcpp: ClockQoS.
-fn clock_qos() -> Qos {
-    Qos { history: History::KeepLast(1), ..Qos::sensor_data() }
 }
 
 /// Declares `use_sim_time`. A node that starts with it stands at time zero until /clock speaks.
@@ -343,6 +350,7 @@ fn detach(shared: &Arc<Shared>, slot: &Arc<Slot>) {
     let link = {
         let mut state = slot.clock.state.lock();
         state.jumped = None;
+        state.current = None;
         state.link.take()
     };
     drop(link);
@@ -392,34 +400,71 @@ fn complain(slot: &Slot) {
 }
 
 fn subscribe(shared: &Arc<Shared>, slot: &Arc<Slot>, name: &str) -> Result<Link, SetupError> {
-    let kind = Clock::message_type();
-    let topic = shared.topic(name, kind, &slot.name)?;
-    let port = slot.clock.port.load(Ordering::Relaxed);
-    let end = End::new(shared, slot, &topic.name, Side::Subscription, clock_qos());
-    let subscriber = Arc::new(SubscriberCore::new(Arc::clone(slot), port, clock_qos(), end));
-    let token = match &shared.transport {
-        None => None,
-        Some(wire) => {
-            let endpoint = crate::transport::Endpoint {
-                kind: EndpointKind::Subscription,
-                node: slot.identity.clone(),
-                id: shared.id(),
-                name: name.to_owned(),
-                type_name: kind.name,
-                dds_name: kind.dds_name,
-                type_hash: kind.hash,
-                qos: clock_qos(),
-            };
-            let (shared, topic, subscriber) = (Arc::clone(shared), Arc::clone(&topic), Arc::clone(&subscriber));
-            Some(wire.subscription(
-                &endpoint,
-                Arc::new(move |sample| match Clock::from_shared(&sample.payload) {
-                    Ok(message) => shared.receive(Arrival::new(&topic, &subscriber, Arc::new(message), &sample)),
-                    Err(error) => subscriber.refuse(&topic, kind, &error.to_string()),
-                }),
-            )?)
-        }
-    };
-    shared.join_subscriber(&topic, &subscriber);
+    let topic = shared.topic(name, Clock::message_type(), &slot.name)?;
+    let subscriber = SubscriberCore::of(shared, slot, &topic, slot.clock.port.load(Ordering::Relaxed), Qos::clock());
+    slot.clock.state.lock().current = Some(Arc::clone(&subscriber));
+    let token = shared.listen(&topic, &subscriber, listen::typed::<Clock>)?;
     Ok(Link { topic, subscriber, _token: token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::Arrival;
+    use crate::transport::RemoteSample;
+    use crate::{Graph, GraphConfig, Mode, NodeFactory, NodeSpec, runner, silent_sink};
+    use msgs::Bytes;
+
+    struct Follower;
+    impl Node for Follower {
+        const NAME: &'static str = "follower";
+        fn setup(_: &mut Setup<Self>) -> Result<Self, SetupError> {
+            Ok(Self)
+        }
+    }
+
+    #[test]
+    fn a_time_that_a_subscription_left_behind_is_not_taken_by_the_next() {
+        let mut graph =
+            Graph::new(GraphConfig { mode: Mode::FreeRunning, log: silent_sink(), ..GraphConfig::default() }).unwrap();
+        let mut spec = NodeSpec::default();
+        spec.parameters.insert(PARAMETER.into(), true.into());
+        graph.add(NodeFactory::of::<Follower>(), spec).unwrap();
+        let shared = Arc::clone(graph.shared());
+        let slot = shared.slot(1).unwrap();
+        runner::start(&shared, &slot);
+        let say = |seconds: f64, to: &(Arc<Topic>, Arc<SubscriberCore>)| {
+            let clock = Clock { clock: Time::from_secs_f64(seconds).to_msg() };
+            let sample = RemoteSample {
+                payload: Bytes::new(),
+                source_time: Time::ZERO,
+                sequence: 1,
+                gid: [1; 16],
+                age: None,
+                carrier: ("network", 1),
+            };
+            shared.receive(Arrival::new(&to.0, &to.1, Arc::new(clock), &sample));
+        };
+        let linked = || {
+            let state = slot.clock.state.lock();
+            state.link.as_ref().map(|link| (Arc::clone(&link.topic), Arc::clone(&link.subscriber))).unwrap()
+        };
+        let now = || {
+            runner::run(&shared, &slot, usize::MAX, || false);
+            slot.clock.now(&shared)
+        };
+        attach(&shared, &slot);
+        let before = linked();
+        say(5.0, &before);
+        assert_eq!(now(), Time::from_secs_f64(5.0));
+        // One waits in the inbox and one is on its way when the subscription is taken back.
+        say(6.0, &before);
+        detach(&shared, &slot);
+        attach(&shared, &slot);
+        assert_eq!(now(), Time::from_secs_f64(5.0));
+        say(7.0, &before);
+        assert_eq!(now(), Time::from_secs_f64(5.0));
+        say(1.0, &linked());
+        assert_eq!(now(), Time::from_secs_f64(1.0));
+    }
 }

@@ -51,6 +51,12 @@ pub(crate) struct Item {
     pub edge: Option<Arc<EdgeStats>>,
 }
 
+impl Item {
+    fn bytes(&self) -> usize {
+        if let Event::Message(message) = &self.event { message.size_hint() } else { 0 }
+    }
+}
+
 /// A node with its type erased.
 pub(crate) trait Runtime: Send {
     fn dispatch(&mut self, port: usize, event: Event, ctx: &mut Context) -> HandlerResult;
@@ -64,6 +70,20 @@ struct Inbox {
     /// By port: how many wait, how many may.
     waiting: Vec<usize>,
     depths: Vec<usize>,
+    /// By port, where that is limited: bytes of messages that wait, and that may.
+    bytes: BTreeMap<usize, (usize, usize)>,
+}
+
+impl Inbox {
+    /// Takes out an item.
+    fn take(&mut self, index: usize) -> Option<Item> {
+        let item = self.items.remove(index)?;
+        self.waiting[item.port] -= 1;
+        if let Some((waiting, _)) = self.bytes.get_mut(&item.port) {
+            *waiting -= item.bytes();
+        }
+        Some(item)
+    }
 }
 
 /// A repeating call of a handler.
@@ -217,7 +237,17 @@ impl Slot {
         inbox.depths.len() - 1
     }
 
-    /// Puts an item into the inbox; if the port's queue is full, its oldest item is dropped and counted.
+    /// How many items may wait at a port.
+    pub fn depth(&self, port: usize) -> usize {
+        self.inbox.lock().depths.get(port).copied().unwrap_or(1)
+    }
+
+    /// Limits what waits at a port to so many bytes of messages; the newest one may wait whatever its size.
+    pub fn limit_bytes(&self, port: usize, limit: usize) {
+        self.inbox.lock().bytes.insert(port, (0, limit));
+    }
+
+    /// Puts an item into the inbox; if the port's queue is full, its oldest items are dropped and counted.
     pub fn push(self: &Arc<Self>, item: Item) {
         if item.generation != self.generation() {
             return;
@@ -229,17 +259,27 @@ impl Slot {
                 drop(inbox);
                 return;
             };
-            let full = inbox.waiting[port] >= depth;
-            let oldest = if full { inbox.items.iter().position(|waiting| waiting.port == port) } else { None };
-            let lost = oldest.and_then(|oldest| inbox.items.remove(oldest));
-            if lost.is_none() {
-                inbox.waiting[port] += 1;
+            let limited = inbox.bytes.get(&port).map(|(_, limit)| (item.bytes(), *limit));
+            let mut lost = Vec::new();
+            loop {
+                let long = inbox.waiting[port] >= depth;
+                let large = limited.is_some_and(|(bytes, limit)| inbox.bytes[&port].0 + bytes > limit);
+                if inbox.waiting[port] == 0 || !(long || large) {
+                    break;
+                }
+                let oldest = inbox.items.iter().position(|waiting| waiting.port == port);
+                let Some(oldest) = oldest.and_then(|oldest| inbox.take(oldest)) else { break };
+                lost.push(oldest);
+            }
+            inbox.waiting[port] += 1;
+            if let (Some((bytes, _)), Some((waiting, _))) = (limited, inbox.bytes.get_mut(&port)) {
+                *waiting += bytes;
             }
             inbox.items.push_back(item);
             lost
         };
         // Of /clock only the newest message counts: one that was overtaken is no loss.
-        if let Some(lost) = lost.filter(|lost| !self.clock.is_port(lost.port)) {
+        for lost in lost.into_iter().filter(|lost| !self.clock.is_port(lost.port)) {
             if let Some(edge) = &lost.edge {
                 edge.drop_one();
             }
@@ -259,9 +299,7 @@ impl Slot {
 
     pub fn pop(&self) -> Option<Item> {
         let mut inbox = self.inbox.lock();
-        let item = inbox.items.pop_front()?;
-        inbox.waiting[item.port] -= 1;
-        Some(item)
+        inbox.take(0)
     }
 
     /// Whether the node lives and something waits for it. What comes before its `start` waits for it.
@@ -353,6 +391,39 @@ impl Slot {
 mod tests {
     use super::*;
     use crate::{Graph, GraphConfig, Mode, silent_sink};
+
+    #[test]
+    fn of_messages_no_more_bytes_wait_than_may_and_the_newest_always_does() {
+        use crate::qos::Qos;
+        use msgs::std_msgs::msg::String as Text;
+        let graph = Graph::new(GraphConfig { log: silent_sink(), ..GraphConfig::default() }).unwrap();
+        let slot = Arc::clone(&graph.shared().slots.read()[0]);
+        let port = slot.open_port(100);
+        slot.limit_bytes(port, 1000);
+        let push = |length: usize| {
+            let text = Text { data: "x".repeat(length) };
+            let message = AnyMessage {
+                topic: Arc::from("/x"),
+                message_type: <Text as msgs::Message>::message_type(),
+                stamp: Time::ZERO,
+                sequence: 1,
+                publisher: Arc::from(""),
+                qos: Qos::reliable(1),
+                expires: None,
+                payload: Arc::new(text),
+            };
+            slot.push(Item { port, generation: slot.generation(), event: Event::Message(message), published: None, edge: None });
+            let inbox = slot.inbox.lock();
+            let waiting = inbox.items.iter().filter(|item| item.port == port).count();
+            assert_eq!(inbox.waiting[port], waiting);
+            waiting
+        };
+        assert_eq!([400, 400, 400, 400, 10, 5000, 10].map(push), [1, 2, 2, 2, 3, 1, 1]);
+        assert_eq!(slot.stats.dropped.load(Ordering::Relaxed), 6);
+        while slot.pop().is_some() {}
+        assert_eq!(slot.inbox.lock().bytes[&port].0, 0);
+        assert_eq!(push(10), 1);
+    }
 
     #[test]
     fn a_wall_clock_that_jumps_either_way_costs_a_timer_at_most_one_period() {

@@ -150,6 +150,8 @@ impl Bench {
                 gid: None,
                 age: None,
                 offered,
+                carrier: ("network", 1),
+                way: 0,
             });
         }
     }

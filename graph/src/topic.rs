@@ -11,13 +11,14 @@ use parking_lot::{Mutex, RwLock};
 use crate::diagnostics::Level;
 use crate::events::{End, PeerId};
 use crate::explain::Probe;
+use crate::heard::{Heard, Shown};
 use crate::message::{AnyMessage, Erased};
 use crate::qos::Durability;
 use crate::raw::expiry;
 use crate::shared::Arrival;
 use crate::slot::{Event, Item, Slot};
 use crate::stats::EdgeStats;
-use crate::transport::RemotePublisher;
+use crate::transport::{Carrier, RemotePublisher};
 use crate::{Qos, Time};
 
 /// From this size on (bytes) a message's neighbours get it before the wire does.
@@ -28,7 +29,11 @@ const LARGE: usize = 32 << 10;
 pub(crate) struct Parcel {
     pub message: AnyMessage,
     pub published: Instant,
+    pub carrier: Carrier,
 }
+
+/// A message that everybody shares.
+const SHARED: Carrier = ("in-process", 0);
 
 /// One publisher of a topic.
 pub(crate) struct PublisherCore {
@@ -39,6 +44,15 @@ pub(crate) struct PublisherCore {
     pub latched: Mutex<VecDeque<Parcel>>,
     pub remote: Option<Box<dyn RemotePublisher>>,
     pub end: Arc<End>,
+}
+
+/// What one subscription gets from one node by one way.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    /// The publishing node; empty: it is in another process.
+    pub publisher: Arc<str>,
+    pub carrier: Carrier,
+    pub stats: Arc<EdgeStats>,
 }
 
 /// One subscription of a topic.
@@ -52,8 +66,7 @@ pub(crate) struct SubscriberCore {
     pub probe: Probe,
     /// Samples that were no message of the topic's type.
     refused: AtomicU64,
-    /// By publishing node; an empty name is another process.
-    edges: Mutex<Vec<(Arc<str>, Arc<EdgeStats>)>>,
+    edges: Mutex<Vec<Edge>>,
 }
 
 impl SubscriberCore {
@@ -62,35 +75,49 @@ impl SubscriberCore {
         Self { slot, port, generation, qos, end, probe: Probe::default(), refused: 0.into(), edges: Mutex::default() }
     }
 
-    /// Bytes came that are no message of this type.
-    pub fn refuse(&self, topic: &Topic, kind: &MessageType, error: &str) {
+    /// Bytes came that are no message of this type; `publisher` is empty if it is in another process.
+    pub fn refuse(&self, topic: &str, publisher: &str, kind: &MessageType, error: &str) {
         let count = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
-        let why = format!("a sample from another process is no {}: {error} ({count} so far)", kind.name);
-        self.slot.statuses.lock().insert(format!("receive {}", topic.name), (Level::Warn, why));
+        let from = if publisher.is_empty() { "another process" } else { publisher };
+        let why = format!("a sample from {from} is no {}: {error} ({count} so far)", kind.name);
+        self.slot.statuses.lock().insert(format!("receive {topic}"), (Level::Warn, why));
     }
 
-    pub fn edges(&self) -> Vec<(Arc<str>, Arc<EdgeStats>)> {
+    /// A sample from another process came and was dropped, since the queue was full.
+    pub fn overrun(&self, carrier: Carrier) {
+        let edge = self.edge(&Arc::from(""), carrier);
+        edge.delivered();
+        edge.drop_one();
+        self.slot.stats.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether these are the counts of one of its edges.
+    pub fn counts(&self, stats: &Arc<EdgeStats>) -> bool {
+        self.edges.lock().iter().any(|edge| Arc::ptr_eq(&edge.stats, stats))
+    }
+
+    pub fn edges(&self) -> Vec<Edge> {
         self.edges.lock().clone()
     }
 
     /// Forgets what was counted for a publishing node that is gone.
     pub fn forget(&self, publisher: &str) {
-        self.edges.lock().retain(|(name, _)| **name != *publisher);
+        self.edges.lock().retain(|edge| *edge.publisher != *publisher);
     }
 
-    fn edge(&self, publisher: &Arc<str>) -> Arc<EdgeStats> {
+    fn edge(&self, publisher: &Arc<str>, carrier: Carrier) -> Arc<EdgeStats> {
         let mut edges = self.edges.lock();
-        if let Some((_, stats)) = edges.iter().find(|(name, _)| name == publisher) {
-            return Arc::clone(stats);
+        if let Some(edge) = edges.iter().find(|edge| edge.publisher == *publisher && edge.carrier == carrier) {
+            return Arc::clone(&edge.stats);
         }
         let stats = Arc::new(EdgeStats::default());
-        edges.push((Arc::clone(publisher), Arc::clone(&stats)));
+        edges.push(Edge { publisher: Arc::clone(publisher), carrier, stats: Arc::clone(&stats) });
         stats
     }
 
     /// Hands `parcel` to the subscriber's inbox.
     pub fn deliver(&self, parcel: &Parcel) {
-        let edge = self.edge(&parcel.message.publisher);
+        let edge = self.edge(&parcel.message.publisher, parcel.carrier);
         edge.delivered();
         self.probe
             .see(&parcel.message.payload, || self.slot.shared().map_or(Time::wall(), |shared| self.slot.clock.now(&shared)));
@@ -140,6 +167,7 @@ pub(crate) struct Topic {
     pub name: Arc<str>,
     pub message_type: &'static MessageType,
     pub ends: RwLock<Ends>,
+    pub heard: Heard,
 }
 
 impl Topic {
@@ -185,6 +213,7 @@ impl Topic {
                 payload: Arc::clone(&message),
             },
             published,
+            carrier: SHARED,
         };
         {
             // Held from here on: who joins in between gets the sample either as kept or as new, not as both.
@@ -223,9 +252,10 @@ impl Topic {
         }
     }
 
-    /// A sample from another process for one subscriber; the topic's first subscriber that takes it also shows it to the taps.
+    /// A sample from another process, for one subscriber or, by the graph's own ear, for taps alone. Taps are shown what comes by whatever
+    /// way, once.
     pub fn receive(&self, arrival: &Arrival, now: Time) {
-        let Arrival { subscriber, message, stamp, sequence, gid, age, offered, .. } = arrival;
+        let Arrival { subscriber, message, stamp, sequence, gid, age, offered, carrier, way, .. } = arrival;
         let peer = gid.map(PeerId::Remote);
         if let (Some(subscriber), Some(peer)) = (subscriber, peer)
             && !subscriber.end.arrived(peer, now, Some(*sequence))
@@ -246,24 +276,32 @@ impl Topic {
                 payload: Arc::clone(message),
             },
             published: Instant::now(),
+            carrier: *carrier,
         };
         if parcel.message.is_over(now) {
             subscriber.iter().for_each(|subscriber| subscriber.end.expired());
             return;
         }
         let ends = self.ends.read();
-        let takes = |other: &&Arc<SubscriberCore>| qos.incompatible(&other.qos).is_none();
-        let shows = match subscriber {
-            Some(subscriber) => {
+        let tapped = |ears| ends.taps.iter().any(|tap| tap.ears == ears);
+        let is_new = |shown: &Shown| gid.is_none_or(|gid| shown.is_new(gid, *sequence, *stamp, *way));
+        let (local, wide) = match (subscriber, gid) {
+            (None, _) => (false, tapped(true) && is_new(&self.heard.wide)),
+            (Some(subscriber), Some(_)) => {
                 subscriber.deliver(&parcel);
-                ends.subscribers.iter().find(takes).is_some_and(|first| Arc::ptr_eq(first, subscriber))
+                let wide = tapped(true) && self.heard.needs(&subscriber.qos) && is_new(&self.heard.wide);
+                (tapped(false) && is_new(&self.heard.local), wide)
             }
-            None => !ends.subscribers.iter().any(|other| takes(&other)),
+            (Some(subscriber), None) => {
+                // Of a test: the topic's first subscriber that takes it shows it.
+                subscriber.deliver(&parcel);
+                let takes = |other: &&Arc<SubscriberCore>| qos.incompatible(&other.qos).is_none();
+                let first = ends.subscribers.iter().find(takes).is_some_and(|first| Arc::ptr_eq(first, subscriber));
+                (first, first)
+            }
         };
-        if shows {
-            for tap in ends.taps.iter().filter(|tap| tap.ears || subscriber.is_some()) {
-                tap.deliver(&parcel);
-            }
+        for tap in ends.taps.iter().filter(|tap| if tap.ears { wide } else { local }) {
+            tap.deliver(&parcel);
         }
     }
 }

@@ -56,6 +56,9 @@ pub struct Endpoint {
     pub qos: Qos,
 }
 
+/// How a sample travels: "in-process", "shared-memory", "network" or "" (to nobody), and how many copies of its bytes that costs.
+pub type Carrier = (&'static str, u32);
+
 /// A sample that came from another process.
 #[derive(Clone, Debug)]
 pub struct RemoteSample {
@@ -69,6 +72,8 @@ pub struct RemoteSample {
     pub gid: [u8; 16],
     /// How long ago it was sent, by the wire's clock; `None` if that is not known.
     pub age: Option<Duration>,
+    /// How it came, and how often its bytes were copied at this end.
+    pub carrier: Carrier,
 }
 
 /// A request that came from another process.
@@ -126,8 +131,8 @@ pub trait RemotePublisher: Send + Sync {
     fn matched(&self) -> bool;
     /// Sends `message`; `stamp` is the graph's time of publication. Transient-local samples must be handed over even when nobody listens yet.
     fn publish(&self, message: &dyn Erased, stamp: Time) -> Result<(), TransportError>;
-    /// How listeners are reached, for the graph's report: "shared-memory", "network" or "" when nobody listens, and how many copies of the payload that costs.
-    fn carrier(&self) -> (&'static str, u32);
+    /// How listeners are reached, for the graph's report.
+    fn carrier(&self) -> Carrier;
     /// Tells listeners that the publisher is alive though it sends nothing.
     fn assert_liveliness(&self) -> Result<(), TransportError>;
     /// Why they are reached so, in a sentence.

@@ -40,6 +40,9 @@ impl Context {
         if name.starts_with('/') {
             return name.to_owned();
         }
+        if let Some(private) = name.strip_prefix("~/") {
+            return format!("{}/{private}", self.slot.name);
+        }
         format!("{}/{name}", self.slot.identity.namespace.trim_end_matches('/'))
     }
 
@@ -126,7 +129,7 @@ impl<N: Node> Setup<N> {
         name: &str,
         mut handler: impl FnMut(&mut N, &mut Context, bool) -> HandlerResult + Send + 'static,
     ) -> Result<(), SetupError> {
-        let name = self.resolver.resolve(name)?;
+        let name = self.resolver.resolve_service(name)?;
         let port = self.port(
             1000,
             Box::new(move |node, ctx, event| match event {

@@ -203,6 +203,7 @@ fn a_hundred_loads_and_unloads_leave_nothing_behind() {
 
 #[test]
 fn a_node_that_panics_in_its_set_up_is_refused_and_the_graph_is_as_before() {
+    let _turn = TURN.lock();
     let ledger = Ledger::default();
     let declared = Arc::clone(&ledger.0);
     beside(Mode::FreeRunning, ledger, |handle| {
@@ -275,7 +276,7 @@ fn a_container_loads_lists_and_unloads_as_rclcpps_does() {
         LoadNodeRequest {
             node_name: "tally".into(),
             node_namespace: "/deep/er".into(),
-            remap_rules: vec!["count:=/tally".into()],
+            remap_rules: vec!["rostopic://count:=/tally".into()],
             parameters: vec![parameter("step", 5.into())],
             extra_arguments: vec![parameter("use_intra_process_comms", true.into())],
             ..request("counter")
@@ -303,6 +304,7 @@ fn a_container_loads_lists_and_unloads_as_rclcpps_does() {
 
 #[test]
 fn what_a_container_cannot_load_is_refused_with_the_reason() {
+    let _turn = TURN.lock();
     let mut bench = bench();
     let name = |name: &str| LoadNodeRequest { node_name: name.into(), ..request("counter") };
     let rule = |rule: &str| LoadNodeRequest { remap_rules: vec![rule.into()], ..request("counter") };
@@ -313,6 +315,8 @@ fn what_a_container_cannot_load_is_refused_with_the_reason() {
         (name("a b"), "not a valid name"),
         (name("a/b"), "has no slash"),
         (LoadNodeRequest { node_namespace: "/1st".into(), ..request("counter") }, "starts with a digit"),
+        (LoadNodeRequest { node_namespace: "deep".into(), ..request("counter") }, "must begin with a slash"),
+        (rule("__ns:=deep"), "must begin with a slash"),
         (rule("count"), "no remap rule"),
         (rule("other:count:=x"), "is not understood"),
         (rule("count:=a b"), "not a valid name"),
@@ -387,4 +391,93 @@ fn in_lock_step_nodes_join_between_steps_in_the_order_of_those_who_asked() {
     let names = order(4);
     assert_eq!(names[7..], (0..6).map(|index| format!("/asker_{index}_child")).collect::<Vec<_>>());
     assert_eq!(names, order(1));
+}
+
+/// Asks a container for a hundred nodes in one handler.
+struct Many {
+    load: graph::Client<LoadNode>,
+    told: Publisher<Int64>,
+}
+impl Node for Many {
+    const NAME: &'static str = "many";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        let load = s.client::<LoadNode>("/component_container/_container/load_node", |node: &mut Self, ctx, _, answer| {
+            let id = answer.map_or(-1, |answer: LoadNodeResponse| answer.unique_id as i64);
+            node.told.publish(ctx, Int64 { data: id });
+            Ok(())
+        })?;
+        Ok(Self { load, told: s.publisher("told", Qos::reliable(1000))? })
+    }
+    fn start(&mut self, ctx: &mut Context) -> HandlerResult {
+        for number in 0..100 {
+            self.load.call(ctx, LoadNodeRequest { node_name: format!("counter_{number}"), ..request("counter") });
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_hundred_loads_at_once_are_all_answered_in_their_order() {
+    let _turn = TURN.lock();
+    let mut bench = bench();
+    bench.add::<Many>(&[]).unwrap();
+    bench.run_for(Duration::from_millis(50));
+    let told: Vec<i64> = bench.take::<Int64>("told").iter().map(|id| id.data).collect();
+    assert_eq!(told, (1..=100).collect::<Vec<_>>());
+    assert_eq!(list(&mut bench).unique_ids.len(), 100);
+}
+
+/// Its set-up takes until the graph has looked after timers several times.
+struct Slow {
+    started: Option<Time>,
+}
+static LOOKS: Mutex<Option<std::sync::mpsc::Receiver<()>>> = Mutex::new(None);
+static FIRST: Mutex<Option<std::sync::mpsc::Sender<(Time, Time)>>> = Mutex::new(None);
+/// Longer than its period: what fires while it is set up waits for it.
+const PERIOD: Duration = Duration::from_millis(50);
+impl Node for Slow {
+    const NAME: &'static str = "slow";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.timer(PERIOD, |node: &mut Self, ctx| {
+            if let (Some(started), Some(tell)) = (node.started, FIRST.lock().take()) {
+                tell.send((started, ctx.now())).map_err(|_| graph::NodeError::new("nobody waits"))?;
+            }
+            Ok(())
+        })?;
+        let looks = LOOKS.lock().take().unwrap();
+        (0..6).for_each(|_| looks.recv_timeout(PATIENCE).unwrap());
+        Ok(Self { started: None })
+    }
+    fn start(&mut self, ctx: &mut Context) -> HandlerResult {
+        self.started = Some(ctx.now());
+        Ok(())
+    }
+}
+
+/// Ticks with the graph's other timers.
+struct Ticker(std::sync::mpsc::Sender<()>);
+static TICKS: Mutex<Option<std::sync::mpsc::Sender<()>>> = Mutex::new(None);
+impl Node for Ticker {
+    const NAME: &'static str = "ticker";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.timer(PERIOD, |node: &mut Self, _| {
+            // The one who counts may have enough.
+            let _ = node.0.send(());
+            Ok(())
+        })?;
+        Ok(Self(TICKS.lock().take().unwrap()))
+    }
+}
+
+#[test]
+fn timers_of_a_node_that_is_set_up_in_a_running_graph_wait_for_its_start() {
+    let (tick, ticks) = channel();
+    let (first, told) = channel();
+    (*TICKS.lock(), *LOOKS.lock(), *FIRST.lock()) = (Some(tick), Some(ticks), Some(first));
+    beside(Mode::FreeRunning, Ledger::default(), |handle| {
+        add(handle, NodeFactory::of::<Ticker>(), "ticker").unwrap();
+        add(handle, NodeFactory::of::<Slow>(), "slow").unwrap();
+        let (started, fired) = told.recv_timeout(PATIENCE).unwrap();
+        assert!(fired >= started + PERIOD, "started at {started:?}, fired at {fired:?}");
+    });
 }

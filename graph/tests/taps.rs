@@ -147,7 +147,14 @@ impl Neighbour {
                 let open = SINKS.lock();
                 for (topic, number) in ELSEWHERE {
                     let payload = Message::to_cdr(&Int64 { data: number }).into();
-                    let sample = RemoteSample { payload, source_time: ctx.now(), sequence: 1, gid: identity(number), age: None };
+                    let sample = RemoteSample {
+                        payload,
+                        source_time: ctx.now(),
+                        sequence: 1,
+                        gid: identity(number),
+                        age: None,
+                        carrier: ("network", 1),
+                    };
                     open.get(topic).into_iter().flatten().for_each(|sink| sink(sample.clone()));
                 }
             }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bags::info::civil;
+
 /// `2026-11-22_14-30-05`
 #[must_use]
 pub fn for_file_names(since_epoch: Duration) -> String {
@@ -20,18 +22,6 @@ pub fn with_ms(since_epoch: Duration) -> String {
 fn split(since_epoch: Duration) -> ((u64, u64, u64), u64) {
     let seconds = since_epoch.as_secs();
     (civil(seconds / 86_400), seconds % 86_400)
-}
-
-/// Year, month and day of a day since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let doe = z % 146_097;
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
-    (yoe + era * 400 + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -60,7 +60,8 @@ pub fn to_json<'a>(layout: impl Layout<'a>, bytes: &[u8]) -> Result<Value, Error
 /// # Errors
 /// [`JsonError`] names the field that does not fit.
 pub fn from_json<'a>(layout: impl Layout<'a>, value: &Value) -> Result<Vec<u8>, JsonError> {
-    let mut writer = Writer::with_capacity(layout.min_size());
+    // A definition may come from anywhere: what it says a message takes is no reason to set it aside at once.
+    let mut writer = Writer::with_capacity(layout.min_size().min(ROOM));
     write_message(layout, value, "", &mut writer)?;
     Ok(writer.finish())
 }
@@ -76,6 +77,9 @@ pub fn to_text<'a>(layout: impl Layout<'a>, bytes: &[u8], max_elements: usize) -
     text_fields(layout, &value, 0, max_elements, &mut out);
     Ok(out)
 }
+
+/// Bytes that are set aside for a message before it is written.
+const ROOM: usize = 64 << 10;
 
 fn read_message<'a, L: Layout<'a>>(layout: L, r: &mut Reader<'_>) -> Result<Value, Error> {
     let mut map = Map::new();

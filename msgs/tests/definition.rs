@@ -92,6 +92,16 @@ fn hostile_definitions_neither_overflow_nor_take_memory() {
     let deep =
         (0..500).fold("T0 x\n".to_owned(), |text, depth| text + &format!("{SEPARATOR}MSG: demo/T{depth}\nT{} x\n", depth + 1));
     assert!(reason(&deep).contains("deep"));
+    // As deep, through fields that come before and lead to types half way down, which are known when the way from the top comes there.
+    let deep = (0..500)
+        .fold("T450 a\nT400 b\nT350 c\nT300 d\nT250 e\nT200 f\nT150 g\nT100 h\nT50 i\nT0 j\n".to_owned(), |text, depth| {
+            text + &format!("{SEPARATOR}MSG: demo/T{depth}\nT{} x\n", depth + 1)
+        })
+        + &format!("{SEPARATOR}MSG: demo/T500\nuint8 x\n");
+    assert!(reason(&deep).contains("deep"));
+    // What is large if all of it is written is not set aside for one that does not fit.
+    let large = Definition::parse("demo/msg/Large", "uint8[200000000] x\nstring<=1 y").expect("it may be");
+    assert!(large.encode_json(&serde_json::json!({"x": "no"})).is_err());
 }
 
 #[test]

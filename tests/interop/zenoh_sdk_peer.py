@@ -8,6 +8,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INTERFACES = ROOT / "msgs/interfaces"
 LIMIT = 60.0
+# Of these it makes another hash than rosidl's own: `char`, and bounded sequences.
+KNOWN_OTHERWISE = {"service_msgs/msg/ServiceEventInfo", "shape_msgs/msg/SolidPrimitive", "std_msgs/msg/Char"}
 
 
 def checks(endpoint, binary, environment):
@@ -33,15 +35,18 @@ def checks(endpoint, binary, environment):
         from zenoh_ros2_sdk.utils import get_type_hash, load_dependencies_recursive
         from raw_zenoh import HASHES
 
-        compared = 0
+        compared, other = 0, set()
         for path in sorted(INTERFACES.glob("*_msgs/msg/*.msg")):
             name, text = f"{path.parent.parent.name}/msg/{path.stem}", path.read_text()
             # What it cannot: types without fields, and defaults.
             if name not in HASHES or not text.strip():
                 continue
             own = get_type_hash(name, msg_definition=text, dependencies=load_dependencies_recursive(name, text, get_registry()))
-            compared += own == HASHES[name]
-        assert compared >= 100, f"only {compared} hashes are the same"
+            compared += 1
+            if own != HASHES[name]:
+                other.add(name)
+        assert other == KNOWN_OTHERWISE, f"other hashes for {sorted(other)}"
+        assert compared >= 100, f"only {compared} hashes were compared"
 
     def topics():
         """it is heard, and hears the answer"""

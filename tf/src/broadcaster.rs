@@ -1,4 +1,4 @@
-//! Telling where frames are.
+//! Telling where frames are. As tf2_ros's, a managed node's broadcasters speak in every state of its life.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ impl Broadcaster {
     /// # Errors
     /// As [`Setup::publisher`].
     pub fn declare<N: Node>(setup: &mut Setup<N>) -> Result<Self, SetupError> {
-        Ok(Self(setup.publisher("/tf", Qos::reliable(100))?))
+        Ok(Self(setup.publisher("/tf", Qos::reliable(100))?.in_every_state()))
     }
 
     /// Tells where the frames are.
@@ -37,7 +37,7 @@ impl StaticBroadcaster {
     /// # Errors
     /// As [`Setup::publisher`].
     pub fn declare<N: Node>(setup: &mut Setup<N>) -> Result<Self, SetupError> {
-        Ok(Self { publisher: setup.publisher("/tf_static", Qos::latched(1))?, told: BTreeMap::new() })
+        Ok(Self { publisher: setup.publisher("/tf_static", Qos::latched(1))?.in_every_state(), told: BTreeMap::new() })
     }
 
     /// Tells where the frames are; a frame that was told before is moved.

@@ -1,14 +1,22 @@
 //! Listening and telling on a bench.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
 
 use glam::DVec3;
 use graph::testing::Bench;
-use graph::{Context, HandlerResult, Level, Node, Publisher, Qos, Setup, SetupError, Time};
+use graph::{
+    Context, Graph, GraphConfig, HandlerResult, Injector, Level, Managed, Mode, Node, NodeFactory, NodeSpec, Publisher, Qos,
+    Setup, SetupError, Time, silent_sink,
+};
 use msgs::geometry_msgs::msg::TransformStamped;
+use msgs::rosgraph_msgs::msg::Clock;
 use msgs::std_msgs::msg::String as Text;
 use msgs::tf2_msgs::msg::TFMessage;
 use msgs::tf2_msgs::srv::{FrameGraph, FrameGraphRequest};
+use parking_lot::Mutex;
 use spatial::convert::transform_stamped;
 use spatial::{Pose3, TfBuffer};
 use tf::{Broadcaster, Listener, StaticBroadcaster};
@@ -144,4 +152,107 @@ fn fixed_frames_are_repeated_so_that_the_last_message_has_them_all() {
     bench.run_for(Duration::from_millis(20));
     let yaml = bench.call::<FrameGraph>("/tf2_frames", FrameGraphRequest::default()).unwrap().frame_yaml;
     assert!(yaml.contains("camera: ") && yaml.contains("laser: "), "{yaml}");
+}
+
+/// A managed node that tells frames and a number from its start on.
+struct Idle {
+    fixed: StaticBroadcaster,
+    moving: Broadcaster,
+    number: Publisher<Text>,
+}
+impl Managed for Idle {}
+impl Node for Idle {
+    const NAME: &'static str = "idle";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.managed()?;
+        let (fixed, moving) = (StaticBroadcaster::declare(s)?, Broadcaster::declare(s)?);
+        Ok(Self { fixed, moving, number: s.publisher("number", Qos::reliable(1))? })
+    }
+    fn start(&mut self, ctx: &mut Context) -> HandlerResult {
+        self.fixed.send(ctx, vec![x("base", "laser", 0, 1.0)]);
+        self.moving.send(ctx, vec![x("odom", "base", 0, 1.0)]);
+        self.number.publish(ctx, Text { data: "one".into() });
+        Ok(())
+    }
+}
+
+#[test]
+fn a_managed_nodes_broadcasters_speak_while_it_is_not_active() {
+    let mut bench = Bench::new();
+    bench.add::<Idle>(&[]).unwrap();
+    bench.run_for(Duration::from_millis(20));
+    assert_eq!((bench.take::<TFMessage>("/tf").len(), bench.take::<TFMessage>("/tf_static").len()), (1, 1));
+    assert!(bench.take::<Text>("number").is_empty(), "what its own publishers say goes nowhere");
+}
+
+/// Hands out its buffer, and says what time it is for it.
+struct Follower;
+static NOW_NS: AtomicI64 = AtomicI64::new(0);
+static BUFFER: Mutex<Option<Sender<Listener>>> = Mutex::new(None);
+impl Node for Follower {
+    const NAME: &'static str = "follower";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        let listener = Listener::declare(s, TfBuffer::strict())?;
+        BUFFER.lock().take().unwrap().send(listener).unwrap();
+        s.subscribe("/tf", Qos::reliable(1), |_: &mut Self, ctx, _: Arc<TFMessage>| {
+            NOW_NS.store(ctx.now().as_nanos(), Ordering::SeqCst);
+            Ok(())
+        })?;
+        Ok(Self)
+    }
+}
+
+/// Says the time and where a frame is.
+struct World {
+    clock: Publisher<Clock>,
+    tf: Publisher<TFMessage>,
+    fixed: Publisher<TFMessage>,
+}
+static WORLD: Mutex<Option<Sender<Injector<World>>>> = Mutex::new(None);
+impl Node for World {
+    const NAME: &'static str = "world";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        let injector = s.injector();
+        WORLD.lock().take().unwrap().send(injector).unwrap();
+        Ok(Self {
+            clock: s.publisher("/clock", Qos::clock())?,
+            tf: s.publisher("/tf", Qos::reliable(100))?,
+            fixed: s.publisher("/tf_static", Qos::latched(1))?,
+        })
+    }
+}
+
+#[test]
+fn when_time_jumps_back_the_transforms_of_moving_frames_are_forgotten() {
+    let (buffers, buffer) = channel();
+    let (worlds, world) = channel();
+    (*BUFFER.lock(), *WORLD.lock()) = (Some(buffers), Some(worlds));
+    let mut graph = Graph::new(GraphConfig { mode: Mode::FreeRunning, log: silent_sink(), ..GraphConfig::default() }).unwrap();
+    let mut spec = NodeSpec::default();
+    spec.parameters.insert("use_sim_time".into(), true.into());
+    graph.add(NodeFactory::of::<Follower>(), spec).unwrap();
+    graph.add(NodeFactory::of::<World>(), NodeSpec::default()).unwrap();
+    let (stop, buffer, world) = (graph.stop_flag(), buffer.recv().unwrap(), world.recv().unwrap());
+    let runner = std::thread::spawn(move || drop(graph.run()));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    // Says it again until it has come true: the follower hears /clock a moment after its start.
+    let until = |seconds: i64, moving: bool, done: &dyn Fn() -> bool| {
+        while !done() {
+            assert!(Instant::now() < deadline, "at {seconds} s it does not come about");
+            world.send(move |node, ctx| {
+                node.clock.publish(ctx, Clock { clock: Time::from_nanos(seconds * S).to_msg() });
+                if moving {
+                    node.tf.publish(ctx, message(vec![x("odom", "base", seconds * S, 2.0)]));
+                    node.fixed.publish(ctx, message(vec![x("base", "laser", 0, 1.0)]));
+                }
+                Ok(())
+            });
+            std::thread::yield_now();
+        }
+    };
+    until(10, true, &|| buffer.latest("odom", "laser").is_ok() && NOW_NS.load(Ordering::SeqCst) == 10 * S);
+    until(1, false, &|| buffer.latest("odom", "base").is_err());
+    assert!(buffer.latest("base", "laser").is_ok(), "frames that never move stay");
+    stop.stop("seen");
+    runner.join().unwrap();
 }

@@ -220,4 +220,29 @@ mod tests {
         live.joined(LISTENER);
         assert_eq!(count.load(Ordering::Relaxed), 1);
     }
+
+    #[test]
+    fn a_system_without_hashes_is_taken_to_mean_the_type_of_that_name_where_it_is_known() {
+        let live = Live::new("aa".into());
+        let end = |id: u32, kind: &str| format!("@ros2_lv/0/bb/1/{id}/MP/%/%/old/%chatter/{kind}/{NO_TYPE_HASH}/::,10:,:,:,,");
+        live.joined(&end(2, "std_msgs::msg::dds_::String_"));
+        live.joined(&end(3, "odd_msgs::msg::dds_::Odd_"));
+        live.joined(LISTENER);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let tape = Arc::clone(&heard);
+        live.follow(Box::new(move |change| {
+            if let RemoteChange::Joined(end) = change {
+                tape.lock().push((end.type_name.clone(), end.type_hash.clone()));
+            }
+            true
+        }));
+        let hash = msgs::registry::type_hash("std_msgs/msg/String").unwrap();
+        let heard = heard.lock();
+        for (name, hash) in
+            [("std_msgs/msg/String", hash), ("odd_msgs/msg/Odd", NO_TYPE_HASH), ("std_msgs/msg/String", "RIHS01_1")]
+        {
+            assert!(heard.contains(&(name.to_owned(), hash.to_owned())), "{name} {hash}: {heard:?}");
+        }
+        assert_eq!(heard.len(), 3);
+    }
 }

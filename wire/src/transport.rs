@@ -258,6 +258,7 @@ impl Transport for Wire {
                         sequence: sample.sequence,
                         gid: sample.gid,
                         age: Some(sample.age),
+                        carrier: ("shared-memory", u32::from(!sample.shared)),
                     });
                 });
             };
@@ -277,7 +278,8 @@ impl Transport for Wire {
             }
             let hand_over = || {
                 let source_time = Time::from_nanos(attachment.source_time_ns);
-                sink(RemoteSample { payload, source_time, sequence, gid, age: age(&sample) });
+                let carrier = if sample.payload().as_shm().is_some() { ("shared-memory", 0) } else { ("network", 1) };
+                sink(RemoteSample { payload, source_time, sequence, gid, age: age(&sample), carrier });
             };
             let new = match neighbours {
                 Some(neighbours) => order.over_zenoh(neighbours, &gid, sequence, hand_over),

@@ -9,8 +9,8 @@ use crate::diagnostics::Level;
 use crate::qos::History;
 use crate::shared::Shared;
 
-/// Subscriber, publisher, topic.
-type Edge = (Arc<str>, Arc<str>, Arc<str>);
+/// Subscriber, publisher, topic, how it comes.
+type Edge = (Arc<str>, Arc<str>, Arc<str>, &'static str);
 
 /// The counts of the last report.
 #[derive(Default)]
@@ -31,8 +31,8 @@ impl Drops {
         for topic in &topics {
             let subscribers = topic.ends.read().subscribers.clone();
             for subscriber in subscribers {
-                for (publisher, stats) in subscriber.edges() {
-                    let edge = (Arc::clone(&subscriber.slot.name), publisher, Arc::clone(&topic.name));
+                for crate::topic::Edge { publisher, carrier, stats } in subscriber.edges() {
+                    let edge = (Arc::clone(&subscriber.slot.name), publisher, Arc::clone(&topic.name), carrier.0);
                     let now = (stats.messages.load(Ordering::Relaxed), stats.dropped.load(Ordering::Relaxed));
                     let before = self.edges.get(&edge).copied().unwrap_or_default();
                     // A node that came back counts from zero.

@@ -129,7 +129,7 @@ impl Inputs {
                     age: None,
                 });
                 let now = subscriber.slot.clock.now(shared);
-                let count = subscriber.edges().iter().map(|(_, stats)| stats.messages.load(Ordering::Relaxed)).sum();
+                let count = subscriber.edges().iter().map(|edge| edge.stats.messages.load(Ordering::Relaxed)).sum();
                 let stale = input.rhythm.look(now, count);
                 found.extend(stale.map(|(silence, rate)| silent(shared, topic, subscriber, silence, rate)));
                 if input.stamped

@@ -17,9 +17,6 @@ use crate::node::{Node, Setup};
 /// A node's handler for parameters that were changed.
 pub(crate) type Listener<N> = Box<dyn FnMut(&mut N, &mut Context, &[(String, ParamValue)]) -> HandlerResult + Send>;
 
-/// rmw_qos_profile_parameters and rmw_qos_profile_parameter_events.
-const QOS: Qos = Qos::reliable(1000);
-
 /// Ends the declaration of parameters: takes what is left of the launch file's values, asks the node's checks, and declares the services under `~/`.
 pub(crate) fn declare<N: Node>(setup: &mut Setup<N>) -> Result<(), SetupError> {
     let store = Arc::clone(&setup.params);
@@ -33,7 +30,7 @@ pub(crate) fn declare<N: Node>(setup: &mut Setup<N>) -> Result<(), SetupError> {
         store.declare(name, declaration);
     }
     store.check_all().map_err(|reason| setup.failed(format!("parameters: {reason}")))?;
-    *store.events.write() = Some(setup.publisher("/parameter_events", QOS)?);
+    *store.events.write() = Some(setup.publisher("/parameter_events", Qos::parameter_events())?);
     declare_readers(setup, &store)?;
     declare_writers(setup, store)
 }
@@ -41,23 +38,23 @@ pub(crate) fn declare<N: Node>(setup: &mut Setup<N>) -> Result<(), SetupError> {
 fn declare_readers<N: Node>(setup: &mut Setup<N>, params: &Arc<ParamStore>) -> Result<(), SetupError> {
     // rcl_interfaces: answers have the length and order of the names; rclcpp answers with nothing if one name is unknown.
     let store = Arc::clone(params);
-    setup.service_with_qos::<srv::GetParameters>("~/get_parameters", QOS, move |_, _, request| {
+    setup.service_with_qos::<srv::GetParameters>("~/get_parameters", Qos::parameters(), move |_, _, request| {
         let values = request.names.iter().map(|name| store.get(name).unwrap_or_default().to_msg()).collect();
         Ok(srv::GetParametersResponse { values })
     })?;
     let store = Arc::clone(params);
-    setup.service_with_qos::<srv::GetParameterTypes>("~/get_parameter_types", QOS, move |_, _, request| {
+    setup.service_with_qos::<srv::GetParameterTypes>("~/get_parameter_types", Qos::parameters(), move |_, _, request| {
         let types = request.names.iter().map(|name| store.get(name).unwrap_or_default().type_code()).collect();
         Ok(srv::GetParameterTypesResponse { types })
     })?;
     let store = Arc::clone(params);
-    setup.service_with_qos::<srv::DescribeParameters>("~/describe_parameters", QOS, move |_, _, request| {
+    setup.service_with_qos::<srv::DescribeParameters>("~/describe_parameters", Qos::parameters(), move |_, _, request| {
         let unknown = |name: &String| rcl::ParameterDescriptor { name: name.clone(), ..Default::default() };
         let descriptors = request.names.iter().map(|name| store.describe(name).unwrap_or_else(|| unknown(name))).collect();
         Ok(srv::DescribeParametersResponse { descriptors })
     })?;
     let store = Arc::clone(params);
-    setup.service_with_qos::<srv::ListParameters>("~/list_parameters", QOS, move |_, _, request| {
+    setup.service_with_qos::<srv::ListParameters>("~/list_parameters", Qos::parameters(), move |_, _, request| {
         Ok(srv::ListParametersResponse { result: store.list(&request.prefixes, request.depth) })
     })
 }
@@ -65,14 +62,18 @@ fn declare_readers<N: Node>(setup: &mut Setup<N>, params: &Arc<ParamStore>) -> R
 fn declare_writers<N: Node>(setup: &mut Setup<N>, params: Arc<ParamStore>) -> Result<(), SetupError> {
     let listeners = Arc::new(Mutex::new(std::mem::take(&mut setup.param_listeners)));
     let (store, told) = (Arc::clone(&params), Arc::clone(&listeners));
-    setup.service_with_qos::<srv::SetParameters>("~/set_parameters", QOS, move |node, ctx, request| {
+    setup.service_with_qos::<srv::SetParameters>("~/set_parameters", Qos::parameters(), move |node, ctx, request| {
         let set = |parameter| set(&store, &mut told.lock(), node, ctx, std::slice::from_ref(parameter));
         Ok(srv::SetParametersResponse { results: request.parameters.iter().map(set).collect() })
     })?;
-    setup.service_with_qos::<srv::SetParametersAtomically>("~/set_parameters_atomically", QOS, move |node, ctx, request| {
-        let result = set(&params, &mut listeners.lock(), node, ctx, &request.parameters);
-        Ok(srv::SetParametersAtomicallyResponse { result })
-    })
+    setup.service_with_qos::<srv::SetParametersAtomically>(
+        "~/set_parameters_atomically",
+        Qos::parameters(),
+        move |node, ctx, request| {
+            let result = set(&params, &mut listeners.lock(), node, ctx, &request.parameters);
+            Ok(srv::SetParametersAtomicallyResponse { result })
+        },
+    )
 }
 
 fn set<N: Node>(

@@ -66,6 +66,8 @@ pub struct Definition {
 struct Entry {
     name: String,
     min_size: usize,
+    /// How many types lie in each other in it.
+    height: usize,
     fields: Vec<EntryField>,
 }
 
@@ -159,7 +161,7 @@ impl Definition {
             let fields = fields.iter().map(|field| entry_field(field, &index));
             let fields: Result<Vec<_>, String> = fields.collect();
             let fields = fields.map_err(|e| DefinitionError::Types(format!("{}: {e}", individual.name)))?;
-            types.push(Entry { name: individual.name.clone(), min_size: 0, fields });
+            types.push(Entry { name: individual.name.clone(), min_size: 0, height: 0, fields });
         }
         for number in 0..types.len() {
             measure(&mut types, number, 0).map_err(DefinitionError::Types)?;
@@ -314,15 +316,17 @@ fn written_default(field: &DescribedField, kind: Kind<usize>, shape: Shape) -> S
     }
 }
 
-/// Fills in the least size of a type and of those that it contains. 0 stands for "not known yet": no type has that size.
+/// Fills in the least size of a type and of those that it contains, and how deep they lie in each other. A size of 0 stands for "not known
+/// yet": no type has that size.
 fn measure(types: &mut [Entry], number: usize, depth: usize) -> Result<usize, String> {
+    // What lies in a type that was measured before counts from here as well.
+    if depth + types[number].height > MAX_DEPTH {
+        return Err(format!("`{}` contains itself, or types lie in each other more than {MAX_DEPTH} deep", types[number].name));
+    }
     if types[number].min_size > 0 {
         return Ok(types[number].min_size);
     }
-    if depth > MAX_DEPTH {
-        return Err(format!("`{}` contains itself, or types lie in each other more than {MAX_DEPTH} deep", types[number].name));
-    }
-    let mut size = 0_usize;
+    let (mut size, mut height) = (0_usize, 0);
     for at in 0..types[number].fields.len() {
         let (kind, shape) = (types[number].fields[at].kind, types[number].fields[at].shape);
         let element = match kind {
@@ -330,7 +334,11 @@ fn measure(types: &mut [Entry], number: usize, depth: usize) -> Result<usize, St
             Kind::I16 | Kind::U16 => 2,
             Kind::I32 | Kind::U32 | Kind::F32 | Kind::String(_) | Kind::WString(_) => 4,
             Kind::I64 | Kind::U64 | Kind::F64 => 8,
-            Kind::Message(inner) => measure(types, inner, depth + 1)?,
+            Kind::Message(inner) => {
+                let size = measure(types, inner, depth + 1)?;
+                height = height.max(types[inner].height + 1);
+                size
+            }
         };
         let field = match shape {
             Shape::Single => element,
@@ -342,7 +350,7 @@ fn measure(types: &mut [Entry], number: usize, depth: usize) -> Result<usize, St
     if size > MAX_FIXED_SIZE {
         return Err(format!("`{}` takes {size} bytes at least, more than {MAX_FIXED_SIZE}", types[number].name));
     }
-    types[number].min_size = size.max(1);
+    (types[number].min_size, types[number].height) = (size.max(1), height);
     Ok(size.max(1))
 }
 

@@ -278,7 +278,8 @@ impl Player {
                     made_anew.join(", ")
                 )));
             }
-            s.tap(move |topic, _| heard.iter().any(|h| h == topic), Self::on_made)?;
+            // What nodes of other processes make is not what is replayed here.
+            s.tap_local(move |topic, _| heard.iter().any(|h| h == topic), Self::on_made)?;
         }
         Ok(())
     }

@@ -116,6 +116,15 @@ impl Node for Recorder {
             .range(0.0, 1e9)
             .describe("time of a file after which the next begins; 0: never")
             .declare()?;
+        let queue_mb = s
+            .param("queue_mb", 100_i64)
+            .unit("MB")
+            .range(1.0, 1e6)
+            .describe("most that waits for being written; beyond it the oldest messages are dropped and counted")
+            .read_only()
+            .declare()?
+            .get();
+        let queue_bytes = usize::try_from(queue_mb).unwrap_or(0).saturating_mul(1_000_000);
         let replay = s
             .param("replay", false)
             .describe(
@@ -139,7 +148,9 @@ impl Node for Recorder {
         let exclude = Patterns::new(&exclude.get(), &namespace);
         let left_out = exclude.clone();
         // Decided here and not for each message: what is not wanted is not fetched from the network either.
-        s.tap(move |topic, kind| recordable(kind) && include.contains(topic) && !left_out.contains(topic), Self::on_message)?;
+        let wanted =
+            move |topic: &str, kind: &MessageType| recordable(kind) && include.contains(topic) && !left_out.contains(topic);
+        s.tap_within(queue_bytes, wanted, Self::on_message)?;
         if replay {
             s.tap_replies(|_, _| true, Self::on_message)?;
         }
