@@ -13,11 +13,12 @@ use crate::shared::Shared;
 type Edge = (Arc<str>, Arc<str>, Arc<str>);
 
 /// The counts of the last report.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Drops {
     edges: BTreeMap<Edge, (u64, u64)>,
     nodes: BTreeMap<Arc<str>, u64>,
-    /// By publisher, topic and what is counted.
+    /// By publisher, topic and what is counted. Of the wire, which a run that goes on from a snapshot has anew.
+    #[serde(skip)]
     outside: BTreeMap<(Arc<str>, Arc<str>, &'static str), u64>,
 }
 
