@@ -10,6 +10,8 @@
 //! measured anew, and what is in other processes has to come anew. One node that cannot be frozen, and there are no snapshots: it is named
 //! in a log line. Nodes that only listen ([`crate::Node::WATCHER`]) are left out.
 //!
+//! If nobody hears them, none are taken.
+//!
 //! Layout: [`MAGIC`], [`FORMAT`] (u32), the CRC-32 of all that follows (u32), both little-endian; then a version of the program and the state
 //! in postcard's format (<https://postcard.jamesmunns.com/wire-format>), messages as CDR. The same state has the same bytes. A snapshot is for
 //! the build that made it: states have no description of their own, and another version of the program refuses them.
@@ -29,6 +31,7 @@ use parking_lot::Mutex;
 use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::diagnostics::Level;
 use crate::error::{NodeError, SetupError};
 use crate::logger::{self, Severity};
 use crate::node::{Node, Setup};
@@ -214,7 +217,7 @@ struct FrozenNode {
     params: Vec<FrozenParam>,
     /// Period, ns, and when it is due.
     timers: Vec<(u64, Time)>,
-    statuses: BTreeMap<String, (crate::Level, String)>,
+    statuses: BTreeMap<String, (Level, String)>,
     log_threshold: u8,
     failures: u32,
     last_error: String,
@@ -306,6 +309,14 @@ impl Snapshots {
         Time::from_nanos(self.resumed_ns.load(Ordering::Relaxed)).as_secs_f64()
     }
 
+    /// Whether anybody would get one.
+    fn are_heard(&self) -> bool {
+        let progress = self.progress.lock();
+        let Some(core) = &progress.out else { return false };
+        let ends = core.topic.ends.read();
+        !ends.taps.is_empty() || !ends.subscribers.is_empty() || core.remote.as_ref().is_some_and(|remote| remote.matched())
+    }
+
     fn is_due(&self, now: Time, step: Duration) -> bool {
         let Some(every) = self.every else { return false };
         let every = i64::try_from(every.as_nanos()).unwrap_or(i64::MAX);
@@ -344,11 +355,19 @@ fn note_given(shared: &Shared) {
 
 /// A step is over: takes a snapshot if one is due. Returns whether something was published.
 pub(crate) fn at_boundary(shared: &Arc<Shared>, step: Duration) -> bool {
-    if !shared.snapshots.is_due(shared.now(), step) || shared.stop.is_set() {
+    if !shared.snapshots.are_heard() || !shared.snapshots.is_due(shared.now(), step) || shared.stop.is_set() {
         return false;
     }
+    let begun = Instant::now();
     match take::take(shared, step) {
-        Ok(bytes) => publish(shared, bytes),
+        Ok(bytes) => {
+            // Shown, and not on /rosout: it is kept there, and how long it took would be in the next snapshot.
+            if let Some(slot) = shared.slot(0) {
+                let took_ms = begun.elapsed().as_secs_f64() * 1e3;
+                shared.write_log(&slot, Level::Ok, &format!("snapshot of {} bytes taken in {took_ms:.1} ms", bytes.len()));
+            }
+            publish(shared, bytes);
+        }
         Err(take::Refusal::Busy) => return false,
         Err(take::Refusal::Never(why)) => {
             shared.snapshots.progress.lock().never = true;

@@ -1,0 +1,36 @@
+//! The node's state in snapshots of its graph: the mission, and the orders that are out. The two sides of its actions are the library's.
+
+use graph::snapshot::{Blob, Cdr, pack, unpack};
+use graph::{FreezeError, GoalId, HandlerResult, NodeError};
+use msgs::omnimind_msgs::msg::Plan;
+use std::sync::Arc;
+
+use crate::mission::frozen::capability;
+use crate::node::Planner;
+
+/// Goal, order, capability.
+type Sent = Vec<([u8; 16], u64, String)>;
+
+impl Planner {
+    pub(crate) fn frozen(&self) -> Result<Vec<u8>, FreezeError> {
+        if !self.handles.is_empty() {
+            return Err(FreezeError::Now("a client of execute_goal waits for its goal".into()));
+        }
+        let sent: Sent = self.sent.iter().map(|(goal, token, name)| (goal.0, *token, (*name).to_owned())).collect();
+        let last_plan = self.last_plan.clone().map(|plan| Cdr(Arc::new(plan)));
+        pack(&(Blob(self.mission.freeze()?), self.speed, sent, last_plan))
+    }
+
+    pub(crate) fn take_up(&mut self, state: &[u8]) -> HandlerResult {
+        let (mission, sent, last_plan): (Blob, Sent, Option<Cdr<Plan>>);
+        (mission, self.speed, sent, last_plan) = unpack(state)?;
+        self.mission.thaw(&mission.0)?;
+        let order = |(goal, token, name): ([u8; 16], u64, String)| {
+            let unknown = || NodeError::new(format!("there is no capability `{name}`"));
+            capability(&name).map(|name| (GoalId(goal), token, name)).ok_or_else(unknown)
+        };
+        self.sent = sent.into_iter().map(order).collect::<Result<_, _>>()?;
+        self.last_plan = last_plan.map(|plan| Arc::unwrap_or_clone(plan.0));
+        Ok(())
+    }
+}
