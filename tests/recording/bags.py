@@ -406,18 +406,32 @@ def snapshots(run):
     done, report, _ = again("cut", f"snapshots:={cut}", f"from:={every * 2}")
     assert report == first, done.stderr[-3000:]
     # What does not fit is refused in words, before anything moves.
-    home = run.out / "home.yaml"
-    home.write_text((ROOT / "config/home.yaml").read_text())
+    text = (ROOT / "config/home.yaml").read_text()
+    same, home, odd = run.out / "same_home.yaml", run.out / "home.yaml", run.out / "odd_graph.yaml"
+    same.write_text(text)
+    home.write_text(text.replace("label: kitchen", "label: galley", 1))
+    assert home.read_text() != text
+    odd.write_text((ROOT / "launch/replay.yaml").read_text().replace("report_inference_time: false", "report_inference_time: false, max_objects: 7"))
+    done, report, _ = again("moved", f"snapshots:={whole}", "from:=9", f"home:={same}")
+    assert report == first, done.stderr[-3000:]
     for more, expected in [
         ((f"snapshots:={whole}", "from:=1"), "no snapshot at or before 1 s; its first one is of 3.000 s"),
         ((f"snapshots:={bag}", "from:=9"), "has no snapshots"),
         ((f"snapshots:={run.out / 'gone.mcap'}", "from:=9"), "cannot read"),
         (("from:=9",), "resume_bag"),
-        ((f"snapshots:={whole}", "from:=9", f"home:={home}"), "parameter `home` of /fusion was"),
-        ((f"snapshots:={whole}", "from:=9", f"bag:={whole}"), "is another recording"),
+        ((f"snapshots:={whole}", "from:=9", f"home:={home}"), "its home was another one"),
+        ((f"snapshots:={whole}", "from:=9", "snapshot_every:=1"), None),
     ]:
         done, _, _ = again("refused", *more)
+        if expected is None:
+            assert done.returncode == 0, done
+            continue
         assert done.returncode == 2 and expected in done.stderr and "panicked" not in done.stderr, (more, done)
+    more = (f"snapshots:={whole}", "from:=9", "--headless", "--no-wire")
+    done = run.omnimind("launch", odd, f"bag:={bag}", *more, timeout=600)
+    assert done.returncode == 2 and "parameter `max_objects` of /vision was 20, not 7" in done.stderr, done
+    done = run.omnimind("launch", "replay.yaml", f"bag:={whole}", *more, timeout=600)
+    assert done.returncode == 2 and "is another recording" in done.stderr, done
 
 
 def main():

@@ -1,5 +1,5 @@
-//! The node's state in snapshots of its graph: what it remembers and what waits for its partner. Home and settings come from the parameters,
-//! transforms from the listener.
+//! The node's state in snapshots of its graph: what it remembers and what waits for its partner. Settings come from the parameters, the home
+//! is only compared, transforms are the listener's.
 
 use std::sync::Arc;
 
@@ -25,6 +25,11 @@ fn known(raw: Raw) -> Result<Vec<(&'static str, f64)>, NodeError> {
     raw.into_iter().map(entry).collect()
 }
 
+/// The home in words, to be compared.
+fn home(fusion: &Fusion) -> String {
+    format!("{:?}", fusion.home)
+}
+
 impl Fusion {
     pub(crate) fn frozen(&self) -> Result<Vec<u8>, FreezeError> {
         let depths: Vec<_> = self.depths.iter().map(|depth| Cdr(Arc::clone(depth))).collect();
@@ -33,19 +38,23 @@ impl Fusion {
             (self.memory.content(), self.camera, depths, waiting),
             (self.gripper, &self.held, self.held_id, self.pose_sigma, self.speed, self.pressed, self.nearest_scan),
             (&self.tokens, named(&self.vision_raw), named(&self.view_raw), self.view_bearing, self.view_certainty),
-            (self.sound, &self.heard, self.last_sync),
+            (self.sound, &self.heard, self.last_sync, home(self)),
         ))
     }
 
     pub(crate) fn take_up(&mut self, state: &[u8]) -> HandlerResult {
         let (objects, next_id, vision_raw, view_raw): (_, _, Raw, Raw);
+        let then: String;
         let (depths, waiting): (Vec<Cdr<Image>>, Vec<Cdr<Detection2DArray>>);
         (
             ((objects, next_id), self.camera, depths, waiting),
             (self.gripper, self.held, self.held_id, self.pose_sigma, self.speed, self.pressed, self.nearest_scan),
             (self.tokens, vision_raw, view_raw, self.view_bearing, self.view_certainty),
-            (self.sound, self.heard, self.last_sync),
+            (self.sound, self.heard, self.last_sync, then),
         ) = unpack(state)?;
+        if then != home(self) {
+            return Err(NodeError::new("its home was another one: parameter `home`"));
+        }
         self.memory.set_content(objects, next_id);
         self.depths = depths.into_iter().map(|depth| depth.0).collect();
         self.waiting = waiting.into_iter().map(|detections| detections.0).collect();

@@ -64,6 +64,8 @@ pub struct Fusion {
 
 impl Node for Fusion {
     const NAME: &'static str = "fusion";
+    /// Not where the home's file is, but what is in it is compared.
+    const FREE_PARAMETERS: &'static [&'static str] = &["home"];
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let file = s

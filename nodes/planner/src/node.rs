@@ -49,6 +49,8 @@ pub struct Planner {
 
 impl Node for Planner {
     const NAME: &'static str = "planner";
+    /// Not where the home's file is, but what is in it is compared.
+    const FREE_PARAMETERS: &'static [&'static str] = &["home"];
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let home_file = s

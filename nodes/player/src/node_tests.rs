@@ -55,6 +55,30 @@ fn messages_come_back_at_their_pace_and_a_broken_one_is_skipped_and_said() {
 }
 
 #[test]
+fn from_a_snapshot_on_the_rest_is_played_and_another_recording_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("a.mcap"), folder.path().join("b.mcap"));
+    record(&path, 1_700_000_000_000_000_000);
+    record(&other, 1_700_000_000_000_000_001);
+    let texts = |bench: &mut Bench| bench.take::<Text>("chatter").iter().map(|m| m.data.clone()).collect::<Vec<_>>();
+    for (after_ms, rest) in [(0, vec!["0", "1", "3", "4"]), (50, vec!["1", "3", "4"]), (250, vec!["3", "4"]), (350, vec!["4"])] {
+        let mut first = bench(&path, &["*"]).unwrap();
+        first.run_for(Duration::from_millis(after_ms));
+        let bytes = first.snapshot().unwrap();
+        // The recording may lie elsewhere.
+        let moved = folder.path().join(format!("moved{after_ms}.mcap"));
+        std::fs::copy(&path, &moved).unwrap();
+        let mut second = bench(&moved, &["*"]).unwrap();
+        second.resume(&bytes).unwrap();
+        second.run_for(Duration::from_secs(1));
+        assert_eq!(texts(&mut second), rest, "after {after_ms} ms");
+        assert_eq!(second.stop_reason().unwrap(), "the recording is over: 4 messages played");
+        let refused = bench(&other, &["*"]).unwrap().resume(&bytes).unwrap_err().to_string();
+        assert!(refused.contains("b.mcap is another recording"), "{refused}");
+    }
+}
+
+#[test]
 fn a_simulated_recording_plays_at_its_own_times() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
