@@ -430,7 +430,9 @@ def snapshots(run):
     more = (f"snapshots:={whole}", "from:=9", "--headless", "--no-wire")
     done = run.omnimind("launch", odd, f"bag:={bag}", *more, timeout=600)
     assert done.returncode == 2 and "parameter `max_objects` of /vision was 20, not 7" in done.stderr, done
-    done = run.omnimind("launch", "replay.yaml", f"bag:={whole}", *more, timeout=600)
+    shorter = run.out / "shorter.mcap"
+    shorter.write_bytes(bag.read_bytes()[: bag.stat().st_size * 9 // 10])
+    done = run.omnimind("launch", "replay.yaml", f"bag:={shorter}", *more, timeout=600)
     assert done.returncode == 2 and "is another recording" in done.stderr, done
 
 
