@@ -373,6 +373,9 @@ def snapshots(run):
 
     def again(name, *more):
         report = run.out / f"{name}.json"
+        # A recorder never writes over what is there.
+        for old in (report, run.out / f"{name}.mcap"):
+            old.unlink(missing_ok=True)
         begun = time.monotonic()
         done = run.omnimind("launch", "replay.yaml", f"bag:={bag}", f"report:={report}", "--headless", "--no-wire", *more, timeout=1800)
         return done, (json.loads(report.read_text()) if report.exists() else None), time.monotonic() - begun
@@ -403,7 +406,7 @@ def snapshots(run):
     # A recording without its end, as after a kill, has them too.
     cut = run.out / "cut.mcap"
     cut.write_bytes(whole.read_bytes()[:-200])
-    done, report, _ = again("cut", f"snapshots:={cut}", f"from:={every * 2}")
+    done, report, _ = again("from_cut", f"snapshots:={cut}", f"from:={every * 2}")
     assert report == first, done.stderr[-3000:]
     # What does not fit is refused in words, before anything moves.
     text = (ROOT / "config/home.yaml").read_text()
