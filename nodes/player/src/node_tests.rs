@@ -242,6 +242,12 @@ impl Node for First {
         })?;
         Ok(Self { out: s.publisher("mid", Qos::reliable(10))? })
     }
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        Ok(Vec::new())
+    }
+    fn thaw(&mut self, _: &mut Context, _: &[u8]) -> HandlerResult {
+        Ok(())
+    }
 }
 
 /// `mid` * 10 + the last `other` -> `made`; the order of the two matters. Sends a goal with each.
@@ -278,6 +284,13 @@ impl Node for Second {
         )?;
         Ok(Self { other: 0, out: s.publisher("made", Qos::reliable(10))?, done: s.publisher("done", Qos::reliable(10))?, client })
     }
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        graph::snapshot::pack(&self.other)
+    }
+    fn thaw(&mut self, _: &mut Context, state: &[u8]) -> HandlerResult {
+        self.other = graph::snapshot::unpack(state)?;
+        Ok(())
+    }
 }
 
 /// What a recorder would have kept of two moments, in the order of what happened.
@@ -311,8 +324,8 @@ fn replayable(path: &std::path::Path, second_made: i64) {
     writer.finish().unwrap();
 }
 
-/// The report, and how the player ended.
-fn replay(folder: &std::path::Path, second_made: i64) -> (serde_json::Value, String) {
+/// The nodes under test and a player.
+fn replaying(folder: &std::path::Path, second_made: i64) -> (Bench, PathBuf) {
     let (bag, report) = (folder.join(format!("{second_made}.mcap")), folder.join("report.json"));
     replayable(&bag, second_made);
     let mut bench = Bench::new();
@@ -327,6 +340,12 @@ fn replay(folder: &std::path::Path, second_made: i64) -> (serde_json::Value, Str
             ("report", report.to_str().unwrap().into()),
         ])
         .unwrap();
+    (bench, report)
+}
+
+/// The report, and how the player ended.
+fn replay(folder: &std::path::Path, second_made: i64) -> (serde_json::Value, String) {
+    let (mut bench, report) = replaying(folder, second_made);
     bench.run_for(Duration::from_millis(100));
     assert!(bench.stop_reason().is_some());
     let statistics = bench.statistics();
@@ -346,6 +365,24 @@ fn a_replay_keeps_the_order_of_what_nodes_take_in_and_answers_their_calls() {
     }
     let again = replay(folder.path(), 37).0;
     assert_eq!(report["topics"], again["topics"]);
+}
+
+#[test]
+fn a_replay_that_goes_on_from_a_snapshot_answers_the_calls_that_were_open_and_compares_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = replay(folder.path(), 37).0;
+    // At 20 ms the second goal has been sent, and its result comes at 30 ms.
+    for after_ms in [10, 20, 30] {
+        let (mut first, _) = replaying(folder.path(), 37);
+        first.run_for(Duration::from_millis(after_ms));
+        let bytes = first.snapshot().unwrap();
+        let (mut second, report) = replaying(folder.path(), 37);
+        second.resume(&bytes).unwrap();
+        std::fs::remove_file(&report).unwrap();
+        second.run_for(Duration::from_millis(100));
+        let said = std::fs::read_to_string(report).unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&said).unwrap(), whole, "after {after_ms} ms");
+    }
 }
 
 #[test]
