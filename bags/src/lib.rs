@@ -6,6 +6,7 @@
 
 mod file;
 pub mod info;
+mod latest;
 pub mod metadata;
 pub mod qos;
 mod read_ahead;
@@ -16,6 +17,7 @@ mod survey;
 mod writer;
 
 pub use file::{Channel, FileSummary, McapWriter, OpenError, TopicSummary, WriteError, WriterOptions};
+pub use latest::latest;
 pub use metadata::{FileInfo, Metadata, MetadataError, TopicInfo};
 pub use qos::{QosProfile, QosProfileError};
 pub use read_ahead::ReadAhead;

@@ -312,7 +312,7 @@ fn footing(path: &Path) -> Result<Option<mcap::Summary>, ReadError> {
     Ok(reader.finish())
 }
 
-struct Indexed {
+pub(crate) struct Indexed {
     path: PathBuf,
     file: File,
     reader: IndexedReader,
@@ -321,16 +321,17 @@ struct Indexed {
 
 impl Indexed {
     fn open(path: &Path, summary: &mcap::Summary, from_ns: u64) -> Result<Self, ReadError> {
-        let options = IndexedReaderOptions::new()
-            .with_order(ReadOrder::LogTime)
-            .starting_at(from_ns)
-            .with_record_length_limit(RECORD_LIMIT);
+        Self::open_with(path, summary, IndexedReaderOptions::new().with_order(ReadOrder::LogTime).starting_at(from_ns))
+    }
+
+    pub fn open_with(path: &Path, summary: &mcap::Summary, options: IndexedReaderOptions) -> Result<Self, ReadError> {
+        let options = options.with_record_length_limit(RECORD_LIMIT);
         let reader = IndexedReader::new_with_options(summary, options).map_err(ReadError::damaged(path))?;
         let file = File::open(path).map_err(ReadError::file(path))?;
         Ok(Self { path: path.to_owned(), file, reader, buffer: Vec::new() })
     }
 
-    fn next(&mut self) -> Result<Option<(mcap::records::MessageHeader, Vec<u8>)>, ReadError> {
+    pub fn next(&mut self) -> Result<Option<(mcap::records::MessageHeader, Vec<u8>)>, ReadError> {
         while let Some(event) = self.reader.next_event() {
             match event.map_err(ReadError::damaged(&self.path))? {
                 IndexedReadEvent::ReadChunkRequest { offset, length } => {

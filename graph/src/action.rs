@@ -1,5 +1,7 @@
 //! Actions: long tasks with feedback, result and cancel, as ROS 2 builds them from services and topics under `<name>/_action/`.
 
+mod frozen;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -254,6 +256,7 @@ impl<N: Node> Setup<N> {
             feedback: self.publisher(&format!("{name}/_action/feedback"), Qos::reliable(10))?,
             status: self.publisher(&format!("{name}/_action/status"), Qos::latched(1))?,
         };
+        self.keep(frozen::Server(Arc::clone(&ports.served)));
         let goals = ports.clone();
         self.service_deferred::<A::SendGoal>(&format!("{name}/_action/send_goal"), move |node, ctx, request, responder| {
             let (uuid, goal) = A::split_send_goal_request(request);
@@ -361,6 +364,7 @@ impl<N: Node> Setup<N> {
     ) -> Result<ActionClient<A>, SetupError> {
         self.types.add(A::action_type().name);
         let sent = Arc::new(Mutex::new(Sent::default()));
+        self.keep(frozen::Client(Arc::clone(&sent)));
         let on_done = Arc::new(Mutex::new(on_done));
 
         let (shared, done) = (Arc::clone(&sent), Arc::clone(&on_done));

@@ -106,6 +106,11 @@ impl Composition {
         self.more.notify_all();
     }
 
+    /// Whether nothing is asked for.
+    pub fn is_idle(&self) -> bool {
+        self.queue.lock().waiting.is_empty()
+    }
+
     /// Waits until a change is asked for, at most `patience`.
     pub fn wait(&self, patience: Duration) {
         let mut queue = self.queue.lock();

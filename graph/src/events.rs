@@ -1,5 +1,7 @@
 //! What happens to one end of a topic: who joins and leaves, deadlines, liveliness, losses. Told to the node, and to /diagnostics.
 
+mod frozen;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -100,6 +102,8 @@ pub enum QosEventKind {
     },
 }
 
+pub(crate) use frozen::FrozenEnd;
+
 /// Where a node hears of events, and what its queues have lost.
 #[derive(Default)]
 pub(crate) struct EventPort {
@@ -177,7 +181,7 @@ struct Peer {
     sequence: u64,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, serde::Serialize, serde::Deserialize)]
 struct Totals {
     matched: u64,
     incompatible: u64,

@@ -98,7 +98,7 @@ impl Graph {
 }
 
 /// What was wrong when it was last looked at.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Memory {
     /// By name: how bad, how many sentences, and the first of them.
     open: BTreeMap<String, (Level, usize, String)>,

@@ -17,6 +17,8 @@ use crate::node::Node;
 use crate::param::ParamValue;
 use crate::shared::{Shared, StopFlag};
 use crate::slot::{Runtime, Slot};
+use crate::snapshot::{ResumeError, Snapshots};
+use crate::time::Time;
 use crate::transport::Transport;
 use crate::{compose, free};
 
@@ -59,6 +61,8 @@ pub struct GraphConfig {
     pub threads: usize,
     /// The node types that a [`crate::Container`] may load; none: it loads nothing.
     pub catalogue: Option<Catalogue>,
+    /// In lock-step: so often a snapshot of the graph's state is published ([`crate::snapshot`]); none: never.
+    pub snapshot_every: Option<Duration>,
 }
 
 impl Default for GraphConfig {
@@ -72,6 +76,7 @@ impl Default for GraphConfig {
             log_level: logger::DEFAULT,
             threads: 0,
             catalogue: None,
+            snapshot_every: None,
         }
     }
 }
@@ -128,13 +133,15 @@ pub struct NodeSpec {
 pub struct NodeFactory {
     /// The kind's name.
     pub name: &'static str,
+    pub(crate) watcher: bool,
+    pub(crate) free: &'static [&'static str],
     pub(crate) build: fn(&Arc<Shared>, &Arc<Slot>) -> Result<Box<dyn Runtime>, SetupError>,
 }
 
 impl NodeFactory {
     /// The factory of `N`.
     pub const fn of<N: Node>() -> Self {
-        Self { name: N::NAME, build: crate::node::build::<N> }
+        Self { name: N::NAME, watcher: N::WATCHER, free: N::FREE_PARAMETERS, build: crate::node::build::<N> }
     }
 }
 
@@ -176,6 +183,7 @@ impl Graph {
         let mut shared = Shared::new(lock_step, mode.into(), config.transport.clone(), Arc::clone(&config.log));
         shared.log_threshold = config.log_level.code().into();
         shared.composition = Composition::new(config.robot.clone(), config.catalogue);
+        shared.snapshots = Snapshots::every(config.snapshot_every.filter(|_| lock_step));
         let shared = Arc::new(shared);
         if let Some(wire) = &shared.transport {
             let graph = Arc::downgrade(&shared);
@@ -203,6 +211,18 @@ impl Graph {
     /// Ends the graph from anywhere.
     pub fn stop_flag(&self) -> StopFlag {
         self.shared.stop.clone()
+    }
+
+    /// Takes up the state of a snapshot ([`crate::snapshot`]): [`Graph::run`] then goes on from its time, which is returned. To be called when
+    /// the nodes have been added. After an error the graph is of no further use.
+    ///
+    /// # Errors
+    /// [`ResumeError`].
+    pub fn resume(&mut self, snapshot: &[u8]) -> Result<Time, ResumeError> {
+        match self.config.mode {
+            Mode::LockStep { step, .. } => crate::snapshot::resume(&self.shared, step, snapshot),
+            Mode::FreeRunning => Err(ResumeError::FreeRunning),
+        }
     }
 
     /// Runs until something asks it to stop, then stops every node in order.

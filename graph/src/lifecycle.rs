@@ -136,6 +136,11 @@ impl Life {
         self.asked.lock().clear();
     }
 
+    /// Whether others manage it.
+    pub fn is_managed(&self) -> bool {
+        self.state() != LifeState::Unknown
+    }
+
     /// Whether what the node publishes goes nowhere.
     pub fn mutes(&self) -> bool {
         use LifeState::{Activating, Active, Deactivating, Unknown};

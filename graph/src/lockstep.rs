@@ -13,7 +13,7 @@ use crate::context::Output;
 use crate::shared::Shared;
 use crate::slot::{NodeState, Slot};
 use crate::time::Time;
-use crate::{compose, runner};
+use crate::{compose, runner, snapshot};
 
 /// A step in which messages still travel after this many rounds is a loop without a timer in it.
 const MAX_ROUNDS: usize = 1000;
@@ -147,6 +147,7 @@ impl LockStep {
 
     /// Calls every node's `start`.
     pub fn start(&mut self) {
+        snapshot::begin(&self.shared);
         self.start_new();
         self.settle();
     }
@@ -174,6 +175,9 @@ impl LockStep {
             slot.fire_timers(now);
         }
         self.settle();
+        if snapshot::at_boundary(&shared, self.step) {
+            self.settle();
+        }
     }
 
     /// Waits until the wall clock has caught up, if a rate is asked for.

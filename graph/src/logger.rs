@@ -116,6 +116,16 @@ impl Logger {
         *self.rosout.write() = None;
     }
 
+    /// The threshold of its own, as a code; zero: none.
+    pub fn own_threshold(&self) -> u8 {
+        self.threshold.load(Ordering::Relaxed)
+    }
+
+    /// Takes up what [`Logger::own_threshold`] gave.
+    pub fn set_own_threshold(&self, code: u8) {
+        self.threshold.store(code, Ordering::Relaxed);
+    }
+
     fn lets_pass(&self, severity: Severity, shared: &Shared) -> bool {
         let own = self.threshold.load(Ordering::Relaxed);
         let threshold = if own == UNSET { shared.log_threshold.load(Ordering::Relaxed) } else { own };

@@ -16,6 +16,7 @@ use crate::explain::{Drops, Finding, Inputs, Memory, Topics, WallClock};
 use crate::node::{Node, Publisher, Setup};
 use crate::qos::Qos;
 use crate::shared::Shared;
+use crate::snapshot::{FreezeError, pack, unpack};
 use crate::time::Time;
 
 /// Publishes what the graph knows about itself.
@@ -53,6 +54,7 @@ impl Node for Monitor {
         let clock = if setup.shared.lock_step { Some(setup.publisher("/clock", Qos::sensor_data())?) } else { None };
         let diagnostics = setup.publisher("/diagnostics", Qos::reliable(10))?;
         let statistics = setup.publisher("graph/statistics", Qos::reliable(10))?;
+        crate::snapshot::declare(setup)?;
         if clock.is_some() {
             setup.timer(Duration::from_millis(10), Self::tell_time)?;
         }
@@ -73,6 +75,15 @@ impl Node for Monitor {
             lasting: Memory::default(),
             happened: Memory::default(),
         })
+    }
+
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        pack(&(self.looks, self.reports, &self.topics, &self.inputs, &self.drops, &self.lasting, &self.happened))
+    }
+
+    fn thaw(&mut self, _: &mut Context, state: &[u8]) -> HandlerResult {
+        (self.looks, self.reports, self.topics, self.inputs, self.drops, self.lasting, self.happened) = unpack(state)?;
+        Ok(())
     }
 }
 
@@ -223,7 +234,7 @@ pub(crate) fn statistics(shared: &Shared) -> GraphStatistics {
     GraphStatistics {
         header: Header { stamp: now.to_msg(), frame_id: String::new() },
         mode: shared.mode.clone(),
-        real_time_factor: (elapsed / wall) as f32,
+        real_time_factor: ((elapsed - shared.snapshots.resumed_at_s()) / wall) as f32,
         wall_seconds: wall,
         pid: std::process::id(),
         resident_bytes: crate::process::resident_bytes(),

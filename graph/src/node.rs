@@ -23,6 +23,7 @@ use crate::service::{CallError, CallId, Client, ClientCore, ReplyTo, Responder, 
 use crate::shared::Shared;
 use crate::sim_time::JumpHandlers;
 use crate::slot::{Event, Item, Runtime, Slot, TimerEntry};
+use crate::snapshot::{FreezeError, Part};
 use crate::topic::{PublisherCore, SubscriberCore, Tap, Topic};
 use crate::transport::{Endpoint, EndpointKind};
 use crate::type_description::TypesInUse;
@@ -35,6 +36,13 @@ use crate::{Qos, Time};
 pub trait Node: Sized + Send + 'static {
     /// The name of its kind, as launch files say it.
     const NAME: &'static str;
+
+    /// Whether it only listens (a recorder, a view): then it is no part of a snapshot of the graph ([`crate::snapshot`]), and a run that goes on
+    /// from one starts it anew, or does without it.
+    const WATCHER: bool = false;
+
+    /// Parameters on which its state does not depend, names of files for instance: they may differ in a run that goes on from a snapshot.
+    const FREE_PARAMETERS: &'static [&'static str] = &[];
 
     /// Declares parameters, ports and handlers, and makes the initial state.
     ///
@@ -56,6 +64,26 @@ pub trait Node: Sized + Send + 'static {
     /// Are logged.
     fn stop(&mut self, _ctx: &mut Context) -> HandlerResult {
         Ok(())
+    }
+
+    /// The state of the node for a snapshot of the graph, taken between two steps: everything on which depends what it will do, but what its
+    /// set-up, its parameters and [`Node::thaw`] make again. [`crate::snapshot::pack`] makes bytes of it; a node without state says so
+    /// with no bytes at all.
+    ///
+    /// # Errors
+    /// [`FreezeError::Never`], as by default, if the node has no snapshots; then its graph has none. [`FreezeError::Now`] if it has none at the
+    /// moment, because it keeps what cannot be written down, such as a [`Responder`].
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        Err(FreezeError::Never)
+    }
+
+    /// Takes up what [`Node::freeze`] gave; called in place of [`Node::start`], and to do what that does for things outside the graph
+    /// (load a model, open a file). What it publishes or logs is not sent: the snapshot has that of the first run.
+    ///
+    /// # Errors
+    /// Refuse the whole snapshot.
+    fn thaw(&mut self, _ctx: &mut Context, _state: &[u8]) -> HandlerResult {
+        Err(NodeError::new("nodes of its kind cannot be thawed"))
     }
 }
 
@@ -184,6 +212,8 @@ pub struct Setup<N> {
     pub(crate) jumps: JumpHandlers<N>,
     /// Types of the declared ports, for the type description service.
     pub(crate) types: TypesInUse,
+    /// What handlers keep in place of the node, for snapshots.
+    pub(crate) parts: Vec<Box<dyn Part>>,
 }
 
 impl<N: Node> Setup<N> {
@@ -200,6 +230,7 @@ impl<N: Node> Setup<N> {
             hears_events: false,
             jumps: Vec::new(),
             types: TypesInUse::default(),
+            parts: Vec::new(),
         }
     }
 
@@ -594,6 +625,7 @@ struct Typed<N> {
     node: N,
     life: Option<Arc<Driver<N>>>,
     handlers: Vec<Handler<N>>,
+    parts: Vec<Box<dyn Part>>,
 }
 
 impl<N: Node> Runtime for Typed<N> {
@@ -620,6 +652,17 @@ impl<N: Node> Runtime for Typed<N> {
         let shut_down = self.life.as_ref().map_or(Ok(()), |life| life.stop(&mut self.node, ctx));
         self.node.stop(ctx).and(shut_down)
     }
+    fn freeze(&self) -> Result<(Vec<Vec<u8>>, Vec<u8>), FreezeError> {
+        let state = self.node.freeze()?;
+        Ok((self.parts.iter().map(|part| part.freeze()).collect::<Result<_, _>>()?, state))
+    }
+    fn thaw(&mut self, ctx: &mut Context, parts: &[&[u8]], state: &[u8]) -> HandlerResult {
+        if parts.len() != self.parts.len() {
+            return Err(NodeError::new(format!("it has {} parts besides its own state, not {}", self.parts.len(), parts.len())));
+        }
+        self.parts.iter().zip(parts).try_for_each(|(part, state)| part.thaw(state))?;
+        self.node.thaw(ctx, state)
+    }
 }
 
 /// Sets up an `N` in `slot`.
@@ -643,5 +686,5 @@ pub(crate) fn build<N: Node>(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<B
         setup.warn(&complaint);
         slot.statuses.lock().insert("remap".into(), (Level::Warn, complaint));
     }
-    Ok(Box::new(Typed { node, life: setup.life, handlers: setup.handlers }))
+    Ok(Box::new(Typed { node, life: setup.life, handlers: setup.handlers, parts: setup.parts }))
 }

@@ -16,7 +16,7 @@ use crate::error::{HandlerResult, SetupError};
 use crate::node::{Node, Setup};
 
 pub(crate) use services::{Listener, announce, declare};
-pub(crate) use store::ParamStore;
+pub(crate) use store::{FrozenParam, ParamStore};
 pub use store::{ParamChanges, ParamError};
 pub use value::{ParamType, ParamValue};
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use msgs::{Bytes, MessageType, ServiceType};
+use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, Output};
-use crate::error::{HandlerResult, SetupError};
+use crate::error::{HandlerResult, NodeError, SetupError};
 use crate::message::{AnyMessage, Erased};
 use crate::node::{Node, Setup};
 use crate::qos::Qos;
 use crate::raw::{RawError, RawMessage};
-use crate::service::{ReplyTo, ServiceEntry};
+use crate::service::{CallId, ReplyTo, ServiceEntry};
 use crate::shared::Shared;
 use crate::slot::{Event, Item, Slot};
 use crate::topic::Tap;
@@ -32,6 +33,13 @@ impl RawResponder {
         self.call
     }
 
+    /// Where the answer goes, for the state of the node that owes it ([`Node::freeze`]); `None` if that is another process.
+    #[must_use]
+    pub fn freeze(&self) -> Option<FrozenReply> {
+        let (service, caller, port, call) = self.reply.frozen()?;
+        Some(FrozenReply { service, caller, port, call })
+    }
+
     /// Answers with an encoded response (CDR with its encapsulation header).
     ///
     /// # Errors
@@ -40,6 +48,32 @@ impl RawResponder {
         let response = Arc::new(RawMessage::new(self.response_type, response.into())?);
         ctx.emit(Output::Reply { reply: self.reply, response });
         Ok(())
+    }
+}
+
+/// An answer that is owed, in a node's state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenReply {
+    service: String,
+    caller: String,
+    port: usize,
+    call: u64,
+}
+
+impl FrozenReply {
+    /// The answer as the node owes it again, in [`Node::thaw`].
+    ///
+    /// # Errors
+    /// If caller or service are not there.
+    pub fn thaw(self, ctx: &Context) -> Result<RawResponder, NodeError> {
+        let Self { service, caller, port, call } = self;
+        let response_type = ctx.shared.services.read().get(&service).map(|entry| entry.service_type.response);
+        let response_type = response_type.ok_or_else(|| NodeError::new(format!("nobody serves `{service}`")))?;
+        let slot = ctx.shared.slots.read().iter().find(|slot| *slot.name == *caller).cloned();
+        let slot = slot.ok_or_else(|| NodeError::new(format!("there is no `{caller}` to be answered")))?;
+        let generation = slot.generation();
+        let reply = ReplyTo::local(&ctx.shared, &slot, port, generation, CallId(call), &Arc::from(service));
+        Ok(RawResponder { reply, response_type, call })
     }
 }
 

@@ -103,6 +103,14 @@ impl ReplyTo {
         }
     }
 
+    /// Service, caller, its port and the number of the call, if the caller is in this process.
+    pub fn frozen(&self) -> Option<(String, String, usize, u64)> {
+        match &self.0 {
+            Some(Target::Local { slot, port, call, name, .. }) => Some((name.to_string(), slot.name.to_string(), *port, call.0)),
+            _ => None,
+        }
+    }
+
     /// Answers, from the thread that routes.
     pub fn finish(mut self, result: Result<Body, CallError>) {
         self.send(result, false);

@@ -21,6 +21,7 @@ use crate::raw::Ears;
 use crate::remote::{RemoteIndex, ServiceWatch};
 use crate::service::{Body, CallError, CallId, ReplyTo, ServiceEntry};
 use crate::slot::{Event, Item, Slot};
+use crate::snapshot::Snapshots;
 use crate::time::Time;
 use crate::topic::{PublisherCore, SubscriberCore, Tap, Topic};
 use crate::transport::{Carrier, RemoteSample, Transport};
@@ -126,6 +127,8 @@ pub(crate) struct Shared {
     pub taps: RwLock<Vec<Arc<Tap>>>,
     /// Taps on the answers of services.
     pub reply_taps: RwLock<Vec<Arc<Tap>>>,
+    /// Snapshots of the graph's state.
+    pub snapshots: Snapshots,
     now: AtomicI64,
     next_id: AtomicU64,
 }
@@ -154,6 +157,7 @@ impl Shared {
             composition: Composition::default(),
             taps: RwLock::default(),
             reply_taps: RwLock::default(),
+            snapshots: Snapshots::default(),
             now: AtomicI64::new(0),
             next_id: AtomicU64::new(1),
         }
@@ -346,9 +350,11 @@ impl Shared {
                     }),
                     (None, Some(remote)) if remote.available() => {
                         let name = client.name.to_string();
+                        let open = self.snapshots.open_call();
                         remote.call(
                             request.to_cdr(),
                             Box::new(move |result| {
+                                drop(open);
                                 reply.finish_from_outside(result.map(Body::Cdr).map_err(|_| CallError::NoAnswer(name)));
                             }),
                         );

@@ -20,6 +20,7 @@ use crate::param::ParamStore;
 use crate::service::{Body, CallError, CallId, ReplyTo};
 use crate::shared::Shared;
 use crate::sim_time::NodeClock;
+use crate::snapshot::FreezeError;
 use crate::stats::{EdgeStats, NodeStats};
 use crate::time::Time;
 use crate::transport::{NodeIdentity, Token};
@@ -62,6 +63,10 @@ pub(crate) trait Runtime: Send {
     fn dispatch(&mut self, port: usize, event: Event, ctx: &mut Context) -> HandlerResult;
     fn start(&mut self, ctx: &mut Context) -> HandlerResult;
     fn stop(&mut self, ctx: &mut Context) -> HandlerResult;
+    /// The states of what the library keeps for the node, and its own.
+    fn freeze(&self) -> Result<(Vec<Vec<u8>>, Vec<u8>), FreezeError>;
+    /// In place of `start`.
+    fn thaw(&mut self, ctx: &mut Context, parts: &[&[u8]], state: &[u8]) -> HandlerResult;
 }
 
 #[derive(Default)]
@@ -305,6 +310,22 @@ impl Slot {
     /// Whether the node lives and something waits for it. What comes before its `start` waits for it.
     pub fn is_ready(&self) -> bool {
         self.state() == NodeState::Running && !self.inbox.lock().items.is_empty()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_idle(&self) -> bool {
+        self.inbox.lock().items.is_empty()
+    }
+
+    /// Forgets what waits.
+    pub fn forget_waiting(&self) {
+        let items = {
+            let mut inbox = self.inbox.lock();
+            inbox.waiting.fill(0);
+            std::mem::take(&mut inbox.items)
+        };
+        // Without the lock: see `push`.
+        drop(items);
     }
 
     pub fn state(&self) -> NodeState {

@@ -17,6 +17,7 @@ use crate::node::{Node, Setup};
 use crate::param::ParamValue;
 use crate::service::CallError;
 use crate::shared::Arrival;
+use crate::snapshot::{FreezeError, ResumeError};
 use crate::time::Time;
 
 /// The step of a bench's clock.
@@ -34,6 +35,7 @@ struct Ear {
 
 impl Node for Ear {
     const NAME: &'static str = "bench";
+    const WATCHER: bool = true;
     fn setup(setup: &mut Setup<Self>) -> Result<Self, SetupError> {
         let tape = TAPE.take().ok_or_else(|| setup.failed("only a bench can have an ear"))?;
         setup.tap(
@@ -240,6 +242,23 @@ impl Bench {
             }
         }
         Err(CallError::NoAnswer(name.to_owned()))
+    }
+
+    /// A snapshot of the graph as it stands ([`crate::snapshot`]), without the bench itself.
+    ///
+    /// # Errors
+    /// [`FreezeError`].
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, FreezeError> {
+        self.begin();
+        crate::snapshot::take_now(self.graph.shared(), STEP)
+    }
+
+    /// Goes on from a snapshot; to be called after the nodes have been added and before anything else.
+    ///
+    /// # Errors
+    /// As [`Graph::resume`].
+    pub fn resume(&mut self, snapshot: &[u8]) -> Result<Time, ResumeError> {
+        self.graph.resume(snapshot)
     }
 
     /// Ends the run: every node's `stop` is called.

@@ -8,7 +8,7 @@ use msgs::builtin_interfaces::msg::{Duration as DurationMsg, Time as TimeMsg};
 /// An instant on the graph's clock, in nanoseconds.
 ///
 /// With the wall clock it counts from the Unix epoch, in simulation from the start of the simulation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Time(i64);
 
 impl Time {

@@ -1,5 +1,7 @@
 //! Topics: who publishes, who subscribes, and how one message reaches them all.
 
+pub(crate) mod frozen;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -83,6 +83,10 @@ impl Waiting {
         lost.inspect(Outside::overrun)
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     /// All that waits, in the order in which it came.
     pub fn take(&mut self) -> impl Iterator<Item = Outside> + use<> {
         self.lines.clear();

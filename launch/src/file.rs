@@ -55,11 +55,24 @@ pub struct GraphSettings {
     pub step_ms: f64,
     /// Graph seconds per second of the wall clock in lock-step; 0: as fast as possible.
     pub rate: f64,
+    /// Graph seconds between snapshots of the state in lock-step; 0: none.
+    pub snapshot_every_s: f64,
+    /// From where to go on; none: from the beginning.
+    pub resume: Option<Resume>,
+}
+
+/// A snapshot to go on from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resume {
+    /// The recording that has it: an MCAP file or a bag's folder.
+    pub bag: std::path::PathBuf,
+    /// The latest one at or before this graph time, s.
+    pub at_s: f64,
 }
 
 impl Default for GraphSettings {
     fn default() -> Self {
-        Self { mode: Mode::FreeRunning, step_ms: 10.0, rate: 1.0 }
+        Self { mode: Mode::FreeRunning, step_ms: 10.0, rate: 1.0, snapshot_every_s: 0.0, resume: None }
     }
 }
 

@@ -21,6 +21,7 @@ pub mod process;
 pub mod progress;
 pub mod registry;
 pub mod remote;
+pub mod resume;
 pub mod ros_args;
 pub mod ros_log;
 pub mod run;

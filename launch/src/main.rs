@@ -16,12 +16,10 @@ fn main() -> ExitCode {
     {
         words.splice(1..1, ["run".into(), name.into()]);
     }
-    let code = omnimind::commands::execute(omnimind::cli::Cli::parse_from(words)).unwrap_or_else(|error| {
+    omnimind::commands::execute(omnimind::cli::Cli::parse_from(words)).unwrap_or_else(|error| {
         eprintln!("omnimind: {}", sentence(&error));
         ExitCode::from(2)
-    });
-    wire::remove_leftovers();
-    code
+    })
 }
 
 /// The error with its causes, in one line; a cause that its error already names is not said twice.

@@ -139,6 +139,7 @@ const TOPICS: [&str; 13] = [
 
 impl Node for Observer {
     const NAME: &'static str = "observer";
+    const WATCHER: bool = true;
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let id = s.param("board", 0_i64).describe("where it keeps what it hears").read_only().declare()?;

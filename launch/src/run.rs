@@ -13,8 +13,9 @@ use graph::{
 use crate::file::{At, Launch, Mode, NodeSpec, RestartPolicy};
 use crate::observer::{self, Board};
 use crate::process::{Children, SpawnError};
+use crate::resume::SnapshotError;
 use crate::summary::{Recording, Summary};
-use crate::{process, progress, registry, view};
+use crate::{process, progress, registry, resume, view};
 
 /// What the user sees while the graph runs.
 #[derive(Clone)]
@@ -102,6 +103,12 @@ pub enum RunError {
     /// A child process cannot be started.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
+    /// Snapshots are of graphs that own their time.
+    #[error("snapshots are of graphs in lock-step: `snapshot_every_s` and `resume_at_s` need `mode: lock-step`")]
+    FreeSnapshots,
+    /// The graph does not go on from where it was told to.
+    #[error(transparent)]
+    Resume(#[from] SnapshotError),
     /// Nothing is left to run in this process.
     #[error("process group `{0}` has no nodes")]
     EmptyGroup(String),
@@ -115,6 +122,9 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     let launch = &options.launch;
     let config = wire_config(&options)?;
     check_processes(launch, config.is_some())?;
+    if launch.graph.mode == Mode::FreeRunning && (launch.graph.snapshot_every_s > 0.0 || launch.graph.resume.is_some()) {
+        return Err(RunError::FreeSnapshots);
+    }
     let board = Board::default();
     board.lock().limit_s = options.duration_s;
     if options.group.is_none() {
@@ -130,6 +140,7 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
         },
         transport: wire,
         catalogue: Some(registry::components),
+        snapshot_every: Duration::try_from_secs_f64(launch.graph.snapshot_every_s).ok().filter(|every| !every.is_zero()),
         log: board.log_sink(log_sink(&options.display)),
         log_level: options.log_level,
         monitor: own_name("graph", options.group.as_deref(), launch),
@@ -150,6 +161,10 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
     graph.add(registry::observer(), observer_spec).map_err(RunError::Graph)?;
     for node in mine {
         add(&mut graph, node)?;
+    }
+    if let Some(from) = &launch.graph.resume {
+        let at = resume::resume(&mut graph, from)?;
+        eprintln!("omnimind: going on from the snapshot of {:.3} s in {}", at.as_secs_f64(), from.bag.display());
     }
     let children = if options.group.is_none() {
         Children::start(launch, &options.path, &options.arguments, &flag)?

@@ -52,6 +52,10 @@ fn unusable_requests_are_refused() {
     assert!(refused(&["goal"], dir.path()).contains("bring the cup"));
     std::fs::write(dir.path().join("a.yaml"), "graph: {mode: lock-step}\nnodes: [{type: battery, process: body}]\n").unwrap();
     assert!(refused(&["launch", "--headless", "a.yaml"], dir.path()).contains("lock-step"));
+    std::fs::write(dir.path().join("b.yaml"), "graph: {mode: free-running, snapshot_every_s: 1}\nnodes: [{type: battery}]\n")
+        .unwrap();
+    let free = refused(&["launch", "--headless", "--no-wire", "b.yaml"], dir.path());
+    assert!(free.contains("snapshots are of graphs in lock-step"), "{free}");
 }
 
 #[test]

@@ -237,6 +237,22 @@ fn restarts_back_off_and_end() {
 }
 
 #[test]
+fn snapshots_are_asked_for_and_gone_on_from_in_the_graph_section() {
+    let graph = |keys: &str| format!("graph: {{mode: lock-step{keys}}}\nnodes: [{{type: lidar}}]\n");
+    let settings = text(&graph("")).unwrap().graph;
+    assert_eq!((settings.snapshot_every_s, settings.resume), (0.0, None));
+    let settings = text(&graph(", snapshot_every_s: 2.5, resume_bag: a.mcap, resume_at_s: 12.5")).unwrap().graph;
+    let resume = settings.resume.unwrap();
+    assert_eq!((settings.snapshot_every_s, resume.bag.as_path(), resume.at_s), (2.5, Path::new("a.mcap"), 12.5));
+    // Below zero is from the beginning, whatever recording is named.
+    assert_eq!(text(&graph(", resume_bag: '', resume_at_s: -1")).unwrap().graph.resume, None);
+    for keys in [", resume_at_s: 3", ", resume_bag: '', resume_at_s: 3"] {
+        assert!(fails(&graph(keys)).contains("resume_bag"), "{}", fails(&graph(keys)));
+    }
+    assert!(fails(&graph(", snapshot_every_s: -2")).contains("snapshot_every_s"));
+}
+
+#[test]
 fn a_nodes_log_level_and_autostart_are_read_and_checked() {
     let read = |rest: &str| {
         let text = format!("nodes:\n  - {{type: battery{rest}}}\n");

@@ -29,7 +29,7 @@ pub enum CameraError {
 
 /// An ideal pinhole camera: points are in the optical frame (z forward, x right, y down), pixels count from the centre of
 /// the upper left pixel (sensor_msgs/CameraInfo, matrix K). Distortion is not modelled; images are taken as rectified.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Pinhole {
     /// Image width, pixels.
     pub width: u32,

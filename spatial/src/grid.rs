@@ -67,6 +67,19 @@ pub struct Grid<T> {
     data: Vec<T>,
 }
 
+impl<T: serde::Serialize> serde::Serialize for Grid<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.width, self.height, self.resolution, self.origin.to_array(), &self.data).serialize(serializer)
+    }
+}
+
+impl<'de, T: Copy + serde::Deserialize<'de>> serde::Deserialize<'de> for Grid<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (width, height, resolution, origin, data) = serde::Deserialize::deserialize(deserializer)?;
+        Self::new(width, height, resolution, DVec2::from_array(origin), data).map_err(serde::de::Error::custom)
+    }
+}
+
 impl<T: Copy> Grid<T> {
     /// A grid from its data; `origin` is the lower left corner of the first cell (m), `resolution` the cell size (m).
     pub fn new(width: usize, height: usize, resolution: f64, origin: DVec2, data: Vec<T>) -> Result<Self, GridError> {

@@ -11,6 +11,7 @@ pub mod distance;
 pub mod grid;
 pub mod home;
 pub mod map_file;
+pub mod plain;
 pub mod polygon;
 pub mod pose;
 pub mod ray;

@@ -10,7 +10,7 @@ use glam::{DMat3, DQuat, DVec2, DVec3, EulerRot};
 use crate::angle;
 
 /// A pose in the plane: position in metres, yaw in radians (counter-clockwise, kept in (-pi, pi] by every operation).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Pose2 {
     /// Position along the parent's x axis, m.
     pub x: f64,
@@ -107,11 +107,13 @@ impl Mul for Pose2 {
 }
 
 /// A pose in space.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Pose3 {
     /// Position, m.
+    #[serde(with = "crate::plain::dvec3")]
     pub translation: DVec3,
     /// Orientation, a unit quaternion.
+    #[serde(with = "crate::plain::dquat")]
     pub rotation: DQuat,
 }
 

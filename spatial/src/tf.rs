@@ -84,24 +84,56 @@ pub enum TfInsertError {
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Motion {
     Static(Pose3),
     Dynamic(VecDeque<(i64, Pose3)>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Edge {
     pub parent: String,
     pub motion: Motion,
 }
 
 /// A buffer of transforms, static and moving, as `/tf_static` and `/tf` tell them. Stamps are nanoseconds of the graph's clock.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "Frozen")]
 pub struct TfBuffer {
     pub(crate) edges: BTreeMap<String, Edge>,
     pub(crate) keep_ns: i64,
     extrapolate_ns: i64,
+}
+
+/// A buffer as it was written down.
+#[derive(serde::Deserialize)]
+struct Frozen {
+    edges: BTreeMap<String, Edge>,
+    keep_ns: i64,
+    extrapolate_ns: i64,
+}
+
+/// Why a buffer that was written down is none.
+#[derive(Debug, thiserror::Error)]
+#[error("its transforms close a loop at '{0}'")]
+struct NoTree(String);
+
+impl TryFrom<Frozen> for TfBuffer {
+    type Error = NoTree;
+
+    fn try_from(Frozen { edges, keep_ns, extrapolate_ns }: Frozen) -> Result<Self, NoTree> {
+        for frame in edges.keys() {
+            let mut up = edges.get(frame);
+            for _ in 0..edges.len() {
+                up = up.and_then(|edge| edges.get(&edge.parent));
+            }
+            // After as many steps as there are edges every way up a tree is over.
+            if up.is_some() {
+                return Err(NoTree(frame.clone()));
+            }
+        }
+        Ok(Self { edges, keep_ns, extrapolate_ns })
+    }
 }
 
 impl Default for TfBuffer {
@@ -349,6 +381,19 @@ mod tests {
         assert_eq!(tf.lookup_latest("map", "base_link").unwrap().translation.x, 6.0);
         assert_eq!(tf.latest_common("map", "camera").unwrap(), Some(S));
         assert_eq!(tf.latest_common("camera", "laser").unwrap(), None);
+    }
+
+    #[test]
+    fn what_was_written_down_is_the_same_and_a_loop_is_refused() {
+        let tf = robot();
+        let text = serde_yaml_ng::to_string(&tf).unwrap();
+        let again: TfBuffer = serde_yaml_ng::from_str(&text).unwrap();
+        assert_eq!(again.lookup("map", "camera", S / 3), tf.lookup("map", "camera", S / 3));
+        assert_eq!(serde_yaml_ng::to_string(&again).unwrap(), text);
+        let looped = text.replace("parent: map", "parent: base_link");
+        assert_ne!(looped, text);
+        let refused = serde_yaml_ng::from_str::<TfBuffer>(&looped).unwrap_err().to_string();
+        assert!(refused.contains("close a loop"), "{refused}");
     }
 
     #[test]

@@ -50,6 +50,7 @@ class Router:
         config.insert_json5("listen/endpoints", json.dumps([self.endpoint]))
         config.insert_json5("scouting/multicast/enabled", "false")
         config.insert_json5("transport/shared_memory/enabled", "false")
+        config.insert_json5("adminspace/enabled", "true")
         self.session = zenoh.open(config)
         return self
 

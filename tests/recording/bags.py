@@ -311,13 +311,20 @@ def bad_input(run):
         assert done.returncode == 2 and expected in done.stderr and "panicked" not in done.stderr, (words, done)
 
 
+def recorded_demo(run):
+    """The recording of a demo, made once."""
+    bag = run.out / "demo" / "recording.mcap"
+    if not bag.exists():
+        done = run.omnimind("demo", "--headless", "--json", "--no-wire", "--rate", 0, "--duration", run.replay_s, "--out", run.out / "demo", "replay:=true",
+                            timeout=1800)
+        assert bag.exists(), done.stderr[-2000:]
+    return bag
+
+
 @check
 def replay(run):
     """a recorded demo, replayed twice through vision, fusion and planner in lock-step, is made again byte for byte"""
-    done = run.omnimind("demo", "--headless", "--json", "--no-wire", "--rate", 0, "--duration", run.replay_s, "--out", run.out / "demo", "replay:=true",
-                        timeout=1800)
-    bag = run.out / "demo" / "recording.mcap"
-    assert bag.exists(), done.stderr[-2000:]
+    bag = recorded_demo(run)
     reports = []
     for attempt in range(2):
         report = run.out / f"replay{attempt}.json"
@@ -343,6 +350,93 @@ def replay(run):
     assert done.returncode == 1, done
     found = json.loads(report.read_text())
     assert not found["holds"] and "/vision/detections" in found["first_difference"], found["first_difference"]
+
+
+MADE = re.compile(r"/(vision|fusion|planner)/|/graph/snapshot$|/diagnostics$")
+
+
+def made(path):
+    """What a replay made, as read by rosbags: by topic, time and bytes of each message."""
+    topics = {}
+    with AnyReader([path]) as reader:
+        for connection, stamp, data in reader.messages():
+            if MADE.match(connection.topic):
+                topics.setdefault(connection.topic, []).append((stamp, hashlib.sha256(data).hexdigest()))
+    return topics
+
+
+@check
+def snapshots(run):
+    """a replay that begins in the middle makes from there what the one from the beginning makes, byte for byte, its later snapshots too"""
+    bag, every = recorded_demo(run), 3.0
+    whole = run.out / "whole.mcap"
+
+    def again(name, *more):
+        report = run.out / f"{name}.json"
+        # A recorder never writes over what is there.
+        for old in (report, run.out / f"{name}.mcap"):
+            old.unlink(missing_ok=True)
+        begun = time.monotonic()
+        done = run.omnimind("launch", "replay.yaml", f"bag:={bag}", f"report:={report}", "--headless", "--no-wire", *more, timeout=1800)
+        return done, (json.loads(report.read_text()) if report.exists() else None), time.monotonic() - begun
+
+    done, first, whole_s = again("whole", f"record:={whole}", f"snapshot_every:={every}")
+    assert first and first["holds"], (first, done.stderr[-3000:])
+    taken = [(int(size), float(ms)) for size, ms in re.findall(r"snapshot of (\d+) bytes taken in ([\d.]+) ms", done.stderr)]
+    assert len(taken) >= 3, done.stderr[-3000:]
+    print(f"      {len(taken)} snapshots of {min(taken)[0]} to {max(taken)[0]} bytes, in {min(t for _, t in taken):.1f} to {max(t for _, t in taken):.1f} ms")
+    said = made(whole)
+    stamps = [stamp for stamp, _ in said["/graph/snapshot"]]
+    assert stamps == [int(every * 1e9) * (i + 1) for i in range(len(stamps))], stamps
+    for number, at in enumerate([every + 1.5, run.replay_s / 2, every * (len(taken) - 1)]):
+        start = int(every * 1e9) * int(at / every)
+        later = run.out / f"later{number}.mcap"
+        done, report, later_s = again(f"later{number}", f"record:={later}", f"snapshot_every:={every}", f"snapshots:={whole}", f"from:={at}")
+        assert report, done.stderr[-3000:]
+        assert f"snapshot of {start / 1e9:.3f} s" in done.stderr, done.stderr[-3000:]
+        # The comparison with the recording goes on too: its result and its digests are those of the whole.
+        assert report == first, (report, first)
+        found = made(later)
+        # It begins with the snapshot that it goes on from.
+        assert found["/graph/snapshot"][0] == next(m for m in said["/graph/snapshot"] if m[0] == start)
+        for topic, messages in said.items():
+            expected = [m for m in messages if m[0] > start or (m[0] == start and topic == "/graph/snapshot")]
+            assert found.get(topic, []) == expected, (topic, at, len(found.get(topic, [])), len(expected))
+        print(f"      from {start / 1e9:g} s: {sum(map(len, found.values()))} messages as in the whole; {later_s:.1f} s instead of {whole_s:.1f} s")
+    # A recording without its end, as after a kill, has them too.
+    cut = run.out / "cut.mcap"
+    cut.write_bytes(whole.read_bytes()[:-200])
+    done, report, _ = again("from_cut", f"snapshots:={cut}", f"from:={every * 2}")
+    assert report == first, done.stderr[-3000:]
+    # What does not fit is refused in words, before anything moves.
+    text = (ROOT / "config/home.yaml").read_text()
+    same, home, odd = run.out / "same_home.yaml", run.out / "home.yaml", run.out / "odd_graph.yaml"
+    same.write_text(text)
+    home.write_text(text.replace("label: kitchen", "label: galley", 1))
+    assert home.read_text() != text
+    odd.write_text((ROOT / "launch/replay.yaml").read_text().replace("report_inference_time: false", "report_inference_time: false, max_objects: 7"))
+    done, report, _ = again("moved", f"snapshots:={whole}", "from:=9", f"home:={same}")
+    assert report == first, done.stderr[-3000:]
+    for more, expected in [
+        ((f"snapshots:={whole}", "from:=1"), "no snapshot at or before 1 s; its first one is of 3.000 s"),
+        ((f"snapshots:={bag}", "from:=9"), "has no snapshots"),
+        ((f"snapshots:={run.out / 'gone.mcap'}", "from:=9"), "cannot read"),
+        (("from:=9",), "resume_bag"),
+        ((f"snapshots:={whole}", "from:=9", f"home:={home}"), "its home was another one"),
+        ((f"snapshots:={whole}", "from:=9", "snapshot_every:=1"), None),
+    ]:
+        done, _, _ = again("refused", *more)
+        if expected is None:
+            assert done.returncode == 0, done
+            continue
+        assert done.returncode == 2 and expected in done.stderr and "panicked" not in done.stderr, (more, done)
+    more = (f"snapshots:={whole}", "from:=9", "--headless", "--no-wire")
+    done = run.omnimind("launch", odd, f"bag:={bag}", *more, timeout=600)
+    assert done.returncode == 2 and "parameter `max_objects` of /vision was 20, not 7" in done.stderr, done
+    shorter = run.out / "shorter.mcap"
+    shorter.write_bytes(bag.read_bytes()[: bag.stat().st_size * 9 // 10])
+    done = run.omnimind("launch", "replay.yaml", f"bag:={shorter}", *more, timeout=600)
+    assert done.returncode == 2 and "is another recording" in done.stderr, done
 
 
 def main():

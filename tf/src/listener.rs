@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::kept::Heard;
 use graph::{Context, HandlerResult, JumpThreshold, Level, Node, Qos, Setup, SetupError, Time};
 use msgs::tf2_msgs::msg::TFMessage;
 use msgs::tf2_msgs::srv::{FrameGraph, FrameGraphResponse};
@@ -38,20 +39,20 @@ impl WaitError {
     }
 }
 
-struct Wait {
-    target: String,
-    source: String,
-    stamp_ns: i64,
-    until: Time,
+pub(crate) struct Wait {
+    pub target: String,
+    pub source: String,
+    pub stamp_ns: i64,
+    pub until: Time,
 }
 
 #[derive(Default)]
-struct State {
-    buffer: TfBuffer,
-    waits: BTreeMap<u64, Wait>,
-    next: u64,
+pub(crate) struct State {
+    pub buffer: TfBuffer,
+    pub waits: BTreeMap<u64, Wait>,
+    pub next: u64,
     /// Pairs of frames that were missing or old when they were last asked for.
-    bad: BTreeMap<(String, String), ()>,
+    pub bad: BTreeMap<(String, String), ()>,
 }
 
 type Ended = (WaitId, Result<Pose3, WaitError>);
@@ -80,7 +81,7 @@ impl State {
 }
 
 /// A buffer of transforms that fills itself from /tf and /tf_static (tf2_ros: TransformListener with its Buffer). Clones share the
-/// buffer; only handlers of the node that declared it touch it, so it is as deterministic as they are.
+/// buffer; only handlers of the node that declared it touch it, so it is as deterministic as they are. Snapshots of the graph have it.
 #[derive(Clone)]
 pub struct Listener(Arc<Mutex<State>>);
 
@@ -122,6 +123,7 @@ impl Listener {
     where
         H: FnMut(&mut N, &mut Context, WaitId, Result<Pose3, WaitError>) -> HandlerResult + Send + 'static,
     {
+        setup.keep(Heard(Arc::clone(&self.0)));
         let handler = Arc::new(Mutex::new(handler));
         for (topic, qos, fixed) in [("/tf", Qos::reliable(100), false), ("/tf_static", Qos::latched(100), true)] {
             let (state, handler) = (Arc::clone(&self.0), Arc::clone(&handler));

@@ -135,6 +135,8 @@ impl WireConfig {
         // Neighbours on a host share memory with each other, not through the router. And two sessions of one process that hold each
         // other's segments would leave them behind.
         set(&mut config, "transport/shared_memory/enabled", "false")?;
+        // As rmw_zenoh's router: it says who is connected (`neighbours.rs`).
+        set(&mut config, "adminspace/enabled", "true")?;
         Ok(config)
     }
 
@@ -146,8 +148,6 @@ impl WireConfig {
         self.patience(&mut config)?;
         set(&mut config, "listen/endpoints", &format!("[{:?}]", self.listen))?;
         self.common(&mut config)?;
-        // For this session's own eyes: who listens to what, also without a token (`neighbours.rs`).
-        set(&mut config, "adminspace/enabled", "true")?;
         self.apply_overrides(&mut config)?;
         Ok(config)
     }

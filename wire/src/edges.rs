@@ -106,7 +106,7 @@ impl Why {
     pub fn sentence(self) -> String {
         match self {
             Self::NoNeighbour => "no listener of this host takes shared memory".into(),
-            Self::Others => "somebody outside this host listens too".into(),
+            Self::Others => "somebody listens too, or may, who is outside this host or says nothing by a token".into(),
             Self::Settling => "the listeners are being looked up".into(),
             Self::NoRoom => "the shared memory is full of samples that listeners hold".into(),
             Self::Refused(refusal) => refusal.to_string(),
@@ -308,7 +308,11 @@ mod tests {
         for (loss, lost_when_full, lost_when_stuck) in
             [(Loss::Full, true, true), (Loss::Stuck, false, true), (Loss::Nothing, false, false)]
         {
-            let (Some(neighbours), Ok(listener)) = (Neighbours::open("aa".into(), 3), Host::open()) else { return };
+            let (Some(neighbours), Ok(listener)) =
+                (Neighbours::open(3, Arc::new(crate::live::Live::new("aa".into()))), Host::open())
+            else {
+                return;
+            };
             let pool = neighbours.host.pool();
             let mut edges = to(&listener, &neighbours);
             let mut sequence = 0;

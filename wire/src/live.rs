@@ -34,7 +34,7 @@ struct Tokens {
 /// The tokens of a domain.
 pub(crate) struct Live {
     /// This session's identity.
-    zid: String,
+    pub zid: String,
     tokens: RwLock<Tokens>,
     /// Held while tokens change, so that everybody is told in order.
     sinks: Mutex<Vec<ChangeSink>>,
@@ -121,6 +121,11 @@ impl Live {
     pub fn view(&self) -> GraphView {
         let tokens = self.tokens.read();
         GraphView::from_entities(tokens.known.values().map(|known| (known.gid, known.entity.clone())))
+    }
+
+    /// Identities of all sessions that have said something.
+    pub fn sessions(&self) -> BTreeSet<String> {
+        self.tokens.read().sessions.values().flat_map(HashMap::keys).cloned().collect()
     }
 
     /// Identities of the other sessions that have an end of this kind on a name.

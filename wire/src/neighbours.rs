@@ -6,26 +6,27 @@
 //! there is always a way when the carrier refuses.
 
 use crate::attachment::Gid;
+use crate::live::Live;
 use carrier::{Address, Host, Link as Carrier, Sample};
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use zenoh::config::WhatAmI;
 use zenoh::key_expr::KeyExpr;
+use zenoh::query::QueryTarget;
 use zenoh::sample::SampleKind;
 use zenoh::{Session, Wait};
 
 /// First chunk of our own tokens. A chunk with `@` is matched by no wildcard.
 const PREFIX: &str = "@omnimind";
-/// How often is looked after processes that have ended, and after listeners without a token.
+/// How often is looked after processes that have ended, and after sessions without a token.
 const LOOK: Duration = Duration::from_secs(1);
 /// The pause between something new and that look: what belongs together comes together.
 const SETTLE: Duration = Duration::from_millis(50);
-/// A publisher's listeners are known so long after it was declared, at the latest.
-const KNOWN: Duration = Duration::from_millis(100);
 /// Threads that wait for samples. One of them never runs handlers, so that somebody always listens.
 const WAITING: usize = 2;
 /// How long a thread sleeps at most.
@@ -59,13 +60,35 @@ struct Group {
     elsewhere: HashMap<Gid, (i64, usize)>,
 }
 
-/// Who listens where, as Zenoh's routing tables have it.
+/// Whether there are sessions that say nothing of what they listen to: plain Zenoh programs, plugins of a router, another domain.
 #[derive(Default)]
-struct Listeners {
+struct Strangers {
     /// When that was looked up.
     at: Option<Instant>,
-    /// Key and session; the session may be a router that speaks for others.
-    all: Vec<(KeyExpr<'static>, String)>,
+    any: bool,
+}
+
+/// What a router says of itself.
+struct Router {
+    zid: String,
+    /// Identity and kind of those that are connected to it.
+    sessions: Vec<(String, String)>,
+    plugins: bool,
+}
+
+impl Router {
+    /// The form of zenoh 1.10's admin space, `@/<zid>/router`.
+    fn read(key: &str, text: &[u8]) -> Option<Self> {
+        let zid = key.strip_prefix("@/")?.strip_suffix("/router")?.to_owned();
+        let value: serde_json::Value = serde_json::from_slice(text).ok()?;
+        let session = |session: &serde_json::Value| {
+            let text = |name: &str| session.get(name)?.as_str().map(str::to_owned);
+            Some((text("peer")?, text("whatami")?))
+        };
+        let sessions = value.get("sessions")?.as_array()?.iter().map(session).collect::<Option<_>>()?;
+        let plugins = value.get("plugins").and_then(serde_json::Value::as_object).is_some_and(|plugins| !plugins.is_empty());
+        Some(Self { zid, sessions, plugins })
+    }
 }
 
 /// Counters.
@@ -90,7 +113,8 @@ pub(crate) struct Neighbours {
     peers: Mutex<BTreeMap<String, Address>>,
     /// By key of the topic, as its subscriptions' tokens say: sessions and how many subscriptions they have.
     announced: Mutex<HashMap<String, BTreeMap<String, usize>>>,
-    listeners: Mutex<Listeners>,
+    strangers: Mutex<Strangers>,
+    live: Arc<Live>,
     groups: RwLock<HashMap<String, Group>>,
     next: AtomicU64,
     /// Counts changes of who listens where.
@@ -105,16 +129,17 @@ pub(crate) struct Neighbours {
 
 impl Neighbours {
     /// Opens the way in. `None` where the system has no such thing.
-    pub fn open(zid: String, domain: u32) -> Option<Arc<Self>> {
+    pub fn open(domain: u32, live: Arc<Live>) -> Option<Arc<Self>> {
         let host = Host::open().ok()?;
         Some(Arc::new(Self {
             host,
             counts: Counts::default(),
-            zid,
+            zid: live.zid.clone(),
             domain,
             peers: Mutex::default(),
             announced: Mutex::default(),
-            listeners: Mutex::default(),
+            strangers: Mutex::default(),
+            live,
             groups: RwLock::default(),
             next: AtomicU64::new(1),
             topology: AtomicU64::new(1),
@@ -176,7 +201,7 @@ impl Neighbours {
         self.look_soon();
     }
 
-    /// Has the routing tables looked at.
+    /// Has it looked up who is there.
     pub fn look_soon(&self) {
         if let Some(look) = &*self.look.lock() {
             // One that waits is enough; if nobody receives it, the session is being closed.
@@ -263,63 +288,75 @@ impl Neighbours {
         }
     }
 
-    /// Reads Zenoh's routing tables, which also know of listeners without a token.
     fn look_up(&self, session: &Session) {
         let at = Instant::now();
-        let prefix = format!("@/{}/", self.zid);
-        let Ok(replies) = session.get(format!("{prefix}*/subscriber/**")).timeout(LOOK).wait() else { return };
-        let mut all = Vec::new();
-        while let Ok(reply) = replies.recv() {
-            let Ok(sample) = reply.result() else { continue };
-            let Some((_, key)) = sample.key_expr().as_str().split_once("/subscriber/") else { continue };
-            let Ok(key) = KeyExpr::try_from(key.to_owned()) else { continue };
-            let text = sample.payload().try_to_string().unwrap_or_default().into_owned();
-            // {"routers":["<zid>"],"peers":[],"clients":[]}: every word that is a number in hexadecimal.
-            let zids = text.split('"').filter(|word| !word.is_empty() && word.bytes().all(|c| c.is_ascii_hexdigit()));
-            all.extend(zids.filter(|zid| *zid != self.zid).map(|zid| (key.clone(), zid.to_owned())));
-        }
-        all.sort_by(|(a, of_a), (b, of_b)| (a.as_str(), of_a).cmp(&(b.as_str(), of_b)));
-        all.dedup();
-        let mut listeners = self.listeners.lock();
-        let same = listeners.all == all;
-        *listeners = Listeners { at: Some(at), all };
-        drop(listeners);
+        let any = self.has_strangers(session);
+        let mut strangers = self.strangers.lock();
+        let same = strangers.at.is_some() && strangers.any == any;
+        *strangers = Strangers { at: Some(at), any };
+        drop(strangers);
         if !same {
             self.topology.fetch_add(1, Ordering::AcqRel);
         }
+    }
+
+    /// Whether somebody may listen who does not say so by a token. Asked are the own transports and the routers, which say who is connected to
+    /// them. Zenoh's routing tables would say more, but a session that reads them through its admin space stands still for ever if somebody
+    /// declares something in that moment (zenoh 1.10.2: the reply takes a lock again that the reading has).
+    fn has_strangers(&self, session: &Session) -> bool {
+        let known = self.live.sessions();
+        let is_known = |zid: &str| zid == self.zid || known.contains(zid) || self.peers.lock().contains_key(zid);
+        let mut routers = BTreeSet::new();
+        for transport in session.info().transports().wait() {
+            let zid = transport.zid().to_string();
+            if transport.whatami() == WhatAmI::Router {
+                routers.insert(zid);
+            } else if !is_known(&zid) {
+                return true;
+            }
+        }
+        if routers.is_empty() {
+            return false;
+        }
+        let Ok(replies) = session.get("@/*/router").target(QueryTarget::All).timeout(LOOK).wait() else { return true };
+        let mut heard = BTreeSet::new();
+        while let Ok(reply) = replies.recv() {
+            let Ok(sample) = reply.result() else { continue };
+            let Some(router) = Router::read(sample.key_expr().as_str(), &sample.payload().to_bytes()) else { return true };
+            for (zid, kind) in router.sessions {
+                if kind == WhatAmI::Router.to_str() {
+                    routers.insert(zid);
+                } else if !is_known(&zid) {
+                    return true;
+                }
+            }
+            if router.plugins {
+                return true;
+            }
+            heard.insert(router.zid);
+        }
+        // Behind one that does not say who is connected anybody may be.
+        !routers.is_subset(&heard)
     }
 
     /// Links to the neighbours that listen to `key`, and what is known of the others.
     pub fn reach(&self, key: &KeyExpr<'_>, declared: Instant) -> Reach {
         let sessions = self.announced.lock().get(key.as_str()).cloned().unwrap_or_default();
         let mut reach = Reach::default();
-        let mut reached = Vec::new();
         for zid in sessions.into_keys().filter(|zid| *zid != self.zid) {
             let address = self.peers.lock().get(&zid).cloned();
             match address.and_then(|address| self.host.link(&address).ok()) {
-                Some(link) => {
-                    reach.links.push(link);
-                    reached.push(zid);
-                }
+                Some(link) => reach.links.push(link),
                 None => reach.others = true,
             }
         }
-        if reached.is_empty() {
+        if reach.links.is_empty() {
             reach.others = true;
             return reach;
         }
-        let listeners = self.listeners.lock();
-        let here: Vec<&str> =
-            listeners.all.iter().filter(|(listening, _)| listening.intersects(key)).map(|(_, zid)| &**zid).collect();
-        if listeners.at.is_some() && listeners.all.is_empty() {
-            // Nothing can be looked up there, or not yet; when that changes it is noticed.
-            reach.others = true;
-            return reach;
-        }
-        reach.others |= here.iter().any(|zid| !reached.iter().any(|reached| reached == zid));
-        // Where others listen anyway nothing is waited for: a neighbour that is reached only through a router is never found there.
-        let old = listeners.at.is_none_or(|at| at < declared + KNOWN);
-        reach.unsettled = !reach.others && (old || !reached.iter().all(|zid| here.contains(&&**zid)));
+        let strangers = self.strangers.lock();
+        reach.others |= strangers.any;
+        reach.unsettled = !reach.others && strangers.at.is_none_or(|at| at < declared);
         reach
     }
 
@@ -383,8 +420,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_router_says_who_is_connected_and_what_it_does_not_say_right_is_nothing() {
+        let text = br#"{"zid":"ab","plugins":null,"sessions":[{"peer":"cd","whatami":"client","links":[]},{"peer":"ef","whatami":"router"}]}"#;
+        let router = Router::read("@/ab/router", text).expect("readable");
+        assert_eq!((router.zid.as_str(), router.plugins), ("ab", false));
+        let sessions: Vec<(&str, &str)> = router.sessions.iter().map(|(zid, kind)| (&**zid, &**kind)).collect();
+        assert_eq!(sessions, [("cd", "client"), ("ef", "router")]);
+        assert!(Router::read("@/ab/router", br#"{"plugins":{"rest":{}},"sessions":[]}"#).is_some_and(|router| router.plugins));
+        for (key, text) in
+            [("@/ab/peer", "{}"), ("@/ab/router", "{"), ("@/ab/router", "{}"), ("@/ab/router", r#"{"sessions":[{}]}"#)]
+        {
+            assert!(Router::read(key, text.as_bytes()).is_none(), "{key} {text}");
+        }
+    }
+
+    #[test]
     fn tokens_say_whose_they_are_and_others_are_not_taken_for_them() {
-        let Some(neighbours) = Neighbours::open("aa".into(), 3) else { return };
+        let Some(neighbours) = Neighbours::open(3, Arc::new(Live::new("aa".into()))) else { return };
         let token = neighbours.token();
         assert_eq!(parse(&token), Some(("aa".into(), neighbours.host.address().clone())));
         assert!(

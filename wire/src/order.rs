@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn nothing_is_handed_over_twice_or_out_of_order() {
-        let Some(neighbours) = Neighbours::open("aa".into(), 3) else { return };
+        let Some(neighbours) = Neighbours::open(3, Arc::new(crate::live::Live::new("aa".into()))) else { return };
         let (order, mut handed) = (Order::default(), Vec::new());
         for n in [1, 2, 2, 4, 3, 5] {
             order.carried(&neighbours, &GID, n, || handed.push(n));
@@ -83,7 +83,10 @@ mod tests {
 
     #[test]
     fn the_last_samples_of_a_publisher_that_ends_are_not_handed_over_twice() {
-        let (Some(neighbours), Ok(sender)) = (Neighbours::open("aa".into(), 3), Host::open()) else { return };
+        let (Some(neighbours), Ok(sender)) = (Neighbours::open(3, Arc::new(crate::live::Live::new("aa".into()))), Host::open())
+        else {
+            return;
+        };
         let order = Order::default();
         let link = sender.link(neighbours.host.address()).unwrap();
         let edge = link.add_edge(GID, "topic").unwrap();
@@ -105,7 +108,7 @@ mod tests {
 
     #[test]
     fn of_publishers_that_have_only_zenoh_nothing_is_kept() {
-        let Some(neighbours) = Neighbours::open("aa".into(), 3) else { return };
+        let Some(neighbours) = Neighbours::open(3, Arc::new(crate::live::Live::new("aa".into()))) else { return };
         let order = Order::default();
         for n in [1, 1, 3, 2] {
             assert!(order.over_zenoh(&neighbours, &GID, n, || ()), "Zenoh's own order");
@@ -115,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_sample_waits_until_the_one_before_it_has_been_handed_over() {
-        let Some(neighbours) = Neighbours::open("aa".into(), 3) else { return };
+        let Some(neighbours) = Neighbours::open(3, Arc::new(crate::live::Live::new("aa".into()))) else { return };
         let (order, handed) = (Arc::new(Order::default()), Arc::new(Mutex::new(Vec::new())));
         order.carried(&neighbours, &GID, 1, || {
             // Whoever has the next one cannot get in now.

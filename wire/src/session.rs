@@ -73,7 +73,7 @@ impl Link {
         let live = Arc::new(Live::new(zid.clone()));
         let (seen, heard) = (Arc::clone(&live), Arc::clone(&live));
         let wanted = config.shared_memory && follow == Follow::Graph;
-        let neighbours = if wanted { Neighbours::open(zid.clone(), config.domain) } else { None };
+        let neighbours = if wanted { Neighbours::open(config.domain, Arc::clone(&live)) } else { None };
         let (listeners, domain) = (neighbours.clone(), config.domain);
         let update = move |sample: Sample| {
             let key = sample.key_expr().as_str();

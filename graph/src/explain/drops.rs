@@ -1,5 +1,6 @@
 //! What was lost since the last report: per edge, with the reason.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,14 +11,15 @@ use crate::qos::History;
 use crate::shared::Shared;
 
 /// Subscriber, publisher, topic, how it comes.
-type Edge = (Arc<str>, Arc<str>, Arc<str>, &'static str);
+type Edge = (Arc<str>, Arc<str>, Arc<str>, Cow<'static, str>);
 
 /// The counts of the last report.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Drops {
     edges: BTreeMap<Edge, (u64, u64)>,
     nodes: BTreeMap<Arc<str>, u64>,
-    /// By publisher, topic and what is counted.
+    /// By publisher, topic and what is counted. Of the wire, which a run that goes on from a snapshot has anew.
+    #[serde(skip)]
     outside: BTreeMap<(Arc<str>, Arc<str>, &'static str), u64>,
 }
 
@@ -32,7 +34,7 @@ impl Drops {
             let subscribers = topic.ends.read().subscribers.clone();
             for subscriber in subscribers {
                 for crate::topic::Edge { publisher, carrier, stats } in subscriber.edges() {
-                    let edge = (Arc::clone(&subscriber.slot.name), publisher, Arc::clone(&topic.name), carrier.0);
+                    let edge = (Arc::clone(&subscriber.slot.name), publisher, Arc::clone(&topic.name), Cow::Borrowed(carrier.0));
                     let now = (stats.messages.load(Ordering::Relaxed), stats.dropped.load(Ordering::Relaxed));
                     let before = self.edges.get(&edge).copied().unwrap_or_default();
                     // A node that came back counts from zero.

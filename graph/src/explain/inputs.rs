@@ -35,7 +35,7 @@ const LATE: Duration = Duration::from_secs(1);
 const ANOTHER_CLOCK: Duration = Duration::from_secs(24 * 3600);
 
 /// How regularly samples come on one subscription.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 struct Rhythm {
     /// When was looked, and how many had come, newest last.
     looks: VecDeque<(Time, u64)>,
@@ -101,6 +101,7 @@ impl Rhythm {
     }
 }
 
+#[derive(serde::Serialize, serde::Deserialize)]
 struct Input {
     rhythm: Rhythm,
     /// Whether its messages begin with a header.
@@ -110,7 +111,7 @@ struct Input {
 }
 
 /// All subscriptions to sensor topics, by node, topic and port.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Inputs(BTreeMap<(Arc<str>, Arc<str>, usize), Input>);
 
 impl Inputs {

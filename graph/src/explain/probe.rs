@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use msgs::std_msgs::msg::Header;
 use parking_lot::Mutex;
 
 use crate::message::Erased;
@@ -29,6 +30,22 @@ impl Probe {
         self.wanted.store(true, Ordering::Release);
         caught
     }
+
+    /// For a snapshot: whether a sample is wanted; of the one that was caught its stamp, and when it came.
+    pub fn freeze(&self) -> (bool, Option<(Option<Time>, Time)>) {
+        let caught = self.caught.lock();
+        let caught = caught.as_ref().map(|(message, at)| (header_stamp(&**message), *at));
+        (self.wanted.load(Ordering::Acquire), caught)
+    }
+
+    /// Takes up what [`Probe::freeze`] gave.
+    pub fn thaw(&self, (wanted, caught): (bool, Option<(Option<Time>, Time)>)) {
+        self.wanted.store(wanted, Ordering::Release);
+        *self.caught.lock() = caught.map(|(stamp, at)| {
+            let header = Header { stamp: stamp.unwrap_or_default().to_msg(), ..Header::default() };
+            (Arc::new(header) as Arc<dyn Erased>, at)
+        });
+    }
 }
 
 /// The stamp of a message whose first field is a std_msgs/Header; `None` if it is unset.
@@ -52,7 +69,6 @@ mod tests {
     use super::*;
     use msgs::builtin_interfaces;
     use msgs::sensor_msgs::msg::{Image, Temperature};
-    use msgs::std_msgs::msg::Header;
 
     #[test]
     fn a_stamp_is_read_from_small_and_large_messages_and_an_unset_one_is_none() {
@@ -75,5 +91,12 @@ mod tests {
         probe.see(&message, || Time::from_nanos(3));
         assert_eq!(probe.take().map(|(_, at)| at), Some(Time::from_nanos(2)));
         assert!(probe.take().is_none());
+        let header = Header { stamp: Time::from_nanos(7).to_msg(), ..Default::default() };
+        let late: Arc<dyn Erased> = Arc::new(Temperature { header, ..Default::default() });
+        probe.see(&late, || Time::from_nanos(9));
+        let again = Probe::default();
+        again.thaw(probe.freeze());
+        let (message, at) = again.take().unwrap();
+        assert_eq!((header_stamp(&*message), at), (Some(Time::from_nanos(7)), Time::from_nanos(9)));
     }
 }

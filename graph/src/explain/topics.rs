@@ -22,8 +22,10 @@ struct Place {
 }
 
 /// What was seen of topics so far.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Topics {
+    /// Asked for again: what another process answers is not of this graph's time.
+    #[serde(skip)]
     definitions: Definitions,
     /// By name of the finding: for how many looks it has been so.
     seen: BTreeMap<String, u32>,

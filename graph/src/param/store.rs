@@ -1,5 +1,7 @@
 //! The parameters of one node: what is declared, and how they change together or not at all.
 
+mod frozen;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,6 +45,8 @@ pub enum ParamError {
     #[error("the list of parameters is empty")]
     Empty,
 }
+
+pub(crate) use frozen::FrozenParam;
 
 /// A parameter's value, shared by the node and its store.
 pub(crate) struct Cell {

@@ -4,7 +4,7 @@ use msgs::Bytes;
 use msgs::rcl_interfaces::msg as rcl;
 
 /// A parameter's value.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum ParamValue {
     /// No value: a parameter of no fixed type may have none.
     #[default]
@@ -18,7 +18,7 @@ pub enum ParamValue {
     /// Words.
     String(String),
     /// Bytes.
-    ByteArray(Bytes),
+    ByteArray(#[serde(with = "crate::snapshot::shared_bytes")] Bytes),
     /// Truth values.
     BoolArray(Vec<bool>),
     /// Whole numbers.

@@ -33,6 +33,7 @@ pub fn json(launch: &Launch) -> Json {
             "mode": match launch.graph.mode { Mode::LockStep => "lock-step", Mode::FreeRunning => "free-running" },
             "step_ms": launch.graph.step_ms,
             "rate": launch.graph.rate,
+            "snapshot_every_s": launch.graph.snapshot_every_s,
         },
         "arguments": launch.arguments.iter().map(argument).collect::<Vec<_>>(),
         "nodes": launch.nodes.iter().map(node).collect::<Vec<_>>(),

@@ -7,7 +7,7 @@ use super::params;
 use super::read::Reader;
 use super::value::{Scope, Value, substitute_tree};
 use super::yaml::{Kind, Yaml};
-use super::{GraphSettings, Launch, Mode, NodeSpec, Restart, RestartPolicy};
+use super::{GraphSettings, Launch, Mode, NodeSpec, Restart, RestartPolicy, Resume};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -254,14 +254,26 @@ impl Loader<'_> {
 }
 
 fn graph_section(path: &Path, yaml: &Yaml) -> Result<GraphSettings, LaunchError> {
-    let reader = Reader::new(path, yaml, "`graph`", &["mode", "step_ms", "rate"])?;
+    let reader =
+        Reader::new(path, yaml, "`graph`", &["mode", "step_ms", "rate", "snapshot_every_s", "resume_bag", "resume_at_s"])?;
     let defaults = GraphSettings::default();
     let mode = match reader.word("mode", &["lock-step", "free-running"])?.as_deref() {
         Some("lock-step") => Mode::LockStep,
         _ => Mode::FreeRunning,
     };
+    let resume = match reader.number("resume_at_s", -1.0, 1e9)? {
+        Some(at_s) if at_s >= 0.0 => {
+            let bag = reader.text("resume_bag")?.filter(|bag| !bag.is_empty());
+            let bag =
+                bag.ok_or_else(|| LaunchError::MissingKey { at: reader.at(yaml.line), key: "resume_bag", place: "`graph`" })?;
+            Some(Resume { bag: bag.into(), at_s })
+        }
+        _ => None,
+    };
     Ok(GraphSettings {
         mode,
+        snapshot_every_s: reader.number("snapshot_every_s", 0.0, 1e9)?.unwrap_or(defaults.snapshot_every_s),
+        resume,
         step_ms: reader.number("step_ms", 0.1, 1000.0)?.unwrap_or(defaults.step_ms),
         rate: reader.number("rate", 0.0, 1000.0)?.unwrap_or(defaults.rate),
     })

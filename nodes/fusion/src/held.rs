@@ -1,7 +1,7 @@
 //! Whether something is in the gripper.
 
 /// What the body feels of its gripper.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct GripperSense {
     /// Opening between the fingers, m; None if not known.
     pub opening_m: Option<f64>,
@@ -12,7 +12,7 @@ pub struct GripperSense {
 }
 
 /// Debounced decision.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct HeldDetector {
     min_opening_m: f64,
     settle_s: f64,

@@ -16,6 +16,7 @@
 pub mod alignment;
 pub mod category;
 pub mod depth;
+mod frozen;
 pub mod held;
 pub mod memory;
 mod node;

@@ -35,15 +35,17 @@ pub enum Look {
 }
 
 /// A remembered object.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Object {
     /// Stable identity.
     pub id: u32,
     /// Centre in the map, m.
+    #[serde(with = "spatial::plain::dvec3")]
     pub position: DVec3,
     /// Variance per axis, m2.
     pub variance: f64,
     /// Size, m.
+    #[serde(with = "spatial::plain::dvec3")]
     pub size: DVec3,
     /// Log-odds of being there.
     pub log_odds: f64,
@@ -56,8 +58,26 @@ pub struct Object {
     /// Spoken of in the last transcripts.
     pub mentioned: bool,
     /// Places it was seen at, newest last.
+    #[serde(with = "places")]
     pub history: VecDeque<(i64, DVec3)>,
     updated_ns: i64,
+}
+
+/// For serde's `with`: a history.
+mod places {
+    use std::collections::VecDeque;
+
+    use glam::DVec3;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(places: &VecDeque<(i64, DVec3)>, serializer: S) -> Result<S::Ok, S::Error> {
+        places.iter().map(|(at, place)| (*at, place.to_array())).collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VecDeque<(i64, DVec3)>, D::Error> {
+        let places = Vec::<(i64, [f64; 3])>::deserialize(deserializer)?;
+        Ok(places.into_iter().map(|(at, place)| (at, DVec3::from_array(place))).collect())
+    }
 }
 
 impl Object {
@@ -146,6 +166,17 @@ impl ObjectMemory {
     #[must_use]
     pub fn new(settings: MemorySettings) -> Self {
         Self { settings, objects: Vec::new(), next_id: 1 }
+    }
+
+    /// What is remembered, without the settings: the objects, and the next identity.
+    #[must_use]
+    pub fn content(&self) -> (&[Object], u32) {
+        (&self.objects, self.next_id)
+    }
+
+    /// Remembers what [`ObjectMemory::content`] gave.
+    pub fn set_content(&mut self, objects: Vec<Object>, next_id: u32) {
+        (self.objects, self.next_id) = (objects, next_id);
     }
 
     /// The objects, oldest first.

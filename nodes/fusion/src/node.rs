@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glam::{DVec2, DVec3};
-use graph::{Context, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time};
+use graph::{Context, FreezeError, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time};
 use msgs::geometry_msgs::msg::PoseWithCovarianceStamped;
 use msgs::nav_msgs::msg::Odometry;
 use msgs::omnimind_msgs::msg::{
@@ -33,37 +33,39 @@ const WAITING: usize = 8;
 
 /// The fusion node.
 pub struct Fusion {
-    home: Option<Home>,
-    memory: ObjectMemory,
-    tf: Listener,
-    camera: Option<Pinhole>,
-    depths: VecDeque<Arc<Image>>,
-    waiting: VecDeque<Arc<Detection2DArray>>,
-    gripper: GripperSense,
-    held: HeldDetector,
-    held_id: Option<u32>,
-    pose_sigma: f64,
-    speed: f64,
-    pressed: f64,
-    nearest_scan: f64,
-    tokens: [Option<Token>; 4],
-    vision_raw: Vec<(&'static str, f64)>,
-    view_raw: Vec<(&'static str, f64)>,
-    view_bearing: f64,
-    view_certainty: f64,
-    sound: Option<(f64, i64)>,
-    heard: String,
-    strategy: Param<String>,
-    sync_s: Param<f64>,
-    detect_range_m: Param<f64>,
-    max_size_m: Param<f64>,
-    belief_out: Publisher<Belief>,
-    alignment_out: Publisher<Alignment>,
-    last_sync: Option<Time>,
+    pub(crate) home: Option<Home>,
+    pub(crate) memory: ObjectMemory,
+    pub(crate) tf: Listener,
+    pub(crate) camera: Option<Pinhole>,
+    pub(crate) depths: VecDeque<Arc<Image>>,
+    pub(crate) waiting: VecDeque<Arc<Detection2DArray>>,
+    pub(crate) gripper: GripperSense,
+    pub(crate) held: HeldDetector,
+    pub(crate) held_id: Option<u32>,
+    pub(crate) pose_sigma: f64,
+    pub(crate) speed: f64,
+    pub(crate) pressed: f64,
+    pub(crate) nearest_scan: f64,
+    pub(crate) tokens: [Option<Token>; 4],
+    pub(crate) vision_raw: Vec<(&'static str, f64)>,
+    pub(crate) view_raw: Vec<(&'static str, f64)>,
+    pub(crate) view_bearing: f64,
+    pub(crate) view_certainty: f64,
+    pub(crate) sound: Option<(f64, i64)>,
+    pub(crate) heard: String,
+    pub(crate) strategy: Param<String>,
+    pub(crate) sync_s: Param<f64>,
+    pub(crate) detect_range_m: Param<f64>,
+    pub(crate) max_size_m: Param<f64>,
+    pub(crate) belief_out: Publisher<Belief>,
+    pub(crate) alignment_out: Publisher<Alignment>,
+    pub(crate) last_sync: Option<Time>,
 }
 
 impl Node for Fusion {
     const NAME: &'static str = "fusion";
+    /// Not where the home's file is, but what is in it is compared.
+    const FREE_PARAMETERS: &'static [&'static str] = &["home"];
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let file = s
@@ -188,6 +190,14 @@ impl Node for Fusion {
             alignment_out: s.publisher("fusion/alignment", Qos::reliable(5))?,
             last_sync: None,
         })
+    }
+
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        self.frozen()
+    }
+
+    fn thaw(&mut self, _: &mut Context, state: &[u8]) -> HandlerResult {
+        self.take_up(state)
     }
 }
 

@@ -128,6 +128,32 @@ fn what_the_gripper_closes_on_is_held_and_words_and_sounds_are_taken_in() {
 }
 
 #[test]
+fn a_belief_that_goes_on_from_a_snapshot_is_the_same_belief() {
+    let mut first = bench();
+    look(&mut first);
+    look(&mut first);
+    let bytes = first.snapshot().unwrap();
+    let mut second = bench();
+    second.resume(&bytes).unwrap();
+    for bench in [&mut first, &mut second] {
+        bench.take_all();
+        look(bench);
+        let heard = Transcript { text: "the cup".into(), confidence: 0.5, ..Transcript::default() };
+        bench.publish("speech/transcript", heard);
+        bench.run_for(Duration::from_secs(3));
+    }
+    // As bytes: an unknown direction is no number, and equal to nothing.
+    let beliefs = |bench: &mut Bench| -> Vec<(u32, Vec<u8>)> {
+        let all = bench.take::<Belief>("fusion/belief");
+        all.iter().map(|b| (b.objects[0].sightings, msgs::Message::to_cdr(&**b))).collect()
+    };
+    let (one, other) = (beliefs(&mut first), beliefs(&mut second));
+    assert!(one.len() > 10 && one.last().unwrap().0 == 3);
+    assert!(one == other);
+    assert!(first.snapshot().unwrap() == second.snapshot().unwrap());
+}
+
+#[test]
 fn a_depth_image_of_another_encoding_is_an_error_and_silence_is_stale() {
     let mut bench = bench();
     bench.publish("camera/depth/image_raw", Image { encoding: "16UC1".into(), ..Image::default() });

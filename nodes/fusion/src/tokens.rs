@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// The four modalities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Modality {
     /// Camera.
     Vision,
@@ -84,7 +84,7 @@ pub enum FeatureError {
 }
 
 /// What one modality says at one time.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Token {
     /// Which modality.
     pub modality: Modality,

@@ -5,7 +5,7 @@ use crate::travel::Distances;
 use crate::world::{DOCK, ROBOT};
 
 /// One of the eight actions, with its arguments; places are indices into the problem's places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Action {
     /// Drive to a place; to the dock it means docking.
     Move {

@@ -12,7 +12,7 @@ pub struct Effort {
 }
 
 /// An energy with its standard deviation, Wh.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Energy {
     /// Expected, Wh.
     pub wh: f64,
@@ -21,7 +21,7 @@ pub struct Energy {
 }
 
 /// Power numbers, learnt by exponential averages from the battery.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct EnergyModel {
     /// Power while standing (electronics, sensors, perception), W.
     pub idle_w: f64,
@@ -92,7 +92,7 @@ impl EnergyModel {
 }
 
 /// What is in the battery.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Charge {
     /// Energy left, Wh.
     pub wh: f64,

@@ -4,7 +4,7 @@ use crate::intent::Wish;
 use spatial::Pose2;
 
 /// State of a goal; the numbers are those of omnimind_msgs/GoalStatus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum Status {
     /// Waits.
@@ -30,7 +30,7 @@ impl Status {
 }
 
 /// What a goal wants.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Aim {
     /// Bring an object (label) to a room (name).
     Fetch {
@@ -70,7 +70,7 @@ impl Aim {
 }
 
 /// A goal.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Goal {
     /// Identity.
     pub id: String,
@@ -124,7 +124,7 @@ pub struct Request {
 }
 
 /// All goals: those that live, and a bounded history of those that ended.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct GoalBook {
     live: Vec<Goal>,
     ended: std::collections::VecDeque<Goal>,

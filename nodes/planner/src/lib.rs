@@ -16,6 +16,7 @@
 
 pub mod domain;
 pub mod energy;
+mod frozen;
 pub mod goals;
 pub mod intent;
 pub mod mission;

@@ -13,6 +13,7 @@ use crate::travel::{self, Distances};
 use crate::world::{self, DOCK, Place, PlaceKind, SeenObject};
 
 pub mod events;
+pub(crate) mod frozen;
 mod planning;
 #[cfg(test)]
 mod tests;
@@ -65,14 +66,19 @@ impl Default for MissionSettings {
     }
 }
 
+/// Name of an action server. (Written out, serde would want to borrow it.)
+pub type Capability = &'static str;
+
 /// Something for the body to do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Order {
     /// Number of the order; results quote it.
     pub token: u64,
     /// Name of the action server: move, grasp, release, push, pull, rotate, observe, wait, dock.
-    pub capability: &'static str,
+    #[serde(with = "frozen::word")]
+    pub capability: Capability,
     /// Where in the map: position, m, and yaw, rad.
+    #[serde(with = "frozen::target")]
     pub target: Option<(DVec3, f64)>,
     /// Label of the object, empty if none is meant.
     pub object: String,
@@ -85,7 +91,7 @@ pub struct Order {
 }
 
 /// What the mission wants done.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Command {
     /// Begin an action.
     Start(Order),
@@ -102,7 +108,7 @@ pub enum Command {
 }
 
 /// State of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum StepStatus {
     /// Not begun.
@@ -118,7 +124,7 @@ pub enum StepStatus {
 }
 
 /// A plan being carried out.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Running {
     /// The goal it serves.
     pub goal_id: String,
@@ -140,7 +146,7 @@ pub struct Running {
     pub object: String,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 struct Ongoing {
     order: Order,
     started_s: f64,

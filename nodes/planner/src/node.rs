@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graph::{
-    ActionClient, Context, GoalHandle, GoalId, HandlerResult, Level, Node, NodeError, Outcome, Publisher, Qos, Setup, SetupError,
+    ActionClient, Context, FreezeError, GoalHandle, GoalId, HandlerResult, Level, Node, NodeError, Outcome, Publisher, Qos,
+    Setup, SetupError,
 };
 use msgs::nav_msgs::msg::{OccupancyGrid, Odometry};
 use msgs::omnimind_msgs::action::{Act, ExecuteGoal, ExecuteGoalFeedback, ExecuteGoalResult, Speak, SpeakGoal};
@@ -31,23 +32,25 @@ const POSE_AGE: Duration = Duration::from_secs(2);
 
 /// The planner node.
 pub struct Planner {
-    mission: Mission,
-    vocabulary: Vocabulary,
-    tf: Listener,
-    speed: f64,
-    nominal_v: f64,
-    clients: BTreeMap<&'static str, ActionClient<Act>>,
-    speaker: ActionClient<Speak>,
-    sent: Vec<(GoalId, u64, &'static str)>,
-    handles: BTreeMap<String, GoalHandle<ExecuteGoal>>,
-    plan_out: Publisher<Plan>,
-    forecast_out: Publisher<EnergyForecast>,
-    status_out: Publisher<GoalStatus>,
-    last_plan: Option<Plan>,
+    pub(crate) mission: Mission,
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) tf: Listener,
+    pub(crate) speed: f64,
+    pub(crate) nominal_v: f64,
+    pub(crate) clients: BTreeMap<&'static str, ActionClient<Act>>,
+    pub(crate) speaker: ActionClient<Speak>,
+    pub(crate) sent: Vec<(GoalId, u64, &'static str)>,
+    pub(crate) handles: BTreeMap<String, GoalHandle<ExecuteGoal>>,
+    pub(crate) plan_out: Publisher<Plan>,
+    pub(crate) forecast_out: Publisher<EnergyForecast>,
+    pub(crate) status_out: Publisher<GoalStatus>,
+    pub(crate) last_plan: Option<Plan>,
 }
 
 impl Node for Planner {
     const NAME: &'static str = "planner";
+    /// Not where the home's file is, but what is in it is compared.
+    const FREE_PARAMETERS: &'static [&'static str] = &["home"];
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let home_file = s
@@ -144,6 +147,14 @@ impl Node for Planner {
             status_out: s.publisher("planner/goal_status", Qos::latched(10))?,
             last_plan: None,
         })
+    }
+
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        self.frozen()
+    }
+
+    fn thaw(&mut self, _: &mut Context, state: &[u8]) -> HandlerResult {
+        self.take_up(state)
     }
 }
 

@@ -41,6 +41,13 @@ impl Node for Puppet {
             held: false,
         })
     }
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        graph::snapshot::pack(&(self.pose, self.cup, self.seen, self.held))
+    }
+    fn thaw(&mut self, _: &mut Context, state: &[u8]) -> HandlerResult {
+        (self.pose, self.cup, self.seen, self.held) = graph::snapshot::unpack(state)?;
+        Ok(())
+    }
 }
 
 impl Puppet {
@@ -82,12 +89,17 @@ impl Puppet {
     }
 }
 
-fn bench(percentage: f32) -> Bench {
+fn empty() -> Bench {
     let home = std::env::temp_dir().join(format!("omnimind-planner-home-{}.yaml", std::process::id()));
     std::fs::write(&home, crate::world::tests::HOME).unwrap();
     let mut bench = Bench::new();
     bench.add::<Planner>(&[("home", home.to_string_lossy().into_owned().into())]).unwrap();
     bench.add::<Puppet>(&[]).unwrap();
+    bench
+}
+
+fn bench(percentage: f32) -> Bench {
+    let mut bench = empty();
     let battery = BatteryState { percentage, capacity: 26.0 / 14.4, voltage: 14.4, current: -0.9, ..BatteryState::default() };
     bench.publish("battery_state", battery);
     bench
@@ -111,6 +123,39 @@ fn words_become_a_plan_that_is_carried_out_and_reported() {
     assert!(plans.iter().all(|p| p.admissible && !p.explanation.is_empty()));
     assert!(bench.logs().iter().any(|l| l.message.contains("I brought the cup to the living room.")));
     assert!(!bench.take::<EnergyForecast>("planner/energy_forecast").is_empty());
+}
+
+/// What was said but for what is measured.
+fn said(bench: &mut Bench) -> Vec<(String, u64, i64, Vec<u8>)> {
+    let all = bench.take_all().into_iter().filter(|m| &*m.topic != "/graph/statistics" && &*m.publisher != "/bench");
+    all.map(|m| (m.topic.to_string(), m.sequence, m.stamp.as_nanos(), m.to_cdr())).collect()
+}
+
+#[test]
+fn a_mission_that_goes_on_from_a_snapshot_is_the_same_mission_at_every_moment_of_it() {
+    let words = Transcript { text: "hey only bring the cap to the living room".into(), ..Transcript::default() };
+    let mut first = bench(0.8);
+    first.run_for(Duration::from_millis(300));
+    first.publish("speech/transcript", words);
+    let mut frozen = Vec::new();
+    for _ in 0..14 {
+        first.run_for(Duration::from_millis(700));
+        frozen.push((first.snapshot().unwrap(), first.now()));
+    }
+    let whole = said(&mut first);
+    assert!(whole.iter().filter(|m| m.0 == "/planner/plan").count() > 5);
+    for (bytes, at) in frozen {
+        let mut again = empty();
+        assert_eq!(again.resume(&bytes).unwrap(), at);
+        again.run_for(Duration::from_secs_f64(first.now().seconds_since(at)));
+        let expected: Vec<_> = whole.iter().filter(|m| m.2 > at.as_nanos()).collect();
+        let found = said(&mut again);
+        for (a, b) in expected.iter().zip(&found) {
+            assert!(**a == *b, "from {} s on: {} {} at {} ns", at.as_secs_f64(), a.0, a.1, a.2);
+        }
+        assert_eq!(expected.len(), found.len());
+        assert!(again.snapshot().unwrap() == first.snapshot().unwrap());
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::energy::Energy;
 use crate::world::DOCK;
 
 /// One step of a plan.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Step {
     /// What to do.
     pub action: Action,
@@ -28,7 +28,7 @@ pub struct Step {
 }
 
 /// A plan.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Plan {
     /// Steps in order.
     pub steps: Vec<Step>,

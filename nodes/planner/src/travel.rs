@@ -82,7 +82,7 @@ fn micro(metres: f64) -> u64 {
 }
 
 /// Distances between all places, m; infinite where there is no way.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Distances {
     size: usize,
     table: Vec<f64>,

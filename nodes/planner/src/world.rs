@@ -8,7 +8,7 @@ use spatial::{Home, Pose2};
 use crate::travel::Distances;
 
 /// What a place is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum PlaceKind {
     /// Where the robot is now.
     Robot,
@@ -21,7 +21,7 @@ pub enum PlaceKind {
 }
 
 /// A place the robot can stand at.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// Name, for explanations.
     pub name: String,
@@ -55,13 +55,14 @@ pub fn places(home: &Home, robot: Pose2, extra: Option<(&str, Pose2)>) -> Vec<Pl
 }
 
 /// An object as the fused belief has it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SeenObject {
     /// Identity in the belief.
     pub id: u32,
     /// Label.
     pub label: String,
     /// Centre in the map, m.
+    #[serde(with = "spatial::plain::dvec3")]
     pub position: DVec3,
     /// Standard deviation of the position, m.
     pub sigma: f64,

@@ -3,6 +3,7 @@
 //! [`Player`] is the node; [`timeline`] maps the graph's clock to the recording's, [`replay`] compares what nodes make anew with what was
 //! recorded. Bags are read by the crate `bags`.
 
+mod frozen;
 mod images;
 mod keyboard;
 mod node;

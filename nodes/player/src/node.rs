@@ -7,11 +7,12 @@ use std::time::Duration;
 use bags::select::Patterns;
 use bags::{Bag, QosProfile, ReadAhead, Recorded};
 use graph::{
-    AnyMessage, Context, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, RawResponder, Setup, SetupError, Time,
-    suggest,
+    AnyMessage, Context, FreezeError, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, RawResponder, Setup,
+    SetupError, Time, suggest,
 };
 use msgs::rosgraph_msgs::msg::Clock;
 
+use crate::frozen::Place;
 use crate::keyboard::Keyboard;
 use crate::replay::Comparison;
 use crate::routes::{Route, Wishes, declare, remaps};
@@ -25,37 +26,38 @@ use crate::timeline::Timeline;
 /// the graph make some topics anew: the player keeps the recorded order of what they take in and what they say, answers their calls
 /// as they were answered, and holds what they make against the recording.
 pub struct Player {
-    bag: Bag,
-    rate: Param<f64>,
-    asked_rate: f64,
-    repeat: bool,
-    read_ahead: usize,
+    pub(crate) bag: Bag,
+    pub(crate) rate: Param<f64>,
+    pub(crate) asked_rate: f64,
+    pub(crate) repeat: bool,
+    pub(crate) read_ahead: usize,
     simulated: bool,
     first_ns: i64,
     until_ns: i64,
     delay_ns: i64,
-    timeline: Timeline,
-    source: Option<ReadAhead>,
-    next: Option<Recorded>,
+    pub(crate) timeline: Timeline,
+    pub(crate) source: Option<ReadAhead>,
+    pub(crate) next: Option<Recorded>,
+    pub(crate) place: Place,
     /// By channel of the bag.
     routes: Vec<Option<Route>>,
     clock: Option<Publisher<Clock>>,
-    replay: Option<Replay>,
-    played: u64,
-    skipped: u64,
+    pub(crate) replay: Option<Replay>,
+    pub(crate) played: u64,
+    pub(crate) skipped: u64,
     _keyboard: Option<Keyboard>,
 }
 
 /// The nodes under test, as the player sees them.
-struct Replay {
-    comparison: Comparison,
+pub(crate) struct Replay {
+    pub(crate) comparison: Comparison,
     /// By channel of answers: who waits for them, with the number of the call.
-    waiting: BTreeMap<usize, VecDeque<RawResponder>>,
+    pub(crate) waiting: BTreeMap<usize, VecDeque<RawResponder>>,
     /// Calls that the recording never answers: they stay open, as they did then.
-    unanswered: Vec<RawResponder>,
-    report: String,
+    pub(crate) unanswered: Vec<RawResponder>,
+    pub(crate) report: String,
     /// The moment that is being replayed, ns.
-    moment_ns: u64,
+    pub(crate) moment_ns: u64,
 }
 
 /// A simulation starts at zero: times below this are simulated, ns.
@@ -95,11 +97,21 @@ const MADE_ANEW: [&str; 8] = [
 ];
 
 /// What the graph says about itself says it again; what is simulated is nobody's input.
-const NOT_REPLAYED: [&str; 7] =
-    ["/clock", "/rosout", "/diagnostics", "/parameter_events", "/graph/statistics", "/sim/*", "/execute_goal/*"];
+const NOT_REPLAYED: [&str; 8] = [
+    "/clock",
+    "/rosout",
+    "/diagnostics",
+    "/parameter_events",
+    "/graph/statistics",
+    "/graph/snapshot",
+    "/sim/*",
+    "/execute_goal/*",
+];
 
 impl Node for Player {
     const NAME: &'static str = "player";
+    /// The recording itself is compared instead.
+    const FREE_PARAMETERS: &'static [&'static str] = &["path", "report", "read_ahead", "keyboard"];
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let text = |s: &mut Setup<Self>, name: &str, what: &str| -> Result<String, SetupError> {
@@ -191,6 +203,7 @@ impl Node for Player {
             timeline: Timeline::new(0, 0, asked_rate, paused),
             source: None,
             next: None,
+            place: Place::default(),
             routes: Vec::new(),
             clock: None,
             replay: replay.then(|| Replay {
@@ -233,6 +246,14 @@ impl Node for Player {
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
         self.rewind(ctx);
         if self.replay.is_some() { self.advance_replay(ctx) } else { Ok(()) }
+    }
+
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        self.frozen()
+    }
+
+    fn thaw(&mut self, ctx: &mut Context, state: &[u8]) -> HandlerResult {
+        self.take_up(ctx, state)
     }
 }
 
@@ -301,7 +322,9 @@ impl Player {
 
     fn open(&mut self, from_ns: i64) {
         self.next = None;
-        self.source = Some(ReadAhead::new(&self.bag, u64::try_from(from_ns).unwrap_or(0), self.read_ahead));
+        let from_ns = u64::try_from(from_ns).unwrap_or(0);
+        self.place = Place::begin(from_ns);
+        self.source = Some(ReadAhead::new(&self.bag, from_ns, self.read_ahead));
     }
 
     /// Makes `next` the next message that has somewhere to go; false at the end.
@@ -309,6 +332,7 @@ impl Player {
         while self.next.is_none() {
             let Some(source) = &mut self.source else { return Ok(false) };
             let Some(message) = source.next_message()? else { return Ok(false) };
+            self.place.read(message.log_ns);
             if i64::try_from(message.log_ns).unwrap_or(i64::MAX) > self.until_ns {
                 return Ok(false);
             }

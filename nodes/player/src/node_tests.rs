@@ -55,6 +55,30 @@ fn messages_come_back_at_their_pace_and_a_broken_one_is_skipped_and_said() {
 }
 
 #[test]
+fn from_a_snapshot_on_the_rest_is_played_and_another_recording_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("a.mcap"), folder.path().join("b.mcap"));
+    record(&path, 1_700_000_000_000_000_000);
+    record(&other, 1_700_000_000_000_000_001);
+    let texts = |bench: &mut Bench| bench.take::<Text>("chatter").iter().map(|m| m.data.clone()).collect::<Vec<_>>();
+    for (after_ms, rest) in [(0, vec!["0", "1", "3", "4"]), (50, vec!["1", "3", "4"]), (250, vec!["3", "4"]), (350, vec!["4"])] {
+        let mut first = bench(&path, &["*"]).unwrap();
+        first.run_for(Duration::from_millis(after_ms));
+        let bytes = first.snapshot().unwrap();
+        // The recording may lie elsewhere.
+        let moved = folder.path().join(format!("moved{after_ms}.mcap"));
+        std::fs::copy(&path, &moved).unwrap();
+        let mut second = bench(&moved, &["*"]).unwrap();
+        second.resume(&bytes).unwrap();
+        second.run_for(Duration::from_secs(1));
+        assert_eq!(texts(&mut second), rest, "after {after_ms} ms");
+        assert_eq!(second.stop_reason().unwrap(), "the recording is over: 4 messages played");
+        let refused = bench(&other, &["*"]).unwrap().resume(&bytes).unwrap_err().to_string();
+        assert!(refused.contains("b.mcap is another recording"), "{refused}");
+    }
+}
+
+#[test]
 fn a_simulated_recording_plays_at_its_own_times() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mcap");
@@ -218,6 +242,12 @@ impl Node for First {
         })?;
         Ok(Self { out: s.publisher("mid", Qos::reliable(10))? })
     }
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        Ok(Vec::new())
+    }
+    fn thaw(&mut self, _: &mut Context, _: &[u8]) -> HandlerResult {
+        Ok(())
+    }
 }
 
 /// `mid` * 10 + the last `other` -> `made`; the order of the two matters. Sends a goal with each.
@@ -254,6 +284,13 @@ impl Node for Second {
         )?;
         Ok(Self { other: 0, out: s.publisher("made", Qos::reliable(10))?, done: s.publisher("done", Qos::reliable(10))?, client })
     }
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        graph::snapshot::pack(&self.other)
+    }
+    fn thaw(&mut self, _: &mut Context, state: &[u8]) -> HandlerResult {
+        self.other = graph::snapshot::unpack(state)?;
+        Ok(())
+    }
 }
 
 /// What a recorder would have kept of two moments, in the order of what happened.
@@ -287,8 +324,8 @@ fn replayable(path: &std::path::Path, second_made: i64) {
     writer.finish().unwrap();
 }
 
-/// The report, and how the player ended.
-fn replay(folder: &std::path::Path, second_made: i64) -> (serde_json::Value, String) {
+/// The nodes under test and a player.
+fn replaying(folder: &std::path::Path, second_made: i64) -> (Bench, PathBuf) {
     let (bag, report) = (folder.join(format!("{second_made}.mcap")), folder.join("report.json"));
     replayable(&bag, second_made);
     let mut bench = Bench::new();
@@ -303,6 +340,12 @@ fn replay(folder: &std::path::Path, second_made: i64) -> (serde_json::Value, Str
             ("report", report.to_str().unwrap().into()),
         ])
         .unwrap();
+    (bench, report)
+}
+
+/// The report, and how the player ended.
+fn replay(folder: &std::path::Path, second_made: i64) -> (serde_json::Value, String) {
+    let (mut bench, report) = replaying(folder, second_made);
     bench.run_for(Duration::from_millis(100));
     assert!(bench.stop_reason().is_some());
     let statistics = bench.statistics();
@@ -322,6 +365,24 @@ fn a_replay_keeps_the_order_of_what_nodes_take_in_and_answers_their_calls() {
     }
     let again = replay(folder.path(), 37).0;
     assert_eq!(report["topics"], again["topics"]);
+}
+
+#[test]
+fn a_replay_that_goes_on_from_a_snapshot_answers_the_calls_that_were_open_and_compares_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = replay(folder.path(), 37).0;
+    // At 20 ms the second goal has been sent, and its result comes at 30 ms.
+    for after_ms in [10, 20, 30] {
+        let (mut first, _) = replaying(folder.path(), 37);
+        first.run_for(Duration::from_millis(after_ms));
+        let bytes = first.snapshot().unwrap();
+        let (mut second, report) = replaying(folder.path(), 37);
+        second.resume(&bytes).unwrap();
+        std::fs::remove_file(&report).unwrap();
+        second.run_for(Duration::from_millis(100));
+        let said = std::fs::read_to_string(report).unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&said).unwrap(), whole, "after {after_ms} ms");
+    }
 }
 
 #[test]

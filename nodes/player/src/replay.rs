@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
 
+use graph::snapshot::Blob;
 use msgs::MessageType;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// How the messages of one topic agree.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreement {
     /// Byte for byte.
     pub equal: u64,
@@ -41,7 +43,13 @@ struct Topic {
     message_type: Option<&'static MessageType>,
     made: VecDeque<Vec<u8>>,
     agreement: Agreement,
-    hasher: DefaultHasher,
+}
+
+/// A comparison as it stood.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Compared {
+    topics: Vec<(String, Agreement, Vec<Blob>)>,
+    first: Option<String>,
 }
 
 /// A comparison in progress.
@@ -65,7 +73,6 @@ impl Comparison {
             message_type: msgs::registry::find(type_name),
             made: VecDeque::new(),
             agreement: Agreement::default(),
-            hasher: DefaultHasher::new(),
         };
         self.topics.insert(channel, topic);
     }
@@ -79,8 +86,11 @@ impl Comparison {
     /// A message was made on the topic of this name.
     pub fn made(&mut self, name: &str, bytes: Vec<u8>) {
         if let Some(topic) = self.topics.values_mut().find(|t| t.name == name) {
-            topic.hasher.write(&bytes);
-            topic.agreement.digest = topic.hasher.finish();
+            // Chained, so that a comparison can go on from a digest.
+            let mut hasher = DefaultHasher::new();
+            hasher.write_u64(topic.agreement.digest);
+            hasher.write(&bytes);
+            topic.agreement.digest = hasher.finish();
             topic.made.push_back(bytes);
         }
     }
@@ -126,6 +136,29 @@ impl Comparison {
     /// How the topics agree.
     pub fn agreements(&self) -> impl Iterator<Item = (&str, &Agreement)> {
         self.topics.values().map(|t| (t.name.as_str(), &t.agreement))
+    }
+
+    /// What was compared so far, and what waits to be.
+    #[must_use]
+    pub fn freeze(&self) -> Compared {
+        let topic = |topic: &Topic| {
+            let made = topic.made.iter().map(|bytes| Blob(bytes.clone())).collect();
+            (topic.name.clone(), topic.agreement.clone(), made)
+        };
+        Compared { topics: self.topics.values().map(topic).collect(), first: self.first.clone() }
+    }
+
+    /// Goes on from there; false if other topics were compared.
+    pub fn thaw(&mut self, compared: Compared) -> bool {
+        if !self.topics.values().map(|topic| &topic.name).eq(compared.topics.iter().map(|(name, ..)| name)) {
+            return false;
+        }
+        for (topic, (_, agreement, made)) in self.topics.values_mut().zip(compared.topics) {
+            topic.agreement = agreement;
+            topic.made = made.into_iter().map(|bytes: Blob| bytes.0).collect();
+        }
+        self.first = compared.first;
+        true
     }
 
     /// The first thing that does not agree.

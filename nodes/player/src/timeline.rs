@@ -1,7 +1,7 @@
 //! Where in a recording a player stands: the graph's clock mapped to the recording's, with rate, pauses and jumps.
 
 /// The mapping. All times are ns: `now` on the graph's clock, positions on the recording's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Timeline {
     rate: f64,
     paused: bool,

@@ -60,6 +60,7 @@ const INCLUDED: [&str; 8] =
 
 impl Node for Recorder {
     const NAME: &'static str = "recorder";
+    const WATCHER: bool = true;
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let default_path =

@@ -42,6 +42,7 @@ const KINDS: usize = 10;
 
 impl Node for Viewer {
     const NAME: &'static str = "viewer";
+    const WATCHER: bool = true;
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let path = s.param("path", String::new()).describe(".rrd file to write; empty: none").read_only().declare()?;

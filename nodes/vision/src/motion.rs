@@ -30,6 +30,18 @@ impl MotionFrame {
         Self { width: small.width, height: small.height, levels: small.data.iter().map(|v| (v + 0.5) as u8).collect() }
     }
 
+    /// Width, height and the levels, row by row.
+    #[must_use]
+    pub fn parts(&self) -> (usize, usize, &[u8]) {
+        (self.width, self.height, &self.levels)
+    }
+
+    /// From what [`MotionFrame::parts`] gave; `None` if these are not so many levels.
+    #[must_use]
+    pub fn from_parts(width: usize, height: usize, levels: Vec<u8>) -> Option<Self> {
+        (width.checked_mul(height) == Some(levels.len())).then_some(Self { width, height, levels })
+    }
+
     /// Motion since `before`, 0..1: the mean difference of the pixels after the best shift of up to 6 of 80 columns and 6 of
     /// 60 rows. A pixel counts from 0 for a difference of 6 levels to 1 for 64. 0 if nothing moved or only the camera turned a
     /// little, 1 if everything changed. `None` if the sizes differ.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use graph::{Context, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time};
+use graph::snapshot::{Blob, pack, unpack};
+use graph::{Context, FreezeError, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time};
 use image::RgbImage;
 use models::{Broker, Priority};
 use msgs::omnimind_msgs::msg::{DetectedObject as ObjectMsg, ImageColor, Provenance, SceneAnalysis, VisionFeatures};
@@ -125,6 +126,38 @@ impl Node for Vision {
             ctx.status(level, "models", format!("degraded: {}", problems.join("; ")));
         }
         self.analyser = Some(analyser);
+        Ok(())
+    }
+
+    /// Networks and what they keep for themselves are no state: each picture is looked at alone. Which of them were there is.
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        let problems = self.analyser.as_ref().map(Analyser::problems);
+        let previous = self.previous.as_ref().map(MotionFrame::parts);
+        let previous = previous.map(|(width, height, levels)| (width, height, Blob(levels.to_vec())));
+        pack(&(problems, self.last_frame, self.detect_pace.next, self.features_pace.next, previous, self.frames, self.rejected))
+    }
+
+    fn thaw(&mut self, ctx: &mut Context, state: &[u8]) -> HandlerResult {
+        self.start(ctx)?;
+        let problems: Option<Vec<String>>;
+        let previous: Option<(usize, usize, Blob)>;
+        (problems, self.last_frame, self.detect_pace.next, self.features_pace.next, previous, self.frames, self.rejected) =
+            unpack(state)?;
+        let now = self.analyser.as_ref().map(Analyser::problems);
+        if problems != now {
+            let text = |problems: Option<Vec<String>>| match problems.unwrap_or_default() {
+                none if none.is_empty() => "all networks".to_owned(),
+                some => some.join("; "),
+            };
+            return Err(NodeError::new(format!("it had {}, and has {}", text(problems), text(now))));
+        }
+        self.previous = match previous {
+            None => None,
+            Some((width, height, levels)) => {
+                let frame = MotionFrame::from_parts(width, height, levels.0);
+                Some(frame.ok_or_else(|| NodeError::new("its last picture has another size than it says"))?)
+            }
+        };
         Ok(())
     }
 }

@@ -107,8 +107,8 @@ fn a_listener_without_a_token_gets_everything_from_a_second_after_it_came_and_no
         client.insert_json5(name, &value).expect("valid");
     }
     client.insert_json5("scouting/multicast/enabled", "false").expect("valid");
-    let client = zenoh::open(client).wait().expect("opens");
     for _ in 0..2 {
+        let client = zenoh::open(client.clone()).wait().expect("opens");
         let key = wire::key_expression(0, "/topic", endpoint.dds_name, endpoint.type_hash).expect("valid");
         let (sender, plain) = mpsc::channel();
         let callback = move |sample: zenoh::sample::Sample| {
@@ -131,6 +131,10 @@ fn a_listener_without_a_token_gets_everything_from_a_second_after_it_came_and_no
             plain.recv_timeout(LIMIT).expect("the stranger gets each");
         }
         drop(stranger);
+        // Who says nothing by a token might listen again at any time.
+        publish(&mut sequence);
+        assert!(publisher.why().contains("listens too"), "{}", publisher.why());
+        client.close().wait().expect("closes");
         wait_until("the carrier alone", || {
             publish(&mut sequence);
             publisher.why().contains("are on this host")
