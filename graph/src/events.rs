@@ -403,6 +403,15 @@ impl End {
         true
     }
 
+    /// A sample of another process came and goes no further.
+    pub fn passed_over(&self, peer: PeerId, sequence: u64) {
+        if let Some(found) = self.state.lock().peers.get_mut(&peer)
+            && sequence == found.sequence + 1
+        {
+            found.sequence = sequence;
+        }
+    }
+
     /// Whether samples need not be looked at one by one.
     pub fn is_plain(&self) -> bool {
         !self.timed.load(Ordering::Acquire)

@@ -354,8 +354,9 @@ impl Shared {
                         remote.call(
                             request.to_cdr(),
                             Box::new(move |result| {
-                                drop(open);
                                 reply.finish_from_outside(result.map(Body::Cdr).map_err(|_| CallError::NoAnswer(name)));
+                                // Last, whether it is called or dropped: between open and answered there must be no moment for a snapshot.
+                                drop(open);
                             }),
                         );
                     }

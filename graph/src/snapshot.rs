@@ -407,3 +407,45 @@ fn complain(shared: &Arc<Shared>, what: &str) {
 fn watchers(shared: &Shared) -> BTreeSet<Arc<str>> {
     shared.slots.read().iter().filter(|slot| slot.factory.watcher).map(|slot| Arc::clone(&slot.name)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bench;
+    use crate::{Context, HandlerResult};
+
+    struct Tick;
+    impl Node for Tick {
+        const NAME: &'static str = "tick";
+        fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+            s.timer(Duration::from_millis(70), |_: &mut Self, _| Ok(()))?;
+            Ok(Self)
+        }
+        fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+            Ok(Vec::new())
+        }
+        fn thaw(&mut self, _: &mut Context, _: &[u8]) -> HandlerResult {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_timer_that_would_fire_without_end_or_never_is_refused() {
+        let bench = || {
+            let mut bench = Bench::new();
+            bench.add::<Tick>(&[]).unwrap();
+            bench
+        };
+        let mut first = bench();
+        first.run_for(Duration::from_millis(200));
+        let bytes = first.snapshot().unwrap();
+        for next in [i64::MIN, 0, i64::MAX] {
+            let mut body = decode(&bytes).unwrap();
+            let tick = body.nodes.iter_mut().find(|node| node.kind == "tick").unwrap();
+            tick.timers[0].1 = Time::from_nanos(next);
+            let refusal = bench().resume(&encode(&body).unwrap()).unwrap_err();
+            assert!(refusal.to_string().contains("not due within its period"), "{refusal}");
+        }
+        bench().resume(&bytes).unwrap();
+    }
+}

@@ -85,9 +85,12 @@ impl SubscriberCore {
         self.slot.statuses.lock().insert(format!("receive {topic}"), (Level::Warn, why));
     }
 
-    /// A sample from another process came and was dropped, since the queue was full.
-    pub fn overrun(&self, carrier: Carrier) {
-        let edge = self.edge(&Arc::from(""), carrier);
+    /// A sample from another process came and was dropped, since the queue was full. It is no gap in what its publisher sends.
+    pub fn overrun(&self, arrival: &Arrival) {
+        if let Some(gid) = arrival.gid {
+            self.end.passed_over(PeerId::Remote(gid), arrival.sequence);
+        }
+        let edge = self.edge(&Arc::from(""), arrival.carrier);
         edge.delivered();
         edge.drop_one();
         self.slot.stats.dropped.fetch_add(1, Ordering::Relaxed);

@@ -49,7 +49,7 @@ impl Outside {
                 slot.stats.dropped.fetch_add(1, Ordering::Relaxed);
             }
             Self::Sample(arrival) => match &arrival.subscriber {
-                Some(subscriber) => subscriber.overrun(arrival.carrier),
+                Some(subscriber) => subscriber.overrun(arrival),
                 None => arrival.topic.heard.overrun(),
             },
             Self::Remote(_) => {}

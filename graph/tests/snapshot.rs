@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use graph::snapshot::{Blob, Cdr, MAGIC, pack, unpack};
 use graph::testing::Bench;
+use graph::transport::{
+    Carrier, ChangeSink, Endpoint, EndpointKind, NodeIdentity, RemoteChange, RemoteClient, RemoteEndpoint, RemotePublisher,
+    ReplySink, RequestSink, SampleSink, Token, Transport, TransportError,
+};
 use graph::{
-    ActionClient, AnyMessage, CallError, CallId, Client, Context, FreezeError, FrozenReply, GoalHandle, GoalId, Graph,
+    ActionClient, AnyMessage, CallError, CallId, Client, Context, Erased, FreezeError, FrozenReply, GoalHandle, GoalId, Graph,
     GraphConfig, HandlerResult, Level, Mode, Node, NodeError, NodeFactory, NodeSpec, Outcome, Param, ParamValue, Publisher, Qos,
-    RawResponder, ResumeError, Setup, SetupError, silent_sink,
+    RawResponder, ResumeError, Setup, SetupError, Time, silent_sink,
 };
 use msgs::example_interfaces::action::{Fibonacci, FibonacciFeedback, FibonacciGoal, FibonacciResult};
 use msgs::rcl_interfaces::srv::{SetParameters, SetParametersRequest};
@@ -175,6 +179,91 @@ impl Node for Ear {
     }
 }
 
+/// What a [`Late`] has heard.
+static HEARD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// A watcher that wants what is kept for late joiners.
+struct Late;
+
+impl Node for Late {
+    const NAME: &'static str = "late";
+    const WATCHER: bool = true;
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.subscribe("words", Qos::latched(3), |_: &mut Self, _, words: Arc<Text>| {
+            HEARD.lock().push(words.data.clone());
+            Ok(())
+        })?;
+        Ok(Self)
+    }
+}
+
+/// A wire that tells once, at the beginning, of a publisher in another process, and notes what it is asked for.
+#[derive(Clone, Default)]
+struct Elsewhere(Arc<Mutex<Vec<String>>>);
+
+struct Far(Elsewhere, String);
+impl Token for Far {}
+impl RemotePublisher for Far {
+    fn matched(&self) -> bool {
+        true
+    }
+    fn publish(&self, message: &dyn Erased, _: Time) -> Result<(), TransportError> {
+        let said = Text::from_cdr(&message.to_cdr()).map(|text| text.data).unwrap_or_default();
+        self.0.0.lock().push(format!("{}: {said}", self.1));
+        Ok(())
+    }
+    fn carrier(&self) -> Carrier {
+        ("", 0)
+    }
+    fn assert_liveliness(&self) -> Result<(), TransportError> {
+        Ok(())
+    }
+}
+impl RemoteClient for Far {
+    fn available(&self) -> bool {
+        false
+    }
+    fn call(&self, _: Vec<u8>, reply: ReplySink) {
+        reply(Err(TransportError::NoAnswer("nobody".into())));
+    }
+}
+impl Transport for Elsewhere {
+    fn node(&self, _: &NodeIdentity) -> Result<Box<dyn Token>, TransportError> {
+        Ok(Box::new(Far(self.clone(), String::new())))
+    }
+    fn publisher(&self, endpoint: &Endpoint) -> Result<Box<dyn RemotePublisher>, TransportError> {
+        Ok(Box::new(Far(self.clone(), endpoint.name.clone())))
+    }
+    fn subscription(&self, endpoint: &Endpoint, _: SampleSink) -> Result<Box<dyn Token>, TransportError> {
+        self.0.lock().push(format!("listens to {}", endpoint.name));
+        Ok(Box::new(Far(self.clone(), String::new())))
+    }
+    fn service(&self, _: &Endpoint, _: RequestSink) -> Result<Box<dyn Token>, TransportError> {
+        Ok(Box::new(Far(self.clone(), String::new())))
+    }
+    fn client(&self, _: &Endpoint) -> Result<Box<dyn RemoteClient>, TransportError> {
+        Ok(Box::new(Far(self.clone(), String::new())))
+    }
+    fn follow(&self, sink: ChangeSink) {
+        let kind = <Int64 as Message>::message_type();
+        sink(RemoteChange::Joined(Arc::new(RemoteEndpoint {
+            kind: EndpointKind::Publisher,
+            node: "/far".into(),
+            name: "/far_numbers".into(),
+            type_name: kind.name.to_owned(),
+            type_hash: kind.hash.to_owned(),
+            qos: Qos::reliable(10),
+            gid: [1; 16],
+        })));
+    }
+    fn complaints(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn describe(&self) -> String {
+        "a test".into()
+    }
+}
+
 /// Ends the graph after a time.
 struct End;
 
@@ -222,6 +311,10 @@ impl Node for Setter {
 static ONE: Mutex<()> = Mutex::new(());
 
 fn run(from: Option<&[u8]>, threads: usize, file: &str) -> Vec<Said> {
+    run_beside(from, threads, file, None)
+}
+
+fn run_beside(from: Option<&[u8]>, threads: usize, file: &str, elsewhere: Option<&Elsewhere>) -> Vec<Said> {
     let _one = ONE.lock();
     let tape = Arc::new(Mutex::new(Vec::new()));
     *TAPE.lock() = Some(Arc::clone(&tape));
@@ -230,6 +323,7 @@ fn run(from: Option<&[u8]>, threads: usize, file: &str) -> Vec<Said> {
         snapshot_every: Some(Duration::from_secs(1)),
         log: silent_sink(),
         threads,
+        transport: elsewhere.map(|wire| Arc::new(wire.clone()) as Arc<dyn Transport>),
         ..GraphConfig::default()
     };
     let mut graph = Graph::new(config).unwrap();
@@ -239,9 +333,13 @@ fn run(from: Option<&[u8]>, threads: usize, file: &str) -> Vec<Said> {
     for factory in [NodeFactory::of::<Slow>(), NodeFactory::of::<Setter>(), NodeFactory::of::<End>()] {
         graph.add(factory, NodeSpec::default()).unwrap();
     }
+    if elsewhere.is_some() {
+        graph.add(NodeFactory::of::<Late>(), NodeSpec::default()).unwrap();
+    }
     if let Some(snapshot) = from {
         graph.resume(snapshot).unwrap();
     }
+    elsewhere.into_iter().for_each(|wire| wire.0.lock().push("resumed".into()));
     let report = graph.run();
     assert_eq!(report.reason, "over");
     drop(graph);
@@ -272,6 +370,24 @@ fn from_every_snapshot_on_all_that_is_said_is_the_same_also_the_later_snapshots(
         }
         assert_eq!(first.len(), second.len(), "from snapshot {number}");
     }
+}
+
+#[test]
+fn who_joined_before_a_run_goes_on_gets_what_was_kept_and_other_processes_stay_known() {
+    let whole = run(None, 1, "a");
+    let place = whole.iter().rposition(|said| said.0 == "/graph/snapshot").unwrap();
+    let words = |said: &Said| (said.0 == "/words").then(|| Text::from_cdr(&said.4).unwrap().data);
+    let before: Vec<String> = whole[..place].iter().filter_map(words).collect();
+    let kept = &before[before.len() - 3..];
+    let wire = Elsewhere::default();
+    HEARD.lock().clear();
+    run_beside(Some(&snapshot_of(&whole[place])), 1, "b", Some(&wire));
+    assert_eq!(HEARD.lock()[..3], *kept, "a watcher of this process");
+    let story = wire.0.lock().clone();
+    let resumed = story.iter().position(|line| line == "resumed").unwrap();
+    let sent: Vec<&str> = story[..resumed].iter().filter_map(|line| line.strip_prefix("/words: ")).collect();
+    assert_eq!(sent, *kept, "listeners in other processes");
+    assert!(story[resumed..].contains(&"listens to /far_numbers".to_owned()), "{story:?}");
 }
 
 #[test]

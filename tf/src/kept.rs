@@ -1,11 +1,13 @@
-//! A listener's state in snapshots of its graph.
+//! The state of listeners and broadcasters in snapshots of their graph.
 
 use std::sync::Arc;
 
-use graph::snapshot::{Part, pack, unpack};
+use graph::snapshot::{Cdr, Part, pack, unpack};
 use graph::{FreezeError, NodeError, Time};
+use msgs::tf2_msgs::msg::TFMessage;
 use parking_lot::Mutex;
 
+use crate::broadcaster::Frames;
 use crate::listener::{State, Wait};
 
 /// What a listener has heard and waits for.
@@ -27,6 +29,22 @@ impl Part for Heard {
         (state.buffer, waits, state.next, state.bad) = unpack(bytes)?;
         let wait = |(id, target, source, stamp_ns, until)| (id, Wait { target, source, stamp_ns, until });
         state.waits = waits.into_iter().map(wait).collect();
+        Ok(())
+    }
+}
+
+/// What a static broadcaster has told and repeats.
+pub(crate) struct Told(pub Frames);
+
+impl Part for Told {
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        let transforms = self.0.lock().values().cloned().collect();
+        pack(&Cdr(Arc::new(TFMessage { transforms })))
+    }
+
+    fn thaw(&self, bytes: &[u8]) -> Result<(), NodeError> {
+        let Cdr(told) = unpack::<Cdr<TFMessage>>(bytes)?;
+        *self.0.lock() = told.transforms.iter().map(|transform| (transform.child_frame_id.clone(), transform.clone())).collect();
         Ok(())
     }
 }

@@ -6,10 +6,11 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use glam::DVec3;
+use graph::snapshot::{pack, unpack};
 use graph::testing::Bench;
 use graph::{
-    Context, Graph, GraphConfig, HandlerResult, Injector, Level, Managed, Mode, Node, NodeFactory, NodeSpec, Publisher, Qos,
-    Setup, SetupError, Time, silent_sink,
+    Context, FreezeError, Graph, GraphConfig, HandlerResult, Injector, Level, Managed, Mode, Node, NodeFactory, NodeSpec,
+    Publisher, Qos, Setup, SetupError, Time, silent_sink,
 };
 use msgs::geometry_msgs::msg::TransformStamped;
 use msgs::rosgraph_msgs::msg::Clock;
@@ -255,4 +256,44 @@ fn when_time_jumps_back_the_transforms_of_moving_frames_are_forgotten() {
     assert!(buffer.latest("base", "laser").is_ok(), "frames that never move stay");
     stop.stop("seen");
     runner.join().unwrap();
+}
+
+/// Tells another frame each second.
+struct Builder(StaticBroadcaster, i64);
+
+impl Node for Builder {
+    const NAME: &'static str = "builder";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.timer(Duration::from_secs(1), |node: &mut Self, ctx| {
+            node.1 += 1;
+            node.0.send(ctx, vec![x("base", &format!("part_{}", node.1), 0, 1.0)]);
+            Ok(())
+        })?;
+        Ok(Self(StaticBroadcaster::declare(s)?, 0))
+    }
+    fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        pack(&self.1)
+    }
+    fn thaw(&mut self, _: &mut Context, state: &[u8]) -> HandlerResult {
+        self.1 = unpack(state)?;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_from_a_snapshot_repeats_the_fixed_frames_that_were_told_before() {
+    let bench = || {
+        let mut bench = Bench::new();
+        bench.add::<Builder>(&[]).unwrap();
+        bench
+    };
+    let mut first = bench();
+    first.run_for(Duration::from_millis(2500));
+    let snapshot = first.snapshot().unwrap();
+    let mut second = bench();
+    second.resume(&snapshot).unwrap();
+    second.run_for(Duration::from_secs(1));
+    let told = second.take::<TFMessage>("/tf_static");
+    let frames: Vec<&str> = told.last().unwrap().transforms.iter().map(|frame| frame.child_frame_id.as_str()).collect();
+    assert_eq!(frames, ["part_1", "part_2", "part_3"]);
 }

@@ -25,6 +25,8 @@ use zenoh::{Session, Wait};
 const PREFIX: &str = "@omnimind";
 /// How often is looked after processes that have ended, and after sessions without a token.
 const LOOK: Duration = Duration::from_secs(1);
+/// What was looked up so long ago is looked up again: while nobody asks, nobody looks.
+const OLD: Duration = LOOK.saturating_mul(2);
 /// The pause between something new and that look: what belongs together comes together.
 const SETTLE: Duration = Duration::from_millis(50);
 /// Threads that wait for samples. One of them never runs handlers, so that somebody always listens.
@@ -356,7 +358,7 @@ impl Neighbours {
         }
         let strangers = self.strangers.lock();
         reach.others |= strangers.any;
-        reach.unsettled = !reach.others && strangers.at.is_none_or(|at| at < declared);
+        reach.unsettled = !reach.others && strangers.at.is_none_or(|at| at < declared || at.elapsed() > OLD);
         reach
     }
 

@@ -14,6 +14,7 @@ use crate::shared::Shared;
 use crate::slot::{NodeState, Slot};
 use crate::time::Time;
 use crate::topic::frozen::FrozenTopic;
+use crate::waiting::Outside;
 
 fn other(what: impl Into<String>) -> ResumeError {
     ResumeError::OtherGraph(what.into())
@@ -33,7 +34,12 @@ pub(crate) fn resume(shared: &Arc<Shared>, step: Duration, bytes: &[u8]) -> Resu
     }
     slots.iter().for_each(|slot| slot.forget_waiting());
     thaw_topics(shared, topics)?;
-    drop(std::mem::take(&mut *shared.outside.lock()));
+    // Whom the wire knows it tells once; everything else was never said.
+    let waiting: Vec<Outside> = shared.outside.lock().take().collect();
+    for outside in waiting.into_iter().filter(|outside| matches!(outside, Outside::Remote(_))) {
+        let lost = shared.outside.lock().push(outside);
+        drop(lost);
+    }
     shared.unanswered.lock().clear();
     shared.log_threshold.store(log_threshold, Ordering::Relaxed);
     slots.iter().for_each(|slot| slot.supervision.lock().state = NodeState::Running);
@@ -62,12 +68,12 @@ fn check(shared: &Shared, step: Duration, body: &Body) -> Result<Vec<Arc<Slot>>,
         if slot.state() != NodeState::Starting {
             return Err(other(format!("{} runs already", slot.name)));
         }
-        check_node(slot, node, progress.given.get(&slot.name))?;
+        check_node(slot, node, progress.given.get(&slot.name), body.now)?;
     }
     Ok(slots)
 }
 
-fn check_node(slot: &Slot, node: &FrozenNode, given: Option<&Vec<(String, ParamValue)>>) -> Result<(), ResumeError> {
+fn check_node(slot: &Slot, node: &FrozenNode, given: Option<&Vec<(String, ParamValue)>>, at: Time) -> Result<(), ResumeError> {
     let name = &node.name;
     if slot.factory.name != node.kind {
         return Err(other(format!("{name} was of kind {}, not {}", node.kind, slot.factory.name)));
@@ -87,6 +93,11 @@ fn check_node(slot: &Slot, node: &FrozenNode, given: Option<&Vec<(String, ParamV
     let periods: Vec<u128> = slot.timers.lock().iter().map(|timer| timer.period.as_nanos()).collect();
     if !periods.iter().eq(node.timers.iter().map(|(period, _)| u128::from(*period)).collect::<Vec<_>>().iter()) {
         return Err(other(format!("{name} had other timers")));
+    }
+    // What was due had fired. A timer far behind would fire without end.
+    let in_its_period = |(period, next): &(u64, Time)| *next > at && *next <= at + Duration::from_nanos(*period);
+    if !node.timers.iter().all(in_its_period) {
+        return Err(ResumeError::Node { node: name.clone(), reason: "a timer of it is not due within its period".into() });
     }
     Ok(())
 }
@@ -140,6 +151,7 @@ fn thaw_topics(shared: &Arc<Shared>, frozen: Vec<FrozenTopic>) -> Result<(), Res
                     return Err(other(format!("{name} was of another type than {}", topic.message_type.name)));
                 }
                 topic.thaw(then, &watchers).map_err(other)?;
+                topic.hand_over_kept(&watchers, shared.now()).map_err(other)?;
             }
             None if used && !own(name) => return Err(other(format!("nobody used {name}"))),
             Some(then) => drop(known.insert(name.clone(), then)),

@@ -21,6 +21,8 @@ pub(super) enum Refusal {
 /// The state of the graph between two steps.
 pub(super) fn take(shared: &Arc<Shared>, step: Duration) -> Result<Vec<u8>, Refusal> {
     let slots = shared.slots.read().clone();
+    // First: an answer that comes now waits outside before its call is no longer open.
+    let open_calls = shared.snapshots.open_calls.load(Ordering::Acquire);
     let quiet = shared.outside.lock().is_empty() && shared.unanswered.lock().is_empty() && shared.composition.is_idle();
     if !quiet || slots.iter().any(|slot| !slot.is_idle() || slot.state() == NodeState::Starting) {
         return Err(Refusal::Busy);
@@ -29,7 +31,7 @@ pub(super) fn take(shared: &Arc<Shared>, step: Duration) -> Result<Vec<u8>, Refu
     if let Some(gone) = taking_part.iter().find(|slot| slot.state() != NodeState::Running) {
         return Err(Refusal::Now(format!("{} is {}", gone.name, gone.state().as_str())));
     }
-    if shared.snapshots.open_calls.load(Ordering::Acquire) > 0 {
+    if open_calls > 0 {
         return Err(Refusal::Now("another process has not answered a call yet".into()));
     }
     let mut never = Vec::new();

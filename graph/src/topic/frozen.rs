@@ -95,6 +95,25 @@ impl Topic {
         ends.subscribers.append(&mut before);
         Ok(())
     }
+
+    /// Gives what was kept to those that joined before it was here again: `watchers`, who are anew, and other processes.
+    ///
+    /// # Errors
+    /// The wire's, as a sentence.
+    pub fn hand_over_kept(&self, watchers: &BTreeSet<Arc<str>>, now: Time) -> Result<(), String> {
+        let ends = self.ends.read();
+        for subscriber in ends.subscribers.iter().filter(|subscriber| watchers.contains(&subscriber.slot.name)) {
+            self.catch_up(&ends, subscriber, now);
+        }
+        for publisher in ends.publishers.iter().filter(|publisher| !watchers.contains(&publisher.slot.name)) {
+            let Some(remote) = &publisher.remote else { continue };
+            for Parcel { message, .. } in publisher.latched.lock().iter().filter(|parcel| !parcel.message.is_over(now)) {
+                let sent = remote.publish(&*message.payload, message.stamp);
+                sent.map_err(|error| format!("a sample that {} kept cannot be sent: {error}", self.name))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl PublisherCore {

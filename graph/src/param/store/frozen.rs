@@ -50,6 +50,11 @@ impl ParamStore {
             if !declaration.dynamic && value.type_code() != declaration.cell.peek().type_code() {
                 return Err(format!("parameter `{name}` cannot be {}", value.kind()));
             }
+            // A damaged value must not reach a node that relies on its range.
+            let value = match value {
+                ParamValue::NotSet => value,
+                value => declaration.fit(value).map_err(|why| format!("parameter `{name}`: {why}"))?,
+            };
             *declaration.cell.value.write() = value;
             declaration.cell.given.store(given, Ordering::Relaxed);
             declaration.cell.read.store(read, Ordering::Relaxed);
