@@ -112,8 +112,9 @@ fn messages_of_a_fixed_size_take_no_memory_in_steady_state_in_both_modes() {
             graph.run();
             let taken = &SEEN.lock().unwrap().2;
             let without = taken.iter().filter(|taken| **taken == 0).count();
-            // The graph looks at itself four times a second: at 1 kHz in one window of five.
-            assert!(without >= WINDOWS * 7 / 10, "{mode:?}, {threads} threads: {taken:?}");
+            // The graph looks at itself four times a second, which takes memory: at 1 kHz in one window of five, on a loaded machine, where
+            // a window lasts longer, in more. A message that took memory would do so in all.
+            assert!(without >= WINDOWS / 2, "{mode:?}, {threads} threads: {taken:?}");
         }
     }
 }
