@@ -41,12 +41,21 @@ struct FrozenSample {
     message: Blob,
 }
 
+/// What came from one node by one way.
+#[derive(Serialize, Deserialize)]
+struct FrozenEdge {
+    publisher: String,
+    /// Name and copies.
+    carrier: (String, u32),
+    messages: u64,
+    dropped: u64,
+}
+
 #[derive(Serialize, Deserialize)]
 pub(crate) struct FrozenSubscriber {
     pub node: String,
     refused: u64,
-    /// By publishing node: messages, and those dropped.
-    edges: Vec<(String, u64, u64)>,
+    edges: Vec<FrozenEdge>,
     probe: (bool, Option<(Option<Time>, Time)>),
     end: FrozenEnd,
 }
@@ -163,9 +172,11 @@ impl PublisherCore {
 impl SubscriberCore {
     fn freeze(&self, watchers: &BTreeSet<Arc<str>>) -> FrozenSubscriber {
         let edges = self.edges.lock();
-        // What comes from other processes is counted anew, as all that the wire has.
-        let edges = edges.iter().filter(|edge| edge.carrier == SHARED).map(|Edge { publisher, stats, .. }| {
-            (publisher.to_string(), stats.messages.load(Ordering::Relaxed), stats.dropped.load(Ordering::Relaxed))
+        let edges = edges.iter().map(|Edge { publisher, carrier, stats }| FrozenEdge {
+            publisher: publisher.to_string(),
+            carrier: (carrier.0.to_owned(), carrier.1),
+            messages: stats.messages.load(Ordering::Relaxed),
+            dropped: stats.dropped.load(Ordering::Relaxed),
         });
         FrozenSubscriber {
             node: self.slot.name.to_string(),
@@ -181,9 +192,10 @@ impl SubscriberCore {
         self.probe.thaw(frozen.probe);
         self.end.thaw(frozen.end);
         // Latencies are wall time: they are measured anew.
-        let edge = |(node, messages, dropped): (String, u64, u64)| {
+        let edge = |FrozenEdge { publisher, carrier: (way, copies), messages, dropped }: FrozenEdge| {
             let stats = EdgeStats { messages: messages.into(), dropped: dropped.into(), ..EdgeStats::default() };
-            Edge { publisher: Arc::from(node), carrier: SHARED, stats: Arc::new(stats) }
+            let way = [SHARED.0, "shared-memory"].into_iter().find(|known| **known == *way).unwrap_or("network");
+            Edge { publisher: Arc::from(publisher), carrier: (way, copies), stats: Arc::new(stats) }
         };
         *self.edges.lock() = frozen.edges.into_iter().map(edge).collect();
     }
