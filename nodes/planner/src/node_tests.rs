@@ -90,10 +90,14 @@ impl Puppet {
 }
 
 fn empty() -> Bench {
-    let home = std::env::temp_dir().join(format!("omnimind-planner-home-{}.yaml", std::process::id()));
-    std::fs::write(&home, crate::world::tests::HOME).unwrap();
+    // Written once: another test may read it already.
+    static HOME: std::sync::LazyLock<std::path::PathBuf> = std::sync::LazyLock::new(|| {
+        let home = std::env::temp_dir().join(format!("omnimind-planner-home-{}.yaml", std::process::id()));
+        std::fs::write(&home, crate::world::tests::HOME).unwrap();
+        home
+    });
     let mut bench = Bench::new();
-    bench.add::<Planner>(&[("home", home.to_string_lossy().into_owned().into())]).unwrap();
+    bench.add::<Planner>(&[("home", HOME.to_string_lossy().into_owned().into())]).unwrap();
     bench.add::<Puppet>(&[]).unwrap();
     bench
 }
