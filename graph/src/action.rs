@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 use crate::Qos;
 use crate::context::Context;
 use crate::error::{HandlerResult, SetupError};
-use crate::node::{Node, Publisher, Setup};
+use crate::node::{Node, Setup};
+use crate::publisher::Publisher;
 use crate::service::{CallId, Client, Responder};
 use crate::time::Time;
 

@@ -141,7 +141,7 @@ pub struct NodeFactory {
 impl NodeFactory {
     /// The factory of `N`.
     pub const fn of<N: Node>() -> Self {
-        Self { name: N::NAME, watcher: N::WATCHER, free: N::FREE_PARAMETERS, build: crate::node::build::<N> }
+        Self { name: N::NAME, watcher: N::WATCHER, free: N::FREE_PARAMETERS, build: crate::typed::build::<N> }
     }
 }
 

@@ -16,7 +16,8 @@ use crate::context::Context;
 use crate::diagnostics::Level;
 use crate::error::{HandlerResult, NodeError, SetupError};
 use crate::logger::Severity;
-use crate::node::{Node, Publisher, Setup};
+use crate::node::{Node, Setup};
+use crate::publisher::Publisher;
 
 pub use machine::LifeState;
 use machine::{Ending, Transition};

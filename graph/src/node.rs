@@ -3,26 +3,25 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use msgs::{Message, MessageType, Service};
 
-use crate::context::{Context, Output};
-use crate::diagnostics::Level;
+use crate::context::Context;
 use crate::error::{HandlerResult, NodeError, SetupError};
 use crate::events::{End, QosEvent, Side};
 use crate::lifecycle::Driver;
 use crate::listen::{self, Reader};
-use crate::loan::Loan;
 use crate::logger::{self, Severity};
 use crate::message::AnyMessage;
 use crate::name::Resolver;
 use crate::param::{self, ParamStore, ParamValue};
-use crate::recycle::{Outgoing, Stock};
+use crate::publisher::Publisher;
+use crate::recycle::Stock;
 use crate::service::{CallError, CallId, Client, ClientCore, ReplyTo, Responder, ServiceEntry, open_request};
 use crate::shared::Shared;
 use crate::sim_time::JumpHandlers;
-use crate::slot::{Event, Item, Runtime, Slot, TimerEntry};
+use crate::slot::{Event, Item, Slot, TimerEntry};
 use crate::snapshot::{FreezeError, Part};
 use crate::topic::{PublisherCore, SubscriberCore, Tap, Topic};
 use crate::transport::{Endpoint, EndpointKind};
@@ -89,72 +88,6 @@ pub trait Node: Sized + Send + 'static {
 
 pub(crate) type Handler<N> = Box<dyn FnMut(&mut N, &mut Context, Event) -> HandlerResult + Send>;
 
-/// Publishes a topic.
-pub struct Publisher<M> {
-    core: Arc<PublisherCore>,
-    stock: Option<Arc<Stock<M>>>,
-    /// Whether a node's life does not mute it.
-    unmanaged: bool,
-}
-
-impl<M> Clone for Publisher<M> {
-    fn clone(&self) -> Self {
-        Self { core: Arc::clone(&self.core), stock: self.stock.clone(), unmanaged: self.unmanaged }
-    }
-}
-
-impl<M: Message> Publisher<M> {
-    /// Publishes `message`, an `M` or an `Arc<M>`. Subscribers in this process share it.
-    pub fn publish(&self, ctx: &mut Context, message: impl Outgoing<M>) {
-        if !self.unmanaged && self.core.slot.life.mutes() {
-            ctx.say_muted(&self.core.topic.name);
-            return;
-        }
-        self.publish_always(ctx, message);
-    }
-
-    /// The same, for publishing while a managed node is not active too, as what `rclcpp::create_publisher` makes for a helper (a
-    /// tf2_ros::TransformBroadcaster) of a LifecycleNode does.
-    #[must_use]
-    pub fn in_every_state(mut self) -> Self {
-        self.unmanaged = true;
-        self
-    }
-
-    /// As [`Publisher::publish`], for what the library itself says: also while a managed node is not active.
-    pub(crate) fn publish_always(&self, ctx: &mut Context, message: impl Outgoing<M>) {
-        let stamp = ctx.now();
-        let message = message.share(self.stock.as_deref());
-        ctx.emit(Output::Publish { core: Arc::clone(&self.core), message, stamp, published: Instant::now() });
-    }
-
-    /// Room for `length` bytes of a message, where listeners on this host can read them: filled and made the message's bytes
-    /// ([`Loan::freeze`]), they are not copied on their way. Without such listeners, or room, it is memory like any other. What it holds
-    /// before it is filled is not told.
-    pub fn loan(&self, length: usize) -> Loan {
-        Loan::new(self.core.remote.as_ref().and_then(|remote| remote.loan(length)), length)
-    }
-
-    /// Says that the publisher is alive, for those who requested manual liveliness; publishing says so too.
-    pub fn assert_liveliness(&self, ctx: &mut Context) {
-        ctx.emit(Output::Assert { core: Arc::clone(&self.core) });
-    }
-
-    /// How many subscriptions hear it, here and in other processes.
-    pub fn count_subscribers(&self) -> usize {
-        self.core.end.matched()
-    }
-
-    pub(crate) fn core(&self) -> &Arc<PublisherCore> {
-        &self.core
-    }
-
-    /// The fully qualified topic.
-    pub fn topic(&self) -> &str {
-        &self.core.topic.name
-    }
-}
-
 type Injection<N> = Box<dyn FnOnce(&mut N, &mut Context) -> HandlerResult + Send>;
 
 /// The way into a node for a driver's own thread: what is sent runs as a handler.
@@ -206,7 +139,7 @@ pub struct Setup<N> {
     pub(crate) params: Arc<ParamStore>,
     pub(crate) param_listeners: Vec<param::Listener<N>>,
     pub(crate) life: Option<Arc<Driver<N>>>,
-    handlers: Vec<Handler<N>>,
+    pub(crate) handlers: Vec<Handler<N>>,
     hears_events: bool,
     /// Who wants to know of jumps of /clock.
     pub(crate) jumps: JumpHandlers<N>,
@@ -217,7 +150,7 @@ pub struct Setup<N> {
 }
 
 impl<N: Node> Setup<N> {
-    fn new(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Self {
         Self {
             shared: Arc::clone(shared),
             slot: Arc::clone(slot),
@@ -619,72 +552,4 @@ impl<N: Node> Setup<N> {
     pub fn now(&self) -> Time {
         self.slot.clock.now(&self.shared)
     }
-}
-
-struct Typed<N> {
-    node: N,
-    life: Option<Arc<Driver<N>>>,
-    handlers: Vec<Handler<N>>,
-    parts: Vec<Box<dyn Part>>,
-}
-
-impl<N: Node> Runtime for Typed<N> {
-    fn dispatch(&mut self, port: usize, event: Event, ctx: &mut Context) -> HandlerResult {
-        let result = match self.handlers.get_mut(port) {
-            Some(handler) => handler(&mut self.node, ctx, event),
-            None => Ok(()),
-        };
-        if let Some(life) = &self.life {
-            life.follow(&mut self.node, ctx);
-        }
-        result
-    }
-    fn start(&mut self, ctx: &mut Context) -> HandlerResult {
-        param::announce(ctx);
-        let started = self.node.start(ctx);
-        // An error of `start` is a complaint and no end: the node is brought up all the same.
-        if let Some(life) = &self.life {
-            life.start(&mut self.node, ctx);
-        }
-        started
-    }
-    fn stop(&mut self, ctx: &mut Context) -> HandlerResult {
-        let shut_down = self.life.as_ref().map_or(Ok(()), |life| life.stop(&mut self.node, ctx));
-        self.node.stop(ctx).and(shut_down)
-    }
-    fn freeze(&self) -> Result<(Vec<Vec<u8>>, Vec<u8>), FreezeError> {
-        let state = self.node.freeze()?;
-        Ok((self.parts.iter().map(|part| part.freeze()).collect::<Result<_, _>>()?, state))
-    }
-    fn thaw(&mut self, ctx: &mut Context, parts: &[&[u8]], state: &[u8]) -> HandlerResult {
-        if parts.len() != self.parts.len() {
-            return Err(NodeError::new(format!("it has {} parts besides its own state, not {}", self.parts.len(), parts.len())));
-        }
-        self.parts.iter().zip(parts).try_for_each(|(part, state)| part.thaw(state))?;
-        self.node.thaw(ctx, state)
-    }
-}
-
-/// Sets up an `N` in `slot`.
-pub(crate) fn build<N: Node>(shared: &Arc<Shared>, slot: &Arc<Slot>) -> Result<Box<dyn Runtime>, SetupError> {
-    if let Some(wire) = &shared.transport {
-        let token = wire.node(&slot.identity)?;
-        slot.tokens.lock().push(token);
-    }
-    let mut setup = Setup::<N>::new(shared, slot);
-    logger::open(&mut setup)?;
-    crate::sim_time::declare_use_sim_time(&mut setup)?;
-    let node = N::setup(&mut setup)?;
-    crate::sim_time::listen(&mut setup)?;
-    param::declare(&mut setup)?;
-    logger::declare_services(&mut setup)?;
-    if slot.spec.autostart && setup.life.is_none() {
-        setup.warn("autostart is for nodes with a managed life cycle; this one is at work anyway");
-    }
-    crate::type_description::declare(&mut setup)?;
-    for complaint in setup.resolver.complaints() {
-        setup.warn(&complaint);
-        slot.statuses.lock().insert("remap".into(), (Level::Warn, complaint));
-    }
-    Ok(Box::new(Typed { node, life: setup.life, handlers: setup.handlers, parts: setup.parts }))
 }

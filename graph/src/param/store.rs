@@ -10,7 +10,7 @@ use msgs::rcl_interfaces::msg as rcl;
 use parking_lot::{Mutex, RwLock};
 
 use super::value::{ParamType, ParamValue};
-use crate::node::Publisher;
+use crate::publisher::Publisher;
 use crate::suggest;
 
 /// Why parameters were not changed.
