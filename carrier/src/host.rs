@@ -25,6 +25,10 @@ mod word {
     pub const COUNT: usize = ENTRIES + 2 * super::ENTRIES;
 }
 
+/// Number of the present layout of mailboxes, rings and pools, whose words lie in this crate's modules `word`. It goes up with every change to
+/// them: programs of different layouts then take the network.
+const LAYOUT: u32 = 1;
+
 /// So many processes may send to one.
 const ENTRIES: usize = 128;
 /// What stands in an entry, beside the process number.
@@ -135,7 +139,7 @@ impl Host {
     /// # Errors
     /// What the system says, for instance that it has no such memory.
     pub fn open() -> io::Result<Self> {
-        let host = digest(memory::host()?.as_bytes());
+        let host = common_ground(LAYOUT, &memory::host()?);
         let memory = Memory::create("omnimind-mailbox", 8 * word::COUNT, 0)?;
         let address = Address { host, pid: std::process::id(), fd: memory.fd(), nonce: nonce() };
         memory.words()[word::NONCE].store(address.nonce, Ordering::Release);
@@ -341,7 +345,27 @@ impl Drop for Host {
     }
 }
 
+/// What two processes must have in common to read each other's memory.
+fn common_ground(layout: u32, host: &str) -> u64 {
+    digest(format!("{layout} {host}").as_bytes())
+}
+
 /// FNV-1a, 64 bits: the same in every process.
 fn digest(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_of_another_layout_or_host_are_not_reached_by_memory() {
+        let here = common_ground(LAYOUT, "boot pid:1 time:1 0");
+        assert_eq!(here, common_ground(LAYOUT, "boot pid:1 time:1 0"));
+        assert_ne!(here, common_ground(LAYOUT + 1, "boot pid:1 time:1 0"));
+        assert_ne!(here, common_ground(LAYOUT, "boot pid:1 time:1 1000"));
+        let host = Host::open().unwrap();
+        assert_eq!(host.address().host, common_ground(LAYOUT, &memory::host().unwrap()));
+    }
 }
