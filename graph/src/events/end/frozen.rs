@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{End, EventPort, PeerId, Totals};
+use super::{End, PeerId, Totals};
+use crate::events::EventPort;
 use crate::time::Time;
 
 /// What is known about one end of a topic. Ends in other processes are none of a snapshot's business.
