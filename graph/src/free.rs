@@ -196,7 +196,7 @@ pub(crate) fn run(shared: &Arc<Shared>, threads: usize) {
         // Nodes that follow /clock fire their timers when it speaks; those of a node that is set up still begin with its `start`.
         let runs = |slot: &Arc<Slot>| slot.state() == NodeState::Running && !slot.clock.follows();
         for slot in (0..).map_while(|place| shared.slot(place)).filter(runs) {
-            slot.fire_timers_once(now);
+            slot.fire_timers_once(Time::wall);
             if let Some(next) = slot.next_timer() {
                 nap = nap.min(Duration::from_secs_f64(next.seconds_since(now).max(0.0)));
             }
