@@ -57,6 +57,8 @@ pub struct GraphConfig {
     pub log: LogSink,
     /// From which severity on lines are shown, of nodes without a threshold of their own.
     pub log_level: Severity,
+    /// Whether log lines are published on /rosout too.
+    pub rosout: bool,
     /// Threads that run handlers; zero: as many as there are processors.
     pub threads: usize,
     /// The node types that a [`crate::Container`] may load; none: it loads nothing.
@@ -74,6 +76,7 @@ impl Default for GraphConfig {
             transport: None,
             log: stderr_sink(),
             log_level: logger::DEFAULT,
+            rosout: true,
             threads: 0,
             catalogue: None,
             snapshot_every: None,
@@ -182,6 +185,7 @@ impl Graph {
         };
         let mut shared = Shared::new(lock_step, mode.into(), config.transport.clone(), Arc::clone(&config.log));
         shared.log_threshold = config.log_level.code().into();
+        shared.rosout = config.rosout;
         shared.composition = Composition::new(config.robot.clone(), config.catalogue);
         shared.snapshots = Snapshots::every(config.snapshot_every.filter(|_| lock_step));
         let shared = Arc::new(shared);

@@ -218,8 +218,11 @@ impl Context {
     }
 }
 
-/// Declares the publisher on /rosout; before everything else, so that the set-up can speak.
+/// Declares the publisher on /rosout, if there is to be one; before everything else, so that the set-up can speak.
 pub(crate) fn open<N: Node>(setup: &mut Setup<N>) -> Result<(), SetupError> {
+    if !setup.shared.rosout {
+        return Ok(());
+    }
     let rosout = setup.publisher::<Log>("/rosout", Qos::rosout())?;
     *setup.slot.logger.rosout.write() = Some(Arc::clone(rosout.core()));
     Ok(())

@@ -114,6 +114,8 @@ pub(crate) struct Shared {
     pub queue: OnceLock<Arc<RunQueue>>,
     /// The severity from which on log lines are shown, of nodes that have no threshold of their own.
     pub log_threshold: AtomicU8,
+    /// Whether log lines are published on /rosout.
+    pub rosout: bool,
     /// Who is in other processes.
     pub remote: Mutex<RemoteIndex>,
     pub service_watches: Mutex<Vec<ServiceWatch>>,
@@ -149,6 +151,7 @@ impl Shared {
             unanswered: Mutex::default(),
             queue: OnceLock::new(),
             log_threshold: AtomicU8::new(crate::logger::DEFAULT.code()),
+            rosout: true,
             remote: Mutex::default(),
             service_watches: Mutex::default(),
             timed: Mutex::default(),
@@ -413,9 +416,9 @@ mod tests {
         use std::sync::atomic::AtomicUsize;
 
         use super::super::*;
+        use crate::testing::Nobody;
         use crate::transport::{
-            Carrier, ChangeSink, Endpoint, NodeIdentity, RemoteClient, RemotePublisher, RequestSink, SampleSink, Token,
-            TransportError,
+            ChangeSink, Endpoint, NodeIdentity, RemoteClient, RemotePublisher, RequestSink, SampleSink, Token, TransportError,
         };
         use crate::{Graph, GraphConfig, Mode, Node, NodeFactory, NodeSpec, Publisher, Setup, silent_sink};
         use msgs::std_msgs::msg::Int64;
@@ -473,33 +476,18 @@ mod tests {
                 if free { &FREE } else { &HELD }.fetch_add(1, Ordering::SeqCst);
             }
         }
-        impl Token for Held {}
-        impl RemotePublisher for Held {
-            fn matched(&self) -> bool {
-                false
-            }
-            fn publish(&self, _: &dyn Erased, _: Time) -> Result<(), TransportError> {
-                Ok(())
-            }
-            fn carrier(&self) -> Carrier {
-                ("", 0)
-            }
-            fn assert_liveliness(&self) -> Result<(), TransportError> {
-                Ok(())
-            }
-        }
         impl Transport for Nosy {
             fn node(&self, _: &NodeIdentity) -> Result<Box<dyn Token>, TransportError> {
-                Ok(Box::new(Held))
+                Ok(Box::new(Nobody(Held)))
             }
             fn publisher(&self, _: &Endpoint) -> Result<Box<dyn RemotePublisher>, TransportError> {
-                Ok(Box::new(Held))
+                Ok(Box::new(Nobody(Held)))
             }
             fn subscription(&self, _: &Endpoint, _: SampleSink) -> Result<Box<dyn Token>, TransportError> {
-                Ok(Box::new(Held))
+                Ok(Box::new(Nobody(Held)))
             }
             fn service(&self, _: &Endpoint, _: RequestSink) -> Result<Box<dyn Token>, TransportError> {
-                Ok(Box::new(Held))
+                Ok(Box::new(Nobody(Held)))
             }
             fn client(&self, endpoint: &Endpoint) -> Result<Box<dyn RemoteClient>, TransportError> {
                 Err(TransportError::NoAnswer(endpoint.name.clone()))

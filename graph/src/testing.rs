@@ -1,5 +1,7 @@
 //! A bench for nodes: a lock-step graph with a tap on every topic, for tests of nodes and of what they say to each other.
 
+mod nobody;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +21,8 @@ use crate::service::CallError;
 use crate::shared::Arrival;
 use crate::snapshot::{FreezeError, ResumeError};
 use crate::time::Time;
+
+pub use nobody::Nobody;
 
 /// The step of a bench's clock.
 const STEP: Duration = Duration::from_millis(10);

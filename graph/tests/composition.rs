@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use graph::testing::Nobody;
 use graph::transport::{
-    Endpoint, NodeIdentity, RemoteClient, RemotePublisher, ReplySink, RequestSink, SampleSink, Token, Transport, TransportError,
+    Endpoint, NodeIdentity, RemoteClient, RemotePublisher, RequestSink, SampleSink, Token, Transport, TransportError,
 };
 use graph::{
-    ChangeError, Container, Context, Erased, Graph, GraphConfig, HandlerResult, Mode, Node, NodeFactory, NodeRef, NodeSpec,
-    Publisher, Qos, Setup, SetupError, Time, silent_sink,
+    ChangeError, Container, Context, Graph, GraphConfig, HandlerResult, Mode, Node, NodeFactory, NodeRef, NodeSpec, Publisher,
+    Qos, Setup, SetupError, Time, silent_sink,
 };
 use msgs::composition_interfaces::srv::{
     ListNodes, ListNodesRequest, ListNodesResponse, LoadNode, LoadNodeRequest, LoadNodeResponse, UnloadNode, UnloadNodeRequest,
@@ -97,44 +98,21 @@ impl Drop for Entry {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
-impl Token for Entry {}
-impl RemotePublisher for Entry {
-    fn matched(&self) -> bool {
-        false
-    }
-    fn publish(&self, _: &dyn Erased, _: Time) -> Result<(), TransportError> {
-        Ok(())
-    }
-    fn carrier(&self) -> (&'static str, u32) {
-        ("", 0)
-    }
-    fn assert_liveliness(&self) -> Result<(), TransportError> {
-        Ok(())
-    }
-}
-impl RemoteClient for Entry {
-    fn available(&self) -> bool {
-        false
-    }
-    fn call(&self, _: Vec<u8>, reply: ReplySink) {
-        reply(Err(TransportError::NoAnswer("ledger".into())));
-    }
-}
 impl Transport for Ledger {
     fn node(&self, _: &NodeIdentity) -> Result<Box<dyn Token>, TransportError> {
-        Ok(Box::new(self.entry()))
+        Ok(Box::new(Nobody(self.entry())))
     }
     fn publisher(&self, _: &Endpoint) -> Result<Box<dyn RemotePublisher>, TransportError> {
-        Ok(Box::new(self.entry()))
+        Ok(Box::new(Nobody(self.entry())))
     }
     fn subscription(&self, _: &Endpoint, _: SampleSink) -> Result<Box<dyn Token>, TransportError> {
-        Ok(Box::new(self.entry()))
+        Ok(Box::new(Nobody(self.entry())))
     }
     fn service(&self, _: &Endpoint, _: RequestSink) -> Result<Box<dyn Token>, TransportError> {
-        Ok(Box::new(self.entry()))
+        Ok(Box::new(Nobody(self.entry())))
     }
     fn client(&self, _: &Endpoint) -> Result<Box<dyn RemoteClient>, TransportError> {
-        Ok(Box::new(self.entry()))
+        Ok(Box::new(Nobody(self.entry())))
     }
     fn follow(&self, _: Box<dyn Fn(graph::transport::RemoteChange) -> bool + Send + Sync>) {}
     fn complaints(&self) -> Vec<String> {

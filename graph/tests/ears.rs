@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use graph::testing::Nobody;
 use graph::transport::{
-    Carrier, ChangeSink, Endpoint, EndpointKind, NodeIdentity, RemoteChange, RemoteClient, RemoteEndpoint, RemotePublisher,
-    RemoteSample, ReplySink, RequestSink, SampleSink, Token, Transport, TransportError,
+    ChangeSink, Endpoint, EndpointKind, NodeIdentity, RemoteChange, RemoteClient, RemoteEndpoint, RemotePublisher, RemoteSample,
+    RequestSink, SampleSink, Token, Transport, TransportError,
 };
 use graph::{
-    Context, Durability, Erased, Graph, GraphConfig, HandlerResult, Mode, Node, NodeFactory, NodeSpec, Qos, RunReport, Setup,
-    SetupError, Time, silent_sink,
+    Context, Durability, Graph, GraphConfig, HandlerResult, Mode, Node, NodeFactory, NodeSpec, Qos, RunReport, Setup, SetupError,
+    Time, silent_sink,
 };
 use msgs::Message;
 use msgs::std_msgs::msg::Int64;
@@ -43,31 +44,6 @@ impl Drop for Subscription {
 }
 impl Token for Subscription {}
 
-struct End;
-impl Token for End {}
-impl RemotePublisher for End {
-    fn matched(&self) -> bool {
-        false
-    }
-    fn publish(&self, _: &dyn Erased, _: Time) -> Result<(), TransportError> {
-        Ok(())
-    }
-    fn carrier(&self) -> Carrier {
-        ("", 0)
-    }
-    fn assert_liveliness(&self) -> Result<(), TransportError> {
-        Ok(())
-    }
-}
-impl RemoteClient for End {
-    fn available(&self) -> bool {
-        false
-    }
-    fn call(&self, _: Vec<u8>, reply: ReplySink) {
-        reply(Err(TransportError::NoAnswer("nobody".into())));
-    }
-}
-
 fn sample(number: i64) -> RemoteSample {
     let payload = Message::to_cdr(&Int64 { data: number }).into();
     let source_time = Time::from_nanos(number);
@@ -76,14 +52,14 @@ fn sample(number: i64) -> RemoteSample {
 
 impl Transport for Far {
     fn node(&self, _: &NodeIdentity) -> Result<Box<dyn Token>, TransportError> {
-        Ok(Box::new(End))
+        Ok(Box::new(Nobody(())))
     }
     fn publisher(&self, _: &Endpoint) -> Result<Box<dyn RemotePublisher>, TransportError> {
-        Ok(Box::new(End))
+        Ok(Box::new(Nobody(())))
     }
     fn subscription(&self, endpoint: &Endpoint, sink: SampleSink) -> Result<Box<dyn Token>, TransportError> {
         if endpoint.name != "/numbers" {
-            return Ok(Box::new(End));
+            return Ok(Box::new(Nobody(())));
         }
         let (id, kept) = {
             let mut open = self.0.lock();
@@ -98,10 +74,10 @@ impl Transport for Far {
         Ok(Box::new(Subscription(self.clone(), id)))
     }
     fn service(&self, _: &Endpoint, _: RequestSink) -> Result<Box<dyn Token>, TransportError> {
-        Ok(Box::new(End))
+        Ok(Box::new(Nobody(())))
     }
     fn client(&self, _: &Endpoint) -> Result<Box<dyn RemoteClient>, TransportError> {
-        Ok(Box::new(End))
+        Ok(Box::new(Nobody(())))
     }
     fn follow(&self, sink: ChangeSink) {
         self.0.lock().changes = Some(sink);

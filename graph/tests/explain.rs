@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use graph::testing::Bench;
+use graph::testing::{Bench, Nobody};
 use graph::transport::{
     ChangeSink, Endpoint, EndpointKind, NodeIdentity, RemoteChange, RemoteClient, RemoteEndpoint, RemotePublisher, ReplySink,
     RequestSink, SampleSink, SharedMemory, Token, Transport, TransportError,
@@ -247,9 +247,6 @@ impl Hearsay {
     }
 }
 
-struct Nothing;
-impl Token for Nothing {}
-
 struct FarPublisher(Arc<AtomicBool>, Arc<AtomicU64>);
 impl RemotePublisher for FarPublisher {
     fn matched(&self) -> bool {
@@ -283,16 +280,16 @@ impl RemoteClient for FarClient {
 
 impl Transport for Hearsay {
     fn node(&self, _: &NodeIdentity) -> Result<Box<dyn Token>, TransportError> {
-        Ok(Box::new(Nothing))
+        Ok(Box::new(Nobody(())))
     }
     fn publisher(&self, _: &Endpoint) -> Result<Box<dyn RemotePublisher>, TransportError> {
         Ok(Box::new(FarPublisher(Arc::clone(&self.matched), Arc::clone(&self.fallbacks))))
     }
     fn subscription(&self, _: &Endpoint, _: SampleSink) -> Result<Box<dyn Token>, TransportError> {
-        Ok(Box::new(Nothing))
+        Ok(Box::new(Nobody(())))
     }
     fn service(&self, _: &Endpoint, _: RequestSink) -> Result<Box<dyn Token>, TransportError> {
-        Ok(Box::new(Nothing))
+        Ok(Box::new(Nobody(())))
     }
     fn client(&self, endpoint: &Endpoint) -> Result<Box<dyn RemoteClient>, TransportError> {
         assert_eq!(endpoint.name, "/stranger/get_type_description");

@@ -1,11 +1,15 @@
 //! Log lines: each node's own on /rosout, thresholds, statuses that change.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use graph::testing::Bench;
-use graph::{Context, HandlerResult, Level, Node, NodeSpec, Qos, RestartPolicy, RestartWhen, Setup, SetupError, Severity};
+use graph::{
+    Context, Graph, GraphConfig, HandlerResult, Level, Node, NodeFactory, NodeSpec, Qos, RestartPolicy, RestartWhen, Setup,
+    SetupError, Severity,
+};
 use msgs::rcl_interfaces::msg::{Log, LoggerLevel};
 use msgs::rcl_interfaces::srv::{GetLoggerLevels, GetLoggerLevelsRequest, SetLoggerLevels, SetLoggerLevelsRequest};
 use msgs::std_msgs::msg::{Int64, String as Text};
@@ -133,4 +137,43 @@ fn what_is_said_about_a_node_that_is_gone_reaches_rosout_in_its_name() {
     assert!(lines[0].msg.contains("as asked") && lines[0].msg.contains("restart 1 of 1"), "{}", lines[0].msg);
     bench.run_for(5 * STEP);
     assert!(messages(&bench.take::<Log>("/rosout")).contains(&"running again"));
+}
+
+/// Says a line, and counts those of /rosout.
+struct Ear;
+
+static HEARD: AtomicUsize = AtomicUsize::new(0);
+
+impl Node for Ear {
+    const NAME: &'static str = "ear";
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        s.subscribe("/rosout", Qos::reliable(10), |_: &mut Self, _, _: Arc<Log>| {
+            HEARD.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })?;
+        s.timer(STEP, |_: &mut Self, ctx| {
+            ctx.info("spoken");
+            ctx.shutdown("said");
+            Ok(())
+        })?;
+        Ok(Self)
+    }
+}
+
+#[test]
+fn a_graph_without_rosout_shows_its_lines_all_the_same() {
+    let run = |rosout| {
+        HEARD.store(0, Ordering::Relaxed);
+        let shown: Arc<Mutex<Vec<String>>> = Arc::default();
+        let sink = Arc::clone(&shown);
+        let log: graph::LogSink = Arc::new(move |record| sink.lock().unwrap().push(record.message.clone()));
+        let mut graph = Graph::new(GraphConfig { rosout, log, ..GraphConfig::default() }).unwrap();
+        graph.add(NodeFactory::of::<Ear>(), NodeSpec::default()).unwrap();
+        graph.run();
+        let shown = shown.lock().unwrap().iter().any(|line| line == "spoken");
+        (shown, HEARD.load(Ordering::Relaxed))
+    };
+    assert_eq!(run(false), (true, 0));
+    let (shown, heard) = run(true);
+    assert!(shown && heard > 0);
 }

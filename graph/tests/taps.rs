@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use graph::testing::Nobody;
 use graph::transport::{
     ChangeSink, Endpoint, EndpointKind, NodeIdentity, RemoteChange, RemoteClient, RemoteEndpoint, RemotePublisher, RemoteSample,
-    ReplySink, RequestSink, SampleSink, Token, Transport, TransportError,
+    RequestSink, SampleSink, Token, Transport, TransportError,
 };
 use graph::{
-    AnyMessage, Context, Erased, Graph, GraphConfig, HandlerResult, Mode, Node, NodeFactory, NodeSpec, Publisher, Qos, Setup,
-    SetupError, Time, silent_sink,
+    AnyMessage, Context, Graph, GraphConfig, HandlerResult, Mode, Node, NodeFactory, NodeSpec, Publisher, Qos, Setup, SetupError,
+    silent_sink,
 };
 use msgs::Message;
 use msgs::std_msgs::msg::Int64;
@@ -29,46 +30,22 @@ fn identity(number: i64) -> [u8; 16] {
 /// The wire to that process.
 struct Other;
 
-struct End;
-impl Token for End {}
-impl RemotePublisher for End {
-    fn matched(&self) -> bool {
-        false
-    }
-    fn publish(&self, _: &dyn Erased, _: Time) -> Result<(), TransportError> {
-        Ok(())
-    }
-    fn carrier(&self) -> (&'static str, u32) {
-        ("", 0)
-    }
-    fn assert_liveliness(&self) -> Result<(), TransportError> {
-        Ok(())
-    }
-}
-impl RemoteClient for End {
-    fn available(&self) -> bool {
-        false
-    }
-    fn call(&self, _: Vec<u8>, reply: ReplySink) {
-        reply(Err(TransportError::NoAnswer("nobody".into())));
-    }
-}
 impl Transport for Other {
     fn node(&self, _: &NodeIdentity) -> Result<Box<dyn Token>, TransportError> {
-        Ok(Box::new(End))
+        Ok(Box::new(Nobody(())))
     }
     fn publisher(&self, _: &Endpoint) -> Result<Box<dyn RemotePublisher>, TransportError> {
-        Ok(Box::new(End))
+        Ok(Box::new(Nobody(())))
     }
     fn subscription(&self, endpoint: &Endpoint, sink: SampleSink) -> Result<Box<dyn Token>, TransportError> {
         SINKS.lock().entry(endpoint.name.clone()).or_default().push(sink);
-        Ok(Box::new(End))
+        Ok(Box::new(Nobody(())))
     }
     fn service(&self, _: &Endpoint, _: RequestSink) -> Result<Box<dyn Token>, TransportError> {
-        Ok(Box::new(End))
+        Ok(Box::new(Nobody(())))
     }
     fn client(&self, _: &Endpoint) -> Result<Box<dyn RemoteClient>, TransportError> {
-        Ok(Box::new(End))
+        Ok(Box::new(Nobody(())))
     }
     fn follow(&self, sink: ChangeSink) {
         for (topic, number) in ELSEWHERE {

@@ -51,6 +51,8 @@ pub struct RunOptions {
     pub log_level: graph::Severity,
     /// Security enclave, as advertised; none: `/`.
     pub enclave: Option<String>,
+    /// Whether log lines are published on /rosout too.
+    pub rosout: bool,
     /// End after this much graph time, s.
     pub duration_s: Option<f64>,
     /// Files that the run writes.
@@ -143,6 +145,7 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
         snapshot_every: Duration::try_from_secs_f64(launch.graph.snapshot_every_s).ok().filter(|every| !every.is_zero()),
         log: board.log_sink(log_sink(&options.display)),
         log_level: options.log_level,
+        rosout: options.rosout,
         monitor: own_name("graph", options.group.as_deref(), launch),
         ..GraphConfig::default()
     };

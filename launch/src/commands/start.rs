@@ -122,6 +122,7 @@ impl Start {
             wire: self.wire,
             log_level: graph::Severity::Info,
             enclave: None,
+            rosout: true,
             duration_s: self.duration_s,
             recording,
         })?;
@@ -199,9 +200,6 @@ pub fn run_node(args: &RunArgs) -> Result<ExitCode> {
         }
         return super::photos::run(source, args.out.as_deref());
     }
-    if !ros.log.rosout {
-        eprintln!("omnimind: --disable-rosout-logs is not honoured: /rosout is published");
-    }
     let launch = one_node::launch(&args.node, &ros, share::dir().as_deref())?;
     let recording = recording(&launch);
     let summary = run(RunOptions {
@@ -213,6 +211,7 @@ pub fn run_node(args: &RunArgs) -> Result<ExitCode> {
         wire: !args.no_wire,
         log_level: ros.log.default.unwrap_or(graph::Severity::Info),
         enclave: ros.enclave,
+        rosout: ros.log.rosout,
         duration_s: args.duration,
         recording,
     })?;
