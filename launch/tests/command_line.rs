@@ -1,7 +1,7 @@
 //! The program as a user meets it: exit codes, and one sentence on standard error when something is wrong.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn omnimind(arguments: &[&str], dir: &Path) -> Output {
     // A domain of its own, at a port where no router is: never the network of whoever runs the tests.
@@ -39,6 +39,19 @@ fn a_wrong_parameter_names_its_line() {
     std::fs::write(dir.path().join("a.yaml"), "nodes:\n  - type: battery\n    parameters:\n      capacity_wh: -1\n").unwrap();
     let text = refused(&["launch", "--no-wire", "--headless", "a.yaml"], dir.path());
     assert!(text.starts_with("omnimind: a.yaml:4: ") && text.contains("-1 is outside"), "{text}");
+}
+
+#[test]
+fn output_that_nobody_reads_ends_the_program_quietly() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_omnimind"))
+        .args(["node", "types"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    drop(child.stdout.take());
+    let out = child.wait_with_output().unwrap();
+    assert_eq!((out.status.code(), String::from_utf8_lossy(&out.stderr).as_ref()), (Some(141), ""));
 }
 
 #[test]
