@@ -330,17 +330,19 @@ pub struct TopArgs {
     #[arg(long)]
     pub json: bool,
     /// What comes first
-    #[arg(long, value_enum, default_value = "cpu")]
+    #[arg(long, value_enum, default_value = "busy")]
     pub sort: TopOrder,
 }
 
 /// The order of `omnimind top`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TopOrder {
-    /// Share of a core
-    Cpu,
-    /// 99th percentile of the handlers' times
+    /// Share of a core that the handlers take
+    Busy,
+    /// 99th percentile of what comes in, from publish to the start of the handler
     Latency,
+    /// 99th percentile of the handlers' times
+    Handler,
     /// Messages handled per second
     Rate,
     /// Messages lost

@@ -1,5 +1,5 @@
-//! `omnimind top`: every node live, with what comes in and goes out, how long its handlers take, what it loses, and what its process
-//! costs.
+//! `omnimind top`: every node live, with what comes in and goes out, how long that is on its way and in a handler, what is lost, and what
+//! the process costs.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use msgs::omnimind_msgs::msg::GraphStatistics;
+use msgs::omnimind_msgs::msg::{EdgeStatistics, GraphStatistics};
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::layout::Constraint;
@@ -29,13 +29,17 @@ struct Entry {
     /// Handled and published per second.
     in_hz: f64,
     out_hz: f64,
+    /// From publish to the start of the handler, on the slowest of the edges to it; zero: it hears nobody.
+    edge_p50_us: f32,
+    edge_p99_us: f32,
+    /// In a handler.
     p50_ms: f32,
     p99_ms: f32,
     /// Of the payloads that it published, per message, the largest of its edges.
     copies: u32,
     dropped: u64,
-    /// Share of a core, percent.
-    cpu: f64,
+    /// Share of a core that its handlers take, percent.
+    busy: f64,
     pid: u32,
     /// Of the whole process, MiB.
     memory_mib: f64,
@@ -65,6 +69,9 @@ impl Follower {
         for report in reports {
             for node in &report.nodes {
                 let mine = report.edges.iter().filter(|edge| edge.publisher == node.name);
+                let slowest = |of: fn(&EdgeStatistics) -> f32| {
+                    report.edges.iter().filter(|edge| edge.subscriber == node.name).map(of).fold(0.0, f32::max)
+                };
                 // An edge per listener: what was published is what the one that heard most was sent.
                 let published = mine.clone().map(|edge| edge.messages + edge.dropped).max().unwrap_or(0);
                 let now = Counted {
@@ -94,11 +101,13 @@ impl Follower {
                     state: node.state.clone(),
                     in_hz: rate(now.handled, before.handled),
                     out_hz: rate(now.published, before.published),
+                    edge_p50_us: slowest(|edge| edge.p50_us),
+                    edge_p99_us: slowest(|edge| edge.p99_us),
                     p50_ms: node.p50_ms,
                     p99_ms: node.p99_ms,
                     copies: mine.map(|edge| edge.copies).max().unwrap_or(0),
                     dropped: node.dropped,
-                    cpu: 100.0 * (now.busy_s - before.busy_s).max(0.0) / seconds,
+                    busy: 100.0 * (now.busy_s - before.busy_s).max(0.0) / seconds,
                     pid: report.pid,
                     memory_mib,
                 };
@@ -113,34 +122,40 @@ impl Follower {
 
 fn sort(rows: &mut [Entry], order: TopOrder) {
     match order {
-        TopOrder::Cpu => rows.sort_by(|a, b| b.cpu.total_cmp(&a.cpu)),
-        TopOrder::Latency => rows.sort_by(|a, b| b.p99_ms.total_cmp(&a.p99_ms)),
+        TopOrder::Busy => rows.sort_by(|a, b| b.busy.total_cmp(&a.busy)),
+        TopOrder::Latency => rows.sort_by(|a, b| b.edge_p99_us.total_cmp(&a.edge_p99_us)),
+        TopOrder::Handler => rows.sort_by(|a, b| b.p99_ms.total_cmp(&a.p99_ms)),
         TopOrder::Rate => rows.sort_by(|a, b| b.in_hz.total_cmp(&a.in_hz)),
         TopOrder::Dropped => rows.sort_by_key(|row| std::cmp::Reverse(row.dropped)),
         TopOrder::Name => rows.sort_by(|a, b| a.node.cmp(&b.node)),
     }
 }
 
-const TITLES: [&str; 11] = ["node", "state", "in/s", "out/s", "p50 ms", "p99 ms", "copies", "dropped", "cpu %", "pid", "MiB"];
+const COLUMNS: usize = 13;
+/// Edges in microseconds, handlers in milliseconds.
+const TITLES: [&str; COLUMNS] =
+    ["node", "state", "in/s", "out/s", "edge p50", "p99 us", "work p50", "p99 ms", "copies", "dropped", "busy %", "pid", "MiB"];
 
-fn cells(row: &Entry) -> [String; 11] {
+fn cells(row: &Entry) -> [String; COLUMNS] {
     [
         row.node.clone(),
         row.state.clone(),
         format!("{:.1}", row.in_hz),
         format!("{:.1}", row.out_hz),
+        format!("{:.0}", row.edge_p50_us),
+        format!("{:.0}", row.edge_p99_us),
         format!("{:.2}", row.p50_ms),
         format!("{:.2}", row.p99_ms),
         row.copies.to_string(),
         row.dropped.to_string(),
-        format!("{:.1}", row.cpu),
+        format!("{:.1}", row.busy),
         row.pid.to_string(),
         format!("{:.0}", row.memory_mib),
     ]
 }
 
 fn text(rows: &[Entry]) -> String {
-    let line = |cells: [String; 11]| {
+    let line = |cells: [String; COLUMNS]| {
         let [node, state, rest @ ..] = cells;
         let rest: String = rest.iter().map(|cell| format!(" {cell:>8}")).collect();
         format!("{node:<28} {state:<10}{rest}\n")
@@ -151,8 +166,9 @@ fn text(rows: &[Entry]) -> String {
 fn json(rows: &[Entry]) -> serde_json::Value {
     let row = |row: &Entry| {
         serde_json::json!({
-            "node": row.node, "state": row.state, "in_hz": row.in_hz, "out_hz": row.out_hz, "p50_ms": row.p50_ms, "p99_ms": row.p99_ms,
-            "copies": row.copies, "dropped": row.dropped, "cpu_percent": row.cpu, "pid": row.pid, "process_memory_mib": row.memory_mib,
+            "node": row.node, "state": row.state, "in_hz": row.in_hz, "out_hz": row.out_hz,
+            "edge_p50_us": row.edge_p50_us, "edge_p99_us": row.edge_p99_us, "handler_p50_ms": row.p50_ms, "handler_p99_ms": row.p99_ms,
+            "copies": row.copies, "dropped": row.dropped, "busy_percent": row.busy, "pid": row.pid, "process_memory_mib": row.memory_mib,
         })
     };
     rows.iter().map(row).collect()
@@ -206,8 +222,9 @@ fn follow(terminal: &mut ratatui::DefaultTerminal, counts: &Counts, follower: &m
             match key.code {
                 KeyCode::Char('q') | KeyCode::Esc => return Ok(()),
                 KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Ok(()),
-                KeyCode::Char('c') => *order = TopOrder::Cpu,
+                KeyCode::Char('b') => *order = TopOrder::Busy,
                 KeyCode::Char('l') => *order = TopOrder::Latency,
+                KeyCode::Char('h') => *order = TopOrder::Handler,
                 KeyCode::Char('r') => *order = TopOrder::Rate,
                 KeyCode::Char('d') => *order = TopOrder::Dropped,
                 KeyCode::Char('n') => *order = TopOrder::Name,
@@ -218,23 +235,25 @@ fn follow(terminal: &mut ratatui::DefaultTerminal, counts: &Counts, follower: &m
 }
 
 fn draw(frame: &mut Frame<'_>, rows: &[Entry], order: TopOrder) {
-    let widths = [26, 9, 8, 8, 8, 8, 6, 8, 6, 8, 6].map(Constraint::Length);
+    let widths = [26, 9, 8, 8, 8, 8, 8, 8, 6, 8, 6, 8, 6].map(Constraint::Length);
     let style = |row: &Entry| match row.state.as_str() {
         "failed" => Style::new().fg(Color::Red),
         "restarting" => Style::new().fg(Color::Yellow),
         _ if row.dropped > 0 => Style::new().fg(Color::Yellow),
         _ => Style::new(),
     };
-    let table = Table::new(rows.iter().map(|row| Row::new(cells(row)).style(style(row))), widths)
-        .header(Row::new(TITLES).bold())
-        .block(Block::bordered().title(format!(" by {order:?}   c: cpu  l: latency  r: rate  d: dropped  n: name  q: leave ")));
+    let table =
+        Table::new(rows.iter().map(|row| Row::new(cells(row)).style(style(row))), widths).header(Row::new(TITLES).bold()).block(
+            Block::bordered()
+                .title(format!(" by {order:?}   b: busy  l: latency  h: handler  r: rate  d: dropped  n: name  q: leave ")),
+        );
     frame.render_widget(table, frame.area());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use msgs::omnimind_msgs::msg::{EdgeStatistics, NodeStatistics};
+    use msgs::omnimind_msgs::msg::NodeStatistics;
 
     fn report(wall_seconds: f64, handled: u64, messages: u64, busy: f32) -> GraphStatistics {
         GraphStatistics {
@@ -245,6 +264,8 @@ mod tests {
             edges: vec![
                 EdgeStatistics { publisher: "/eye".into(), messages, copies: 1, ..Default::default() },
                 EdgeStatistics { publisher: "/eye".into(), messages: messages / 2, dropped: messages / 2, ..Default::default() },
+                EdgeStatistics { subscriber: "/eye".into(), p50_us: 3.0, p99_us: 90.0, ..Default::default() },
+                EdgeStatistics { subscriber: "/eye".into(), p50_us: 5.0, p99_us: 40.0, ..Default::default() },
             ],
             ..Default::default()
         }
@@ -258,7 +279,8 @@ mod tests {
         let row = &rows[0];
         assert_eq!((row.in_hz, row.out_hz, row.copies, row.memory_mib), (30.0, 20.0, 1, 3.0));
         // 0.25 of 12 s less 0.1 of 10 s, in 2 s.
-        assert!((row.cpu - 100.0).abs() < 1e-4, "{}", row.cpu);
+        assert!((row.busy - 100.0).abs() < 1e-4, "{}", row.busy);
+        assert_eq!((row.edge_p50_us, row.edge_p99_us), (5.0, 90.0));
     }
 
     #[test]
@@ -291,7 +313,7 @@ mod tests {
         let mut second = report(10.0, 1, 0, 0.9);
         second.nodes[0].name = "/arm".into();
         let mut rows = follower.rows(&[report(10.0, 100, 50, 0.1), second]);
-        sort(&mut rows, TopOrder::Cpu);
+        sort(&mut rows, TopOrder::Busy);
         assert_eq!(rows[0].node, "/arm");
         sort(&mut rows, TopOrder::Rate);
         assert_eq!(rows[0].node, "/eye");
