@@ -43,6 +43,7 @@ NODES = [
     ("motion", {"home": text(LaunchConfiguration("home")), "map": text(LaunchConfiguration("map"))}),
     ("gpu_manager", {}),
     ("safety", {}),
+    ("diagnostic_aggregator", {}),
     ("recorder", {"path": text(PathJoinSubstitution([LaunchConfiguration("out"), "recording.mcap"]))}),
     ("viewer", {"path": text(PathJoinSubstitution([LaunchConfiguration("out"), "recording.rrd"])), "url": text("")}),
 ]
