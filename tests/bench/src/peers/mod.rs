@@ -28,6 +28,8 @@ pub const NAMES: &[&str] = &[
     #[cfg(feature = "zenoh")]
     "zenoh-tcp",
     #[cfg(feature = "zenoh")]
+    "zenoh-tcp-recv",
+    #[cfg(feature = "zenoh")]
     "zenoh-shm",
     #[cfg(feature = "iceoryx2")]
     "iceoryx2",
@@ -45,7 +47,7 @@ pub fn publish(peer: &str, plan: &Plan, router: &str) -> Result<u32> {
         #[cfg(feature = "omnimind")]
         "omnimind" | "omnimind-loan" | "omnimind-network" => omnimind::publish(peer, plan, router),
         #[cfg(feature = "zenoh")]
-        "zenoh-tcp" | "zenoh-shm" => zenoh::publish(peer == "zenoh-shm", plan, router),
+        "zenoh-tcp" | "zenoh-tcp-recv" | "zenoh-shm" => zenoh::publish(peer == "zenoh-shm", plan, router),
         #[cfg(feature = "iceoryx2")]
         "iceoryx2" => iceoryx2::publish(plan),
         #[cfg(feature = "hiroz")]
@@ -61,6 +63,8 @@ pub fn listen(peer: &str, plan: &Plan, router: &str) -> Result<()> {
     match peer {
         #[cfg(feature = "omnimind")]
         "omnimind" | "omnimind-loan" | "omnimind-network" => omnimind::listen(peer, plan, router),
+        #[cfg(feature = "zenoh")]
+        "zenoh-tcp-recv" => zenoh::receive(plan, router),
         #[cfg(feature = "zenoh")]
         "zenoh-tcp" | "zenoh-shm" => zenoh::listen(peer == "zenoh-shm", plan, router),
         #[cfg(feature = "iceoryx2")]

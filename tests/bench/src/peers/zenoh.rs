@@ -1,4 +1,5 @@
-//! Plain Zenoh: raw bytes on a key, the subscriber's callback. Over TCP on loopback, or written in place in shared memory.
+//! Plain Zenoh: raw bytes on a key. The subscriber's callback, on Zenoh's own thread, or its default handler, a channel from which another
+//! thread receives. Over TCP on loopback, or written in place in shared memory.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -58,6 +59,17 @@ pub fn publish(shared: bool, plan: &Plan, endpoint: &str) -> Result<u32> {
     crate::run::publish(plan, &mut sender)
 }
 
+/// Receives with Zenoh's default handler.
+pub fn receive(plan: &Plan, endpoint: &str) -> Result<()> {
+    let session = open(false, endpoint, "listen")?;
+    let subscriber = session.declare_subscriber(KEY).wait().map_err(|e| anyhow!("{e}"))?;
+    let mut listening = Listening::new(plan)?;
+    while listening.take(&subscriber.recv().map_err(|e| anyhow!("{e}"))?.payload().to_bytes()) {}
+    listening.report();
+    Ok(())
+}
+
+/// Listens with a callback.
 pub fn listen(shared: bool, plan: &Plan, endpoint: &str) -> Result<()> {
     let session = open(shared, endpoint, "listen")?;
     let (done, ended) = mpsc::channel::<Listening>();
