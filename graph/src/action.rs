@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::Qos;
 use crate::context::Context;
-use crate::error::{HandlerResult, SetupError};
+use crate::error::{HandlerResult, NodeError, SetupError};
 use crate::node::{Node, Setup};
 use crate::publisher::Publisher;
 use crate::service::{CallId, Client, Responder};
@@ -59,6 +59,15 @@ pub enum Outcome<A: Action> {
     Unavailable(String),
 }
 
+/// Whether a server lets a goal be called off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelAnswer {
+    /// Yes: the node ends it with [`GoalHandle::canceled`], now or when it can.
+    Accept,
+    /// No: it goes on.
+    Reject,
+}
+
 struct ServedGoal<A: Action> {
     accepted_at: Time,
     status: i8,
@@ -86,6 +95,23 @@ impl<A: Action> Served<A> {
             })
             .collect();
         GoalStatusArray { status_list }
+    }
+
+    /// Marks the goals that a request is about, with the status that each had. action_msgs/CancelGoal: the goal with that identity and all
+    /// that were accepted up to the stamp; both zero means all goals.
+    fn calling_off(&mut self, asked: GoalId, until: Time) -> Vec<(GoalId, GoalInfo, i8)> {
+        let named = asked != GoalId::default();
+        let all = !named && until == Time::ZERO;
+        let mut found = Vec::new();
+        for id in &self.order {
+            let Some(goal) = self.goals.get_mut(id).filter(|goal| goal.result.is_none()) else { continue };
+            let stamped = until != Time::ZERO && goal.accepted_at <= until;
+            if all || stamped || (named && *id == asked) {
+                let before = std::mem::replace(&mut goal.status, GoalStatus::STATUS_CANCELING);
+                found.push((*id, GoalInfo { goal_id: id.to_msg(), stamp: goal.accepted_at.to_msg() }, before));
+            }
+        }
+        found
     }
 
     fn forget_old(&mut self) {
@@ -168,6 +194,27 @@ impl<A: Action> GoalHandle<A> {
         *self.rejected.lock() = true;
     }
 
+    /// Takes the goal and begins later: it counts as accepted, and not yet as being executed, until [`GoalHandle::execute`]. Only from the
+    /// handler that received it.
+    pub fn defer(&self, _ctx: &mut Context) {
+        self.change(GoalStatus::STATUS_EXECUTING, GoalStatus::STATUS_ACCEPTED);
+    }
+
+    /// Begins with a goal that was deferred.
+    pub fn execute(&self, ctx: &mut Context) {
+        if let Some(report) = self.change(GoalStatus::STATUS_ACCEPTED, GoalStatus::STATUS_EXECUTING) {
+            self.ports.status.publish_always(ctx, report);
+        }
+    }
+
+    /// The status of all goals, if this one's was `from` and has become `to`.
+    fn change(&self, from: i8, to: i8) -> Option<GoalStatusArray> {
+        let mut served = self.ports.served.lock();
+        let goal = served.goals.get_mut(&self.id).filter(|goal| goal.status == from)?;
+        goal.status = to;
+        Some(served.status())
+    }
+
     /// Tells the client how it goes.
     pub fn feedback(&self, ctx: &mut Context, feedback: A::Feedback) {
         self.ports.feedback.publish_always(ctx, A::feedback_message(self.id.to_msg(), feedback));
@@ -248,8 +295,22 @@ impl<N: Node> Setup<N> {
     pub fn action_server<A: Action>(
         &mut self,
         name: &str,
-        mut on_goal: impl FnMut(&mut N, &mut Context, GoalHandle<A>) -> HandlerResult + Send + 'static,
+        on_goal: impl FnMut(&mut N, &mut Context, GoalHandle<A>) -> HandlerResult + Send + 'static,
         mut on_cancel: impl FnMut(&mut N, &mut Context, GoalId) -> HandlerResult + Send + 'static,
+    ) -> Result<(), SetupError> {
+        self.action_server_deciding(name, on_goal, move |node, ctx, id| on_cancel(node, ctx, id).map(|()| CancelAnswer::Accept))
+    }
+
+    /// As [`Setup::action_server`], for a server that does not let every goal be called off: `on_cancel` says whether it does. One that fails
+    /// has not agreed.
+    ///
+    /// # Errors
+    /// As [`Setup::service`].
+    pub fn action_server_deciding<A: Action>(
+        &mut self,
+        name: &str,
+        mut on_goal: impl FnMut(&mut N, &mut Context, GoalHandle<A>) -> HandlerResult + Send + 'static,
+        mut on_cancel: impl FnMut(&mut N, &mut Context, GoalId) -> Result<CancelAnswer, NodeError> + Send + 'static,
     ) -> Result<(), SetupError> {
         self.types.add(A::action_type().name);
         let ports = Ports::<A> {
@@ -318,38 +379,42 @@ impl<N: Node> Setup<N> {
             responder.respond(ctx, A::get_result_response(ready.0, ready.1));
             Ok(())
         })?;
-        self.service::<CancelGoal>(&format!("{name}/_action/cancel_goal"), move |node, ctx, request| {
+        self.service_deferred::<CancelGoal>(&format!("{name}/_action/cancel_goal"), move |node, ctx, request, responder| {
             let asked = GoalId::from_msg(&request.goal_info.goal_id);
-            // action_msgs/CancelGoal: the goal with that identity and all that were accepted up to the stamp; both zero means all goals.
-            let until = Time::from_msg(&request.goal_info.stamp);
-            let named = asked != GoalId::default();
-            let all = !named && until == Time::ZERO;
             let known = ports.served.lock().goals.contains_key(&asked);
-            let canceling: Vec<(GoalId, GoalInfo)> = {
-                let mut served = ports.served.lock();
-                let order = served.order.clone();
-                order
-                    .into_iter()
-                    .filter_map(|id| {
-                        let goal = served.goals.get_mut(&id).filter(|goal| goal.result.is_none())?;
-                        let stamped = until != Time::ZERO && goal.accepted_at <= until;
-                        if !(all || stamped || (named && id == asked)) {
-                            return None;
-                        }
-                        goal.status = GoalStatus::STATUS_CANCELING;
-                        Some((id, GoalInfo { goal_id: id.to_msg(), stamp: goal.accepted_at.to_msg() }))
-                    })
-                    .collect()
-            };
-            for (id, _) in &canceling {
-                on_cancel(node, ctx, *id)?;
+            let candidates = ports.served.lock().calling_off(asked, Time::from_msg(&request.goal_info.stamp));
+            let (none, mut canceling, mut complaint) = (candidates.is_empty(), Vec::new(), Ok(()));
+            for (id, goal_info, before) in candidates {
+                let answer = on_cancel(node, ctx, id);
+                if answer.as_ref().is_ok_and(|answer| *answer == CancelAnswer::Accept) {
+                    canceling.push(goal_info);
+                    continue;
+                }
+                if let Some(goal) = ports.served.lock().goals.get_mut(&id).filter(|goal| goal.result.is_none()) {
+                    goal.status = before;
+                }
+                complaint = complaint.and(answer.map(drop));
             }
-            let return_code = match (canceling.is_empty(), named, known) {
+            let return_code = match (none, asked != GoalId::default(), known) {
                 (true, true, true) => CancelGoalResponse::ERROR_GOAL_TERMINATED,
                 (true, true, false) => CancelGoalResponse::ERROR_UNKNOWN_GOAL_ID,
+                (false, ..) if canceling.is_empty() => CancelGoalResponse::ERROR_REJECTED,
                 _ => CancelGoalResponse::ERROR_NONE,
             };
-            Ok(CancelGoalResponse { return_code, goals_canceling: canceling.into_iter().map(|(_, info)| info).collect() })
+            // Those that have ended by now were reported when they did.
+            let report = {
+                let served = ports.served.lock();
+                let going = |info: &GoalInfo| {
+                    let goal = served.goals.get(&GoalId::from_msg(&info.goal_id));
+                    goal.is_some_and(|goal| goal.status == GoalStatus::STATUS_CANCELING)
+                };
+                canceling.iter().any(going).then(|| served.status())
+            };
+            responder.respond(ctx, CancelGoalResponse { return_code, goals_canceling: canceling });
+            if let Some(report) = report {
+                ports.status.publish_always(ctx, report);
+            }
+            complaint
         })
     }
 

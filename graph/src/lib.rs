@@ -75,7 +75,7 @@ mod view;
 mod waiting;
 mod watchdog;
 
-pub use action::{ActionClient, GoalHandle, GoalId, Outcome};
+pub use action::{ActionClient, CancelAnswer, GoalHandle, GoalId, Outcome};
 pub use compose::{Catalogue, ChangeError, GraphHandle, NodeRef};
 pub use container::Container;
 pub use context::Context;
