@@ -16,6 +16,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use zenoh::Wait;
 use zenoh::liveliness::LivelinessToken;
+use zenoh::query::{ConsolidationMode, QueryTarget, ReplyKeyExpr};
 use zenoh::sample::{Locality, Sample, SampleKind};
 use zenoh_ext::AdvancedSubscriber;
 
@@ -87,6 +88,16 @@ impl RawPublisher {
     }
 }
 
+/// A sample that a session accepts.
+fn raw(link: &Arc<Link>, sample: &Sample) -> Option<RawSample> {
+    let (payload, attachment) = subscriber::accept(link, sample)?;
+    // The last two chunks of the key are type and hash.
+    let mut chunks = sample.key_expr().as_str().rsplit('/');
+    let (hash, dds_name) = (chunks.next().unwrap_or_default(), chunks.next().unwrap_or_default());
+    let type_name = msgs::registry::ros_name(dds_name).unwrap_or_else(|| dds_name.to_owned());
+    Some(RawSample { payload, type_name, type_hash: hash.to_owned(), attachment })
+}
+
 impl Client {
     /// Connects to the router of `config`.
     ///
@@ -138,17 +149,35 @@ impl Client {
             if sample.kind() != SampleKind::Put {
                 return;
             }
-            // The last two chunks of the key are type and hash.
-            let mut chunks = sample.key_expr().as_str().rsplit('/');
-            let (hash, dds_name) = (chunks.next().unwrap_or_default(), chunks.next().unwrap_or_default());
-            let type_name = msgs::registry::ros_name(dds_name).unwrap_or_else(|| dds_name.to_owned());
-            let type_hash = hash.to_owned();
-            if let Some((payload, attachment)) = subscriber::accept(&link, &sample) {
-                sink(RawSample { payload, type_name, type_hash, attachment });
+            if let Some(raw) = raw(&link, &sample) {
+                sink(raw);
             }
         };
         let subscriber = subscriber::declare(&self.link, key, &qos, Locality::Any, callback)?;
         Ok(RawSubscription { link: Arc::clone(&self.link), _subscriber: subscriber })
+    }
+
+    /// Asks publishers for what they keep of a topic, oldest first for each; none waits for another. `sink` runs on a thread of the wire and
+    /// is dropped when all have answered, or after `timeout`.
+    ///
+    /// # Errors
+    /// [`WireError::Name`] if `topic` is not a fully qualified name.
+    pub fn kept(
+        &self,
+        topic: &str,
+        timeout: Duration,
+        sink: impl Fn(RawSample) + Send + Sync + 'static,
+    ) -> Result<(), WireError> {
+        // Where zenoh_ext's AdvancedCache answers.
+        let key = format!("{}/@adv/**", any_type_key(self.link.config.domain, topic)?);
+        let link = Arc::clone(&self.link);
+        let callback = move |reply: zenoh::query::Reply| {
+            if let Some(raw) = reply.result().ok().and_then(|sample| raw(&link, sample)) {
+                sink(raw);
+            }
+        };
+        let query = self.link.session.get(key).target(QueryTarget::All).consolidation(ConsolidationMode::None);
+        Ok(query.accept_replies(ReplyKeyExpr::Any).timeout(timeout).callback(callback).wait()?)
     }
 
     /// Declares a publisher.

@@ -38,6 +38,9 @@ pub struct WireConfig {
     pub shared_memory: bool,
     /// Samples from this size on go through shared memory, bytes.
     pub shared_memory_threshold: usize,
+    /// Samples, requests and answers longer than this are refused when they come over the network, bytes
+    /// (`OMNIMIND_MAX_SAMPLE_BYTES`). What Zenoh puts together before is bounded by its own `transport/link/rx/max_message_size`, 1 GiB.
+    pub max_sample_bytes: usize,
     /// Whether keys and tokens carry type hashes. Humble has none: `TypeHashNotSupported` stands in their place, and only systems that
     /// say the same hear each other.
     pub type_hashes: bool,
@@ -62,6 +65,7 @@ impl Default for WireConfig {
             listen: "tcp/127.0.0.1:0".into(),
             shared_memory: true,
             shared_memory_threshold: 32 << 10,
+            max_sample_bytes: 128 << 20,
             type_hashes: true,
             enclave: "/".into(),
             overrides: Vec::new(),
@@ -73,7 +77,8 @@ impl Default for WireConfig {
 
 impl WireConfig {
     /// The default with `ROS_DOMAIN_ID`, `ROS_DISTRO` (`humble`: no type hashes), `ROS_AUTOMATIC_DISCOVERY_RANGE`,
-    /// `ZENOH_SESSION_CONFIG_URI`, `ZENOH_ROUTER_CONFIG_URI`, `ZENOH_ROUTER_CHECK_ATTEMPTS` and `ZENOH_CONFIG_OVERRIDE` applied.
+    /// `ZENOH_SESSION_CONFIG_URI`, `ZENOH_ROUTER_CONFIG_URI`, `ZENOH_ROUTER_CHECK_ATTEMPTS`, `OMNIMIND_MAX_SAMPLE_BYTES` and
+    /// `ZENOH_CONFIG_OVERRIDE` applied.
     /// An override of `connect/endpoints` names the router.
     ///
     /// # Errors
@@ -82,7 +87,11 @@ impl WireConfig {
         Self::from_variables(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
-    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, OpenError> {
+    /// As [`WireConfig::from_env`], with other variables than this process's.
+    ///
+    /// # Errors
+    /// As [`WireConfig::from_env`].
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, OpenError> {
         let mut config = Self::default();
         if let Some(domain) = variable("ROS_DOMAIN_ID") {
             let parsed = domain.parse().ok().filter(|d| *d <= 232);
@@ -103,6 +112,10 @@ impl WireConfig {
         if let Some(attempts) = variable("ZENOH_ROUTER_CHECK_ATTEMPTS") {
             let wrong = || OpenError::Config(format!("ZENOH_ROUTER_CHECK_ATTEMPTS `{attempts}` is not a whole number"));
             config.router_attempts = attempts.parse().map_err(|_| wrong())?;
+        }
+        if let Some(bytes) = variable("OMNIMIND_MAX_SAMPLE_BYTES") {
+            let wrong = || OpenError::Config(format!("OMNIMIND_MAX_SAMPLE_BYTES `{bytes}` is not a number of bytes"));
+            config.max_sample_bytes = bytes.parse().ok().filter(|bytes| *bytes > 0).ok_or_else(wrong)?;
         }
         config.session_file = variable("ZENOH_SESSION_CONFIG_URI");
         config.router_file = variable("ZENOH_ROUTER_CONFIG_URI");
@@ -274,6 +287,10 @@ mod tests {
             assert_eq!(config.get_json("connect/exit_on_failure").expect("there"), fatal, "{attempts}");
         }
         assert!(of(&[("ZENOH_ROUTER_CHECK_ATTEMPTS", "often")]).is_err());
+        assert_eq!(of(&[("OMNIMIND_MAX_SAMPLE_BYTES", "4096")]).expect("valid").max_sample_bytes, 4096);
+        for wrong in ["0", "-1", "1 GiB"] {
+            assert!(of(&[("OMNIMIND_MAX_SAMPLE_BYTES", wrong)]).expect_err("refused").to_string().contains(wrong));
+        }
     }
 
     #[test]

@@ -194,7 +194,8 @@ pub fn parse_token(key: &str) -> Option<Entity> {
     if namespace != "/" {
         check_name(&namespace).ok()?;
     }
-    let node = next().filter(|name| is_word(name))?.to_owned();
+    // As ROS 2 allows them.
+    let node = next().filter(|name| is_word(name) && !name.starts_with(|first: char| first.is_ascii_digit()))?.to_owned();
     let mut entity = Entity {
         kind,
         session,
@@ -308,6 +309,7 @@ mod tests {
             ("/%/n/", "/%ns%/n/"),
             ("/%/n/", "/%/n m/"),
             ("/%/n/", "/%/n%m/"),
+            ("/%/n/", "/%/9n/"),
             ("/T_/", "/T:_/"),
             ("/T_/", "/::T_/"),
             ("/H/", "/H-1/"),

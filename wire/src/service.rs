@@ -19,6 +19,11 @@ use zenoh::sample::Locality;
 pub(crate) fn serve(link: &Arc<Link>, key: String, from: Locality, sink: RequestSink) -> Result<Queryable<()>, WireError> {
     let shared = Arc::clone(link);
     let on_query = move |query: Query| {
+        if let Some(why) = shared.refuses(query.key_expr(), query.payload().map_or(0, |payload| payload.len())) {
+            // As below.
+            let _ = query.reply_err(why).wait();
+            return;
+        }
         let request = query
             .attachment()
             .filter(|bytes| bytes.len() <= ATTACHMENT_LIMIT)
@@ -31,7 +36,9 @@ pub(crate) fn serve(link: &Arc<Link>, key: String, from: Locality, sink: Request
         };
         let payload = payload.to_bytes().into_owned();
         let link = Arc::clone(&shared);
+        let mut owed = Owed(Some(query));
         let reply = Box::new(move |answer: Vec<u8>| {
+            let Some(query) = owed.0.take() else { return };
             let attachment = Attachment { source_time_ns: Time::wall().as_nanos(), ..request };
             let key = query.key_expr().clone();
             if query.reply(key, answer).attachment(attachment.to_bytes()).wait().is_err() {
@@ -42,6 +49,18 @@ pub(crate) fn serve(link: &Arc<Link>, key: String, from: Locality, sink: Request
     };
     let queryable = link.session.declare_queryable(KeyExpr::try_from(key)?).complete(true).allowed_origin(from);
     Ok(queryable.callback(on_query).wait()?)
+}
+
+/// A request that has no answer yet.
+struct Owed(Option<Query>);
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if let Some(query) = self.0.take() {
+            // Whether that arrives makes no difference here.
+            let _ = query.reply_err("the node gave no answer: it could not read the request, failed over it or stopped").wait();
+        }
+    }
 }
 
 /// Receives the answer of a call.
@@ -69,8 +88,14 @@ pub(crate) fn call(
     let (on_reply, on_end) = (Arc::clone(&sink), Arc::clone(&sink));
     let (replier, ended) = (name.to_owned(), name.to_owned());
     let started = Instant::now();
+    let limit = link.config.max_sample_bytes;
     let callback = move |reply: Reply| {
         let result = match reply.into_result() {
+            Ok(sample) if sample.payload().len() > limit => {
+                let reason =
+                    format!("an answer of {} bytes, of {limit} that OMNIMIND_MAX_SAMPLE_BYTES allows", sample.payload().len());
+                Err(CallError::Failed { name: replier.clone(), reason })
+            }
             Ok(sample) => Ok(sample.payload().to_bytes().into_owned()),
             Err(error) => {
                 let reason = error.payload().try_to_string().map(|text| text.into_owned()).unwrap_or_default();

@@ -40,6 +40,10 @@ pub(crate) struct Link {
     pub zid: String,
     /// Samples and requests without a readable attachment.
     pub malformed: AtomicU64,
+    /// Samples and requests with a key that means several topics or services.
+    pub wild: AtomicU64,
+    /// Samples, requests and answers longer than is allowed.
+    pub oversized: AtomicU64,
     /// Replies that could not be sent.
     pub lost_replies: AtomicU64,
     /// Samples that came.
@@ -112,6 +116,8 @@ impl Link {
             config,
             zid,
             malformed: AtomicU64::new(0),
+            wild: AtomicU64::new(0),
+            oversized: AtomicU64::new(0),
             lost_replies: AtomicU64::new(0),
             received: AtomicU64::new(0),
             received_shared: AtomicU64::new(0),
@@ -139,6 +145,20 @@ impl Link {
     /// Takes it back.
     pub fn remove_own(&self, gid: &Gid) {
         self.own.lock().remove(gid);
+    }
+
+    /// Why something that came for one topic or service is refused unread, if it is. That is counted.
+    pub fn refuses(&self, key: &zenoh::key_expr::keyexpr, length: usize) -> Option<String> {
+        if key.is_wild() {
+            self.wild.fetch_add(1, Ordering::Relaxed);
+            return Some(format!("`{key}` means more than one topic or service"));
+        }
+        let limit = self.config.max_sample_bytes;
+        if length > limit {
+            self.oversized.fetch_add(1, Ordering::Relaxed);
+            return Some(format!("{length} bytes are more than the {limit} that OMNIMIND_MAX_SAMPLE_BYTES allows here"));
+        }
+        None
     }
 
     /// The attachment, if it can be read and somebody else sent it. What cannot be read is counted.

@@ -37,8 +37,11 @@ pub(crate) fn declare(
     Ok(builder.wait()?)
 }
 
-/// A sample with its attachment read: payload, attachment. `None` if it is malformed (counted) or this session's own.
+/// A sample with its attachment read: payload, attachment. `None` if it is refused (counted) or this session's own.
 pub(crate) fn accept(link: &Arc<Link>, sample: &Sample) -> Option<(Bytes, crate::Attachment)> {
+    if link.refuses(sample.key_expr(), sample.payload().len()).is_some() {
+        return None;
+    }
     let attachment = link.accept(sample.attachment())?;
     link.received.fetch_add(1, Ordering::Relaxed);
     if sample.payload().as_shm().is_some() {

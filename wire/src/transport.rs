@@ -37,6 +37,10 @@ pub struct Wire {
 pub struct Statistics {
     /// Samples and requests dropped because they carried no attachment that can be read: their senders do not speak rmw_zenoh.
     pub malformed: u64,
+    /// Samples and requests refused because their key means several topics or services.
+    pub wild: u64,
+    /// Samples and requests refused because they are longer than [`crate::WireConfig::max_sample_bytes`].
+    pub oversized: u64,
     /// Liveliness tokens in the domain that could not be read.
     pub unreadable_tokens: u64,
     /// Replies that could not be sent.
@@ -87,6 +91,8 @@ impl Wire {
             doubles: of(|counts| &counts.doubles),
             dropped: of(|counts| &counts.dropped),
             malformed: self.link.malformed.load(Ordering::Relaxed),
+            wild: self.link.wild.load(Ordering::Relaxed),
+            oversized: self.link.oversized.load(Ordering::Relaxed),
             unreadable_tokens: self.link.live.unreadable(),
             lost_replies: self.link.lost_replies.load(Ordering::Relaxed),
             received: self.link.received.load(Ordering::Relaxed) + carried,
@@ -323,8 +329,13 @@ impl Transport for Wire {
 
     fn complaints(&self) -> Vec<String> {
         let statistics = self.statistics();
+        let limit = self.link.config.max_sample_bytes;
+        let oversized =
+            format!("samples and requests refused: they are longer than the {limit} bytes that OMNIMIND_MAX_SAMPLE_BYTES allows");
         [
             (statistics.malformed, "samples and requests refused: without rmw_zenoh's attachment nobody can tell who sent them"),
+            (statistics.wild, "samples and requests refused: their keys mean more than one topic or service"),
+            (statistics.oversized, oversized.as_str()),
             (statistics.unreadable_tokens, "liveliness tokens refused: they do not have the form of rmw_zenoh's"),
             (statistics.lost_replies, "replies could not be sent: the caller or the way to it is gone"),
         ]

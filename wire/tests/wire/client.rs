@@ -43,6 +43,11 @@ fn it_lists_listens_publishes_and_calls() {
     assert_eq!((sample.type_name.as_str(), sample.attachment.sequence), ("std_msgs/msg/String", 1));
     assert_eq!(Text::from_cdr(&sample.payload).expect("decodes").data, "latched");
 
+    let (sender, kept) = mpsc::channel();
+    client.kept("/state", LIMIT, move |sample| drop(sender.send(sample))).expect("asks");
+    let all: Vec<_> = kept.into_iter().map(|sample| Text::from_cdr(&sample.payload).expect("decodes").data).collect();
+    assert_eq!(all, ["latched"], "and the asking ends when all have answered");
+
     let raw = client.advertise("/in", Text::message_type(), Qos::reliable(1)).expect("declares");
     assert!(raw.wait_matched(LIMIT));
     raw.publish(text("from outside").to_cdr()).expect("sends");
