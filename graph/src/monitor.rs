@@ -53,8 +53,9 @@ impl Node for Monitor {
 
     fn setup(setup: &mut Setup<Self>) -> Result<Self, SetupError> {
         let clock = if setup.shared.lock_step { Some(setup.publisher("/clock", Qos::sensor_data())?) } else { None };
-        let diagnostics = setup.publisher("/diagnostics", Qos::reliable(10))?;
-        let statistics = setup.publisher("graph/statistics", Qos::reliable(10))?;
+        // Kept, so that whoever looks in between need not wait for the next: of so many messages in a row one says everything.
+        let diagnostics = setup.publisher("/diagnostics", Qos::latched(LOOKS_PER_REPORT as usize))?;
+        let statistics = setup.publisher("graph/statistics", Qos::latched(1))?;
         crate::snapshot::declare(setup)?;
         if clock.is_some() {
             setup.timer(Duration::from_millis(10), Self::tell_time)?;

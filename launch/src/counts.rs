@@ -27,7 +27,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Listens to all processes that `view` knows.
+    /// Listens to all processes that `view` knows, and asks them for what they told last.
     ///
     /// # Errors
     /// [`RemoteError::Wire`].
@@ -37,19 +37,9 @@ impl Counts {
         let processes = topics.iter().map(|topic| topic.sources.len()).sum();
         let mut subscriptions = Vec::new();
         for topic in topics {
-            let latest = Arc::clone(&latest);
-            let sink = move |sample: wire::RawSample| {
-                // A process that was built with another definition is named by the type's hash; what it counts cannot be read.
-                if let Ok(statistics) = GraphStatistics::from_cdr(&sample.payload) {
-                    latest
-                        .0
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .insert(sample.attachment.gid, (Instant::now(), statistics));
-                    latest.1.notify_all();
-                }
-            };
-            subscriptions.push(remote.subscribe(&topic.name, graph::Qos::reliable(10), sink)?);
+            let (news, kept) = (Arc::clone(&latest), Arc::clone(&latest));
+            subscriptions.push(remote.subscribe(&topic.name, graph::Qos::reliable(10), move |sample| take(&news, &sample))?);
+            remote.kept(&topic.name, move |sample| take(&kept, &sample))?;
         }
         Ok(Self { latest, processes, _subscriptions: subscriptions })
     }
@@ -60,7 +50,8 @@ impl Counts {
         heard(&mut self.latest.0.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
     }
 
-    /// Waits until every process has told, which each does once a second; what has come by then.
+    /// Waits until every process has told: what it told last comes at once, the first time a second after its start. What has come by
+    /// then.
     #[must_use]
     pub fn all(&self, patience: Duration) -> Vec<GraphStatistics> {
         let until = Instant::now() + patience;
@@ -76,6 +67,21 @@ impl Counts {
     }
 }
 
+/// Notes what a process tells.
+fn take((latest, told): &(Mutex<Latest>, Condvar), sample: &wire::RawSample) {
+    // A process that was built with another definition is named by the type's hash; what it counts cannot be read.
+    let Ok(statistics) = GraphStatistics::from_cdr(&sample.payload) else { return };
+    note(&mut latest.lock().unwrap_or_else(PoisonError::into_inner), sample.attachment.gid, Instant::now(), statistics);
+    told.notify_all();
+}
+
+/// What a process was asked for may come after what it told since.
+fn note(latest: &mut Latest, process: [u8; 16], at: Instant, statistics: GraphStatistics) {
+    if latest.get(&process).is_none_or(|(_, known)| known.wall_seconds <= statistics.wall_seconds) {
+        latest.insert(process, (at, statistics));
+    }
+}
+
 /// Forgets the processes that are gone; what the others told.
 fn heard(latest: &mut Latest, now: Instant) -> Vec<GraphStatistics> {
     latest.retain(|_, (at, _)| now.saturating_duration_since(*at) < SILENCE);
@@ -85,6 +91,15 @@ fn heard(latest: &mut Latest, now: Instant) -> Vec<GraphStatistics> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_older_does_not_take_the_place_of_what_is_newer() {
+        let (mut latest, now) = (Latest::new(), Instant::now());
+        for wall_seconds in [2.0, 3.0, 1.0] {
+            note(&mut latest, [1; 16], now, GraphStatistics { wall_seconds, ..GraphStatistics::default() });
+        }
+        assert_eq!(latest[&[1; 16]].1.wall_seconds, 3.0);
+    }
 
     #[test]
     fn a_process_that_is_silent_for_five_seconds_is_gone() {

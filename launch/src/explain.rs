@@ -1,10 +1,10 @@
 //! What is wrong with a running graph, or with what a launch file means to start: sentences with how bad they are.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use graph::{Graph, GraphConfig, NodeSpec as GraphNode, Qos, silent_sink};
+use graph::{Durability, Graph, GraphConfig, NodeSpec as GraphNode, Qos, silent_sink};
 use msgs::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus};
 use msgs::type_description_interfaces::msg::TypeDescription;
 use msgs::type_description_interfaces::srv::{GetTypeDescription, GetTypeDescriptionRequest};
@@ -85,50 +85,99 @@ pub fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
+/// Where it is told what is wrong.
+const TOPIC: &str = "/diagnostics";
+
+/// A message: its publisher, and the number there.
+type Sender = ([u8; 16], i64);
+
 /// The statuses of one name: those that came together in one message.
-type Latest = BTreeMap<String, Vec<DiagnosticStatus>>;
+type Latest = BTreeMap<String, (Sender, Vec<DiagnosticStatus>)>;
+
+#[derive(Default)]
+struct Heard {
+    latest: Latest,
+    /// The publishers that have said everything: what their nodes do, and what is wrong.
+    complete: BTreeSet<[u8; 16]>,
+}
 
 /// Listens to /diagnostics until it is dropped.
 pub struct Ear {
-    latest: Arc<Mutex<Latest>>,
+    heard: Arc<(Mutex<Heard>, Condvar)>,
     _subscription: RawSubscription,
 }
 
 impl Ear {
-    /// Begins to listen.
+    /// Begins to listen, and asks for what was said before.
     ///
     /// # Errors
     /// [`RemoteError::Wire`].
     pub fn open(remote: &Remote) -> Result<Self, RemoteError> {
-        let latest: Arc<Mutex<Latest>> = Arc::default();
-        let sink = Arc::clone(&latest);
-        let take = move |sample: wire::RawSample| {
-            if let Ok(report) = DiagnosticArray::from_cdr(&sample.payload) {
-                hear(&mut sink.lock().unwrap_or_else(PoisonError::into_inner), report);
-            }
-        };
-        let subscription = remote.subscribe("/diagnostics", Qos::reliable(100), take)?;
-        Ok(Self { latest, _subscription: subscription })
+        let heard: Arc<(Mutex<Heard>, Condvar)> = Arc::default();
+        let (news, kept) = (Arc::clone(&heard), Arc::clone(&heard));
+        let subscription = remote.subscribe(TOPIC, Qos::reliable(100), move |sample| take(&news, &sample))?;
+        remote.kept(TOPIC, move |sample| take(&kept, &sample))?;
+        Ok(Self { heard, _subscription: subscription })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Latest> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Heard> {
+        self.heard.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until every publisher in `view` has said everything. Those that keep what they say are asked and answer at once; for others, and
+    /// for those that have just been started, it takes as long as until their next report, or `patience`.
+    pub fn settle(&self, view: &GraphView, patience: Duration) {
+        let until = Instant::now() + patience;
+        let topics = view.topics();
+        let sources = topics.iter().filter(|topic| topic.name == TOPIC).flat_map(|topic| &topic.sources);
+        let (mut keep, mut silent) = (0, false);
+        for source in sources {
+            if source.qos.durability == Durability::TransientLocal { keep += 1 } else { silent = true }
+        }
+        let mut heard = self.lock();
+        // Nobody can tell whether one that keeps nothing has said everything.
+        while silent || heard.complete.len() < keep {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            heard = self.heard.1.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(heard);
+        // What the last one has said since then is on its way together with it.
+        std::thread::sleep(TOGETHER);
     }
 
     /// What is wrong by the latest word of everybody.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
-        sorted(self.lock().values().flatten().filter_map(Problem::from_status).collect())
+        sorted(self.lock().latest.values().flat_map(|(_, said)| said).filter_map(Problem::from_status).collect())
     }
 }
 
-/// One message may say several things under one name; what the next says under it takes their place.
-fn hear(latest: &mut Latest, report: DiagnosticArray) {
-    let mut fresh = Latest::new();
+fn take((heard, said): &(Mutex<Heard>, Condvar), sample: &wire::RawSample) {
+    let Ok(report) = DiagnosticArray::from_cdr(&sample.payload) else { return };
+    let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+    // A graph's whole report begins with its nodes.
+    if report.status.iter().any(|status| status.name.ends_with(": node")) {
+        heard.complete.insert(sample.attachment.gid);
+    }
+    hear(&mut heard.latest, (sample.attachment.gid, sample.attachment.sequence), report);
+    said.notify_all();
+}
+
+/// One message may say several things under one name; what a later one says under it takes their place. What was asked for may come after
+/// what its publisher has said since.
+fn hear(latest: &mut Latest, sender: Sender, report: DiagnosticArray) {
+    let mut fresh: BTreeMap<String, Vec<DiagnosticStatus>> = BTreeMap::new();
     for status in report.status {
         fresh.entry(status.name.clone()).or_default().push(status);
     }
-    latest.append(&mut fresh);
+    for (name, said) in fresh {
+        if latest.get(&name).is_none_or(|(known, _)| known.0 != sender.0 || known.1 <= sender.1) {
+            latest.insert(name, (sender, said));
+        }
+    }
 }
 
 /// What the names, types and quality of service of all ends say, of nodes that are not OmniMind's too. What `known` says already is left
@@ -193,16 +242,17 @@ pub struct Running {
 /// Each process says everything once a second.
 const LISTEN: Duration = Duration::from_millis(1200);
 
-/// Looks at the graph that runs, for about a second and a half.
+/// How far apart the last of several messages can be that were asked for together.
+const TOGETHER: Duration = Duration::from_millis(5);
+
+/// Looks at the graph that runs: at what its processes keep, and if one of them keeps nothing for a second and a half.
 ///
 /// # Errors
 /// [`RemoteError`]: nothing runs, or it cannot be reached.
 pub fn look(remote: &Remote) -> Result<Running, RemoteError> {
-    let begun = Instant::now();
     let ear = Ear::open(remote)?;
     let view = remote.view()?;
-    // Samples come on threads of the wire.
-    std::thread::sleep(LISTEN.saturating_sub(begun.elapsed()));
+    ear.settle(&view, LISTEN);
     let mut problems = ear.problems();
     problems.extend(apart(remote, &view, &problems));
     Ok(Running { nodes: view.nodes.len(), problems: sorted(problems) })
@@ -265,11 +315,18 @@ mod tests {
     #[test]
     fn the_latest_word_counts_and_one_message_may_say_two_things_of_one_name() {
         let mut latest = Latest::new();
-        hear(&mut latest, array(vec![status("a: x", 1, "one"), status("a: x", 2, "two"), status("b: y", 1, "three")]));
-        assert_eq!(latest["a: x"].len(), 2);
-        hear(&mut latest, array(vec![status("a: x", 0, "over: two")]));
-        let all: Vec<_> = latest.values().flatten().filter_map(Problem::from_status).map(|problem| problem.message).collect();
-        assert_eq!(all, ["three"]);
+        hear(
+            &mut latest,
+            ([1; 16], 1),
+            array(vec![status("a: x", 1, "one"), status("a: x", 2, "two"), status("b: y", 1, "three")]),
+        );
+        assert_eq!(latest["a: x"].1.len(), 2);
+        hear(&mut latest, ([1; 16], 2), array(vec![status("a: x", 0, "over: two")]));
+        // What was asked for comes after what was said since.
+        hear(&mut latest, ([1; 16], 1), array(vec![status("a: x", 2, "two"), status("c: z", 1, "four")]));
+        let said = latest.values().flat_map(|(_, said)| said);
+        let all: Vec<_> = said.filter_map(Problem::from_status).map(|problem| problem.message).collect();
+        assert_eq!(all, ["three", "four"]);
     }
 
     #[test]

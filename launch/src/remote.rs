@@ -184,6 +184,14 @@ impl Remote {
         Ok(self.client.subscribe(topic, qos, sink)?)
     }
 
+    /// Asks publishers for what they keep of a topic; `sink` runs on a thread of the wire and is dropped when all have answered.
+    ///
+    /// # Errors
+    /// [`RemoteError::Wire`].
+    pub fn kept(&self, topic: &str, sink: impl Fn(RawSample) + Send + Sync + 'static) -> Result<(), RemoteError> {
+        Ok(self.client.kept(topic, SETTLE, sink)?)
+    }
+
     /// A sample as YAML-like text, long lists cut after `max_elements`.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::explain::Ear;
 use crate::explorer;
 use crate::remote::Remote;
 
-/// Each process tells every second.
+/// What each process told last comes at once; only one that has just been started has told nothing yet.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Exit code 1 when something does not fit together.
@@ -29,9 +29,9 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         })?;
         return Ok(ExitCode::SUCCESS);
     }
+    ear.settle(&view, PATIENCE);
     let atlas = Atlas::new(view, &counts.all(PATIENCE));
     let fits = atlas.problems().is_empty();
-    // Each process says what is wrong just before it counts.
     let atlas = atlas.with(&ear.problems());
     if args.json {
         println!("{}", serde_json::to_string_pretty(&atlas.to_json())?);
