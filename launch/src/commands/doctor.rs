@@ -11,8 +11,12 @@ use serde_json::json;
 
 use crate::cli::DoctorArgs;
 use crate::explain::{self, Ear, Problem, Severity};
-use crate::remote::Remote;
+use crate::remote::{Remote, RemoteError};
 use crate::share;
+
+mod expected;
+
+use expected::Expected;
 
 /// How often `--watch` looks.
 const WATCH: Duration = Duration::from_millis(200);
@@ -52,6 +56,7 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
     let launch = args.file.as_ref().map(|file| super::start::load_file(file, &args.arguments)).transpose()?;
     let meant = launch.as_ref().map(explain::meant).unwrap_or_default();
     let running = Remote::connect().and_then(|remote| explain::look(&remote));
+    let expected = if running.is_err() { Expected::here() } else { Expected::default() };
     let mut checks = vec![
         ("launch files", launch_files()),
         ("models", model_files()),
@@ -68,7 +73,7 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
             "a router answers and no node is to be seen: none runs, or the router's access control keeps them from this program"
                 .into(),
         ),
-        Err(error) => (Verdict::Note, format!("no graph is running ({error})")),
+        Err(error) => unreachable(error, &expected),
     };
     checks.push(("ROS 2 network", network));
     let bad = checks.iter().filter(|(_, (verdict, _))| *verdict == Verdict::Bad).count();
@@ -107,6 +112,17 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
         println!("ready: run `omnimind`");
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Nothing can be seen. That is a problem where something was to be seen.
+fn unreachable(error: &RemoteError, expected: &Expected) -> (Verdict, String) {
+    match (error, expected.why()) {
+        (RemoteError::Open(wire::OpenError::Unreachable { .. }), None) => {
+            (Verdict::Note, format!("no graph is running ({error})"))
+        }
+        (_, Some(why)) => (Verdict::Bad, format!("no graph can be seen ({error}), but {why}")),
+        (_, None) => (Verdict::Bad, format!("no graph can be seen ({error})")),
+    }
 }
 
 fn print(what: &str, problems: &[Problem], well: &str) {
@@ -213,5 +229,21 @@ fn rerun() -> (Verdict, String) {
             (Verdict::Good, String::from_utf8_lossy(&out.stdout).lines().next().unwrap_or_default().to_owned())
         }
         _ => (Verdict::Note, "not installed; recordings can be looked at after `pip install rerun-sdk`".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::OpenError;
+
+    #[test]
+    fn a_router_that_is_not_there_is_a_note_unless_a_graph_is_expected() {
+        let gone = RemoteError::Open(OpenError::Unreachable { endpoint: "tcp/127.0.0.1:1".into() });
+        let (verdict, said) = unreachable(&gone, &Expected::default());
+        assert!(verdict == Verdict::Note && said.starts_with("no graph is running"), "{said}");
+        let strange = RemoteError::Open(OpenError::NotZenoh { endpoint: "tcp/127.0.0.1:1".into(), reason: "noise".into() });
+        let (verdict, said) = unreachable(&strange, &Expected::default());
+        assert!(verdict == Verdict::Bad && said.starts_with("no graph can be seen"), "{said}");
     }
 }
