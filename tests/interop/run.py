@@ -12,9 +12,13 @@ import traceback
 # pyzeros compiles its serialisers, with a C compiler, into a folder below the working directory: not into the repository.
 os.environ.setdefault("CYDR_CACHE_DIR", f"{tempfile.gettempdir()}/omnimind-interop-cydr")
 
+import actions
+import clock_and_enclave
 import command_line
 import example_programs
+import facilities
 import foreign_type
+import hostile
 import humble
 import node_facilities
 import pamoja_keys
@@ -32,7 +36,9 @@ def free_port() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", type=pathlib.Path, required=True)
-    binary = parser.parse_args().binary.resolve()
+    parser.add_argument("--only", default="", help="names of modules, with commas")
+    arguments = parser.parse_args()
+    binary, only = arguments.binary.resolve(), arguments.only.split(",") if arguments.only else []
     endpoint = f"tcp/127.0.0.1:{free_port()}"
     environment = dict(os.environ, ROS_DOMAIN_ID="0", ZENOH_CONFIG_OVERRIDE=f'connect/endpoints=["{endpoint}"]')
     failed = 0
@@ -40,9 +46,12 @@ def main() -> int:
         node = subprocess.Popen([binary, "run", "battery"], env=environment, stdout=log, stderr=log, cwd=folder)
         try:
             modules = (
-                raw_zenoh, node_facilities, pyzeros_peer, pamoja_keys, zenoh_sdk_peer, command_line, foreign_type, humble, example_programs
+                raw_zenoh, node_facilities, actions, facilities, clock_and_enclave, hostile, pyzeros_peer, pamoja_keys, zenoh_sdk_peer,
+                command_line, foreign_type, humble, example_programs
             )
             for module in modules:
+                if only and module.__name__ not in only:
+                    continue
                 for check in module.checks(endpoint, binary, environment):
                     try:
                         check()
