@@ -177,7 +177,11 @@ pub struct InstallArgs {
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
     /// Names of running nodes
-    List,
+    List {
+        /// Also hidden ones, whose names begin with an underscore
+        #[arg(short = 'a', long)]
+        all: bool,
+    },
     /// What a running node publishes, hears and serves
     Info {
         /// Its name

@@ -201,7 +201,8 @@ pub fn run(options: RunOptions) -> Result<Summary, RunError> {
 fn own_name(base: &str, group: Option<&str>, launch: &Launch) -> String {
     match (group, launch.single.as_deref()) {
         (Some(group), _) => format!("{base}_{}", process::word(group)),
-        (None, Some(node)) => format!("{base}_{}", process::word(node)),
+        // Hidden, as ROS 2 hides what belongs to tools: `ros2 run` starts one node, and one is what `ros2 node list` shows.
+        (None, Some(node)) => format!("_{base}_{}", process::word(node)),
         (None, None) => base.to_owned(),
     }
 }

@@ -263,7 +263,9 @@ fn a_node_takes_what_ros2_launch_passes_and_ends_in_order_when_it_is_told_to() {
         );
         assert_eq!(network.ask(&program, &["param", "get", "/omni/pack", "capacity_wh"]).trim_end(), "31.5");
         let nodes = network.ask(&program, &["node", "list"]);
-        assert!(nodes.contains("/graph_omni_pack") && !nodes.lines().any(|node| node == "/graph"), "{nodes}");
+        assert_eq!(nodes, "/omni/pack\n");
+        let nodes = network.ask(&program, &["node", "list", "-a"]);
+        assert!(nodes.contains("/_graph_omni_pack\n") && !nodes.lines().any(|node| node == "/graph"), "{nodes}");
         let (code, told) = end(node, signal);
         assert_eq!(code, Some(0), "{signal}: {told}");
         assert!(!told.contains("[INFO]"), "{told}");

@@ -32,8 +32,9 @@ pub fn node(command: &NodeCommand) -> Result<ExitCode> {
             };
             print!("{}", kind.defaults_yaml()?);
         }
-        NodeCommand::List => {
-            for node in Remote::connect()?.view()?.nodes {
+        NodeCommand::List { all } => {
+            let hidden = |name: &str| name.rsplit('/').next().is_some_and(|base| base.starts_with('_'));
+            for node in Remote::connect()?.view()?.nodes.iter().filter(|node| *all || !hidden(&node.name)) {
                 println!("{}", node.name);
             }
         }
