@@ -1,7 +1,7 @@
 //! `omnimind graph`: what runs and how it is connected, as text, JSON, a drawing or a screen to walk through.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -12,8 +12,9 @@ use crate::explain::Ear;
 use crate::explorer;
 use crate::remote::Remote;
 
-/// What each process told last comes at once; only one that has just been started has told nothing yet.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// What each process told last comes at once. One that has just been started, and a program of others that keeps nothing of what it says on
+/// /diagnostics, tells within a second.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Exit code 1 when something does not fit together.
 pub fn run(args: &GraphArgs) -> Result<ExitCode> {
@@ -29,8 +30,9 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         })?;
         return Ok(ExitCode::SUCCESS);
     }
+    let begun = Instant::now();
     ear.settle(&view, PATIENCE);
-    let atlas = Atlas::new(view, &counts.all(PATIENCE));
+    let atlas = Atlas::new(view, &counts.all(PATIENCE.saturating_sub(begun.elapsed())));
     let fits = atlas.problems().is_empty();
     let atlas = atlas.with(&ear.problems());
     if args.json {
