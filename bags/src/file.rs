@@ -95,9 +95,9 @@ pub struct Channel<'a> {
     pub topic: &'a str,
     /// `sensor_msgs/msg/Image`
     pub message_type: &'a str,
-    /// The message definition with its dependencies, `ros2msg` form.
+    /// The message definition with its dependencies, `ros2msg` form; empty if not known. Of a type without fields it is a line break.
     pub definition: &'a str,
-    /// `RIHS01_...`; empty if not known.
+    /// `RIHS01_...`; empty if not known. A topic may carry several versions of a type.
     pub type_hash: &'a str,
     /// Offered quality of service of its publishers. What is said with the topic's first message counts for the whole bag: readers
     /// hold a channel against `metadata.yaml`.
@@ -163,8 +163,8 @@ impl Seek for Counted {
 pub struct McapWriter {
     inner: mcap::Writer<Counted>,
     options: WriterOptions,
-    // (topic, type) -> channel id and place in `summary.topics`. A topic has one type, unless somebody made a mistake.
-    channels: BTreeMap<(String, String), (u16, usize)>,
+    // By topic: channel ids and places in `summary.topics`. A topic has one type, unless somebody made a mistake.
+    channels: BTreeMap<String, Vec<(u16, usize)>>,
     summary: FileSummary,
     last_flush_ns: Option<u64>,
     unflushed: bool,
@@ -299,11 +299,16 @@ impl McapWriter {
     }
 
     fn channel(&mut self, channel: &Channel<'_>) -> Result<(u16, usize), WriteError> {
-        let key = (channel.topic.to_owned(), channel.message_type.to_owned());
-        if let Some(found) = self.channels.get(&key) {
+        let is_it = |(_, place): &&(u16, usize)| {
+            let about = &self.summary.topics[*place];
+            about.message_type == channel.message_type && about.type_hash == channel.type_hash
+        };
+        if let Some(found) = self.channels.get(channel.topic).and_then(|channels| channels.iter().find(is_it)) {
             return Ok(*found);
         }
-        let schema = self.inner.add_schema(channel.message_type, "ros2msg", channel.definition.as_bytes())?;
+        // As rosbag2 where it finds no definition: the schema is there for its name, its encoding and its text are empty.
+        let encoding = if channel.definition.is_empty() { "" } else { "ros2msg" };
+        let schema = self.inner.add_schema(channel.message_type, encoding, channel.definition.as_bytes())?;
         let metadata: BTreeMap<String, String> =
             [("offered_qos_profiles", qos::to_text(channel.qos)), ("topic_type_hash", channel.type_hash.to_owned())]
                 .into_iter()
@@ -319,7 +324,7 @@ impl McapWriter {
             messages: 0,
         });
         let found = (id, self.summary.topics.len() - 1);
-        self.channels.insert(key, found);
+        self.channels.entry(channel.topic.to_owned()).or_default().push(found);
         Ok(found)
     }
 

@@ -5,6 +5,7 @@
 //! <https://mcap.dev/spec>, and rosbag2's `rosbag2_storage/yaml.hpp` for `metadata.yaml`, versions 1 to 9.
 
 mod file;
+mod held;
 pub mod info;
 mod latest;
 pub mod metadata;
@@ -17,6 +18,7 @@ mod survey;
 mod writer;
 
 pub use file::{Channel, FileSummary, McapWriter, OpenError, TopicSummary, WriteError, WriterOptions};
+pub use held::Held;
 pub use latest::latest;
 pub use metadata::{FileInfo, Metadata, MetadataError, TopicInfo};
 pub use qos::{QosProfile, QosProfileError};

@@ -13,7 +13,7 @@ use mcap::sans_io::indexed_reader::{IndexedReadEvent, IndexedReader, IndexedRead
 use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
 use mcap::sans_io::summary_reader::{SummaryReadEvent, SummaryReader, SummaryReaderOptions};
 
-use crate::survey::Bag;
+use crate::survey::{Bag, hash_of};
 
 /// No record of a robot is larger; a length above it is damage, not data. Bytes.
 const RECORD_LIMIT: usize = 256 << 20;
@@ -390,7 +390,7 @@ impl BagReader {
             Some(summary) => {
                 for (id, channel) in &summary.channels {
                     let schema = channel.schema.as_ref().map_or("", |s| s.name.as_str());
-                    if let Some(place) = self.bag.place(&channel.topic, schema) {
+                    if let Some(place) = self.bag.place(&channel.topic, schema, hash_of(&channel.metadata)) {
                         self.places.insert(*id, place);
                     }
                 }
@@ -419,7 +419,7 @@ impl BagReader {
                         Some(Found::Channel(id)) => {
                             if let Some((channel, schema)) = linear.channels.get(&id) {
                                 let schema = schema.as_ref().map_or("", |s| s.name.as_str());
-                                if let Some(place) = self.bag.place(&channel.topic, schema) {
+                                if let Some(place) = self.bag.place(&channel.topic, schema, hash_of(&channel.metadata)) {
                                     self.places.insert(id, place);
                                 }
                             }

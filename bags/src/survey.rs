@@ -17,7 +17,7 @@ pub struct BagChannel {
     pub message_type: String,
     /// `cdr` in ROS 2 recordings.
     pub encoding: String,
-    /// `ros2msg` or `ros2idl`.
+    /// `ros2msg` or `ros2idl`; empty if the bag has no definition.
     pub schema_encoding: String,
     /// The type's definition.
     pub definition: String,
@@ -74,7 +74,7 @@ impl Bag {
         }
         if let Some(metadata) = &bag.metadata {
             for channel in &mut bag.channels {
-                let told = metadata.topics.iter().find(|t| t.name == channel.topic && t.message_type == channel.message_type);
+                let told = metadata.topics.iter().find(|t| channel.is_of(&t.name, &t.message_type, &t.type_hash));
                 if let Some(told) = told {
                     if channel.qos.is_empty() {
                         channel.qos.clone_from(&told.qos);
@@ -176,7 +176,17 @@ impl Bag {
         schema: Option<(&str, &str, &[u8])>,
     ) -> usize {
         let (name, schema_encoding, text) = schema.unwrap_or_default();
-        if let Some(place) = self.place(topic, name) {
+        let definition = String::from_utf8_lossy(text).into_owned();
+        let type_hash = hash_of(metadata);
+        if let Some(place) = self.place(topic, name, type_hash) {
+            // What a file does not tell, a later one may.
+            let known = &mut self.channels[place];
+            if known.definition.is_empty() {
+                (known.definition, known.schema_encoding) = (definition, schema_encoding.to_owned());
+            }
+            if known.type_hash.is_empty() {
+                type_hash.clone_into(&mut known.type_hash);
+            }
             return place;
         }
         // A profile that cannot be read is no reason not to read the messages.
@@ -186,19 +196,32 @@ impl Bag {
             message_type: name.to_owned(),
             encoding: encoding.to_owned(),
             schema_encoding: schema_encoding.to_owned(),
-            definition: String::from_utf8_lossy(text).into_owned(),
-            type_hash: metadata.get("topic_type_hash").cloned().unwrap_or_default(),
+            definition,
+            type_hash: type_hash.to_owned(),
             qos: offered,
             messages: 0,
         });
         self.channels.len() - 1
     }
 
-    /// The place of a topic of a type in [`Bag::channels`].
+    /// The place of a topic of a type in [`Bag::channels`]; of several versions of the type, that of this hash, if it is not empty.
     #[must_use]
-    pub fn place(&self, topic: &str, message_type: &str) -> Option<usize> {
-        self.channels.iter().position(|c| c.topic == topic && c.message_type == message_type)
+    pub fn place(&self, topic: &str, message_type: &str, type_hash: &str) -> Option<usize> {
+        self.channels.iter().position(|c| c.is_of(topic, message_type, type_hash))
     }
+}
+
+impl BagChannel {
+    /// Where a hash is not told, the names decide.
+    fn is_of(&self, topic: &str, message_type: &str, type_hash: &str) -> bool {
+        let hash = self.type_hash.is_empty() || type_hash.is_empty() || self.type_hash == type_hash;
+        self.topic == topic && self.message_type == message_type && hash
+    }
+}
+
+/// The type hash that a channel's metadata tell, or nothing.
+pub(crate) fn hash_of(metadata: &BTreeMap<String, String>) -> &str {
+    metadata.get("topic_type_hash").map_or("", String::as_str)
 }
 
 const CONVERT: &str = "`ros2 bag convert` makes an mcap bag without it";
@@ -251,6 +274,59 @@ mod tests {
         assert!(Bag::open(folder.path()).unwrap_err().to_string().contains("mode `file`"));
         std::fs::write(folder.path().join("metadata.yaml"), "rosbag2_bagfile_information: {version: 99}").unwrap();
         assert!(Bag::open(folder.path()).unwrap_err().to_string().contains("version 99"));
+    }
+
+    #[test]
+    fn versions_of_a_type_are_kept_apart_and_what_has_no_definition_is_there() {
+        use crate::{BagOptions, BagReader, BagWriter, Channel, Naming, Split};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bag");
+        let split = Split { bytes: 0, duration_ns: 100 };
+        let mut writer = BagWriter::create(&path, Naming::Folder, BagOptions { split, ..BagOptions::default() }).unwrap();
+        let spot =
+            |definition, type_hash| Channel { topic: "/a", message_type: "demo/msg/Spot", definition, type_hash, qos: &[] };
+        let write =
+            |writer: &mut BagWriter, channel: Channel<'_>, ns: u64| writer.write(&channel, ns, ns, 0, &[ns as u8]).unwrap();
+        for (definition, hash, ns) in [("int8 x", "RIHS01_1", 10), ("int16 x", "RIHS01_2", 20), ("int8 x", "RIHS01_1", 30)] {
+            write(&mut writer, spot(definition, hash), ns);
+        }
+        // Not known at first, and then told.
+        write(&mut writer, Channel { topic: "/b", ..spot("", "RIHS01_3") }, 40);
+        write(&mut writer, Channel { topic: "/b", ..spot("int32 x", "RIHS01_3") }, 200);
+        // What waited begins no file, wherever its time lies.
+        writer.write_late(&spot("int8 x", "RIHS01_1"), 5, 5, 0, &[5]).unwrap();
+        writer.finish().unwrap();
+        let schema = |name: &str| {
+            let bytes = std::fs::read(path.join(name)).unwrap();
+            let messages: Vec<_> = mcap::MessageStream::new(&bytes).unwrap().map(Result::unwrap).collect();
+            let of = |m: &mcap::Message<'_>| {
+                let schema = m.channel.schema.as_ref().unwrap();
+                (schema.encoding.clone(), String::from_utf8(schema.data.to_vec()).unwrap())
+            };
+            messages.iter().map(of).collect::<Vec<_>>()
+        };
+        let text = |text: &str| ("ros2msg".to_owned(), text.to_owned());
+        assert_eq!(schema("bag_0.mcap"), [text("int8 x"), text("int16 x"), text("int8 x"), (String::new(), String::new())]);
+        assert_eq!(schema("bag_1.mcap"), [text("int32 x"), text("int8 x")]);
+        for closed in [true, false] {
+            if !closed {
+                for name in ["bag_0.mcap", "bag_1.mcap"] {
+                    let bytes = std::fs::read(path.join(name)).unwrap();
+                    std::fs::write(path.join(name), &bytes[..bytes.len() - 30]).unwrap();
+                }
+            }
+            let bag = Bag::open(&path).unwrap();
+            let found: Vec<_> = bag.channels.iter().map(|c| (c.definition.as_str(), c.type_hash.as_str(), c.messages)).collect();
+            assert_eq!(found, [("int8 x", "RIHS01_1", 3), ("int16 x", "RIHS01_2", 1), ("int32 x", "RIHS01_3", 2)]);
+            assert_eq!(bag.metadata.as_ref().unwrap().topics.iter().map(|t| t.messages).collect::<Vec<_>>(), [3, 1, 2]);
+            let mut reader = BagReader::new(&bag, 0);
+            let mut read = Vec::new();
+            while let Some(message) = reader.next_message().unwrap() {
+                read.push((message.channel, message.data[0]));
+            }
+            read.sort_unstable();
+            assert_eq!(read, [(0, 5), (0, 10), (0, 30), (1, 20), (2, 40), (2, 200)]);
+        }
     }
 
     #[test]

@@ -148,17 +148,39 @@ impl BagWriter {
         sequence: u32,
         cdr: &[u8],
     ) -> Result<Option<PathBuf>, WriteError> {
+        self.check_limit(cdr)?;
+        let closed = if self.is_split_due(log_ns) { Some(self.split()?) } else { None };
+        self.write_late(channel, log_ns, publish_ns, sequence, cdr)?;
+        Ok(closed)
+    }
+
+    fn check_limit(&self, cdr: &[u8]) -> Result<(), WriteError> {
         let limit_bytes = self.options.limit_bytes;
         if limit_bytes > 0 && self.bytes + cdr.len() as u64 > limit_bytes {
             return Err(WriteError::Full { limit_bytes });
         }
-        let closed = if self.is_split_due(log_ns) { Some(self.split()?) } else { None };
+        Ok(())
+    }
+
+    /// As [`BagWriter::write`], of a message that had to wait: its time, which is past, begins no new file.
+    ///
+    /// # Errors
+    /// As [`BagWriter::write`].
+    pub fn write_late(
+        &mut self,
+        channel: &Channel<'_>,
+        log_ns: u64,
+        publish_ns: u64,
+        sequence: u32,
+        cdr: &[u8],
+    ) -> Result<(), WriteError> {
+        self.check_limit(cdr)?;
         let offers = self.offers.entry(channel.topic.to_owned()).or_insert_with(|| channel.qos.to_vec());
         if let Some(file) = &mut self.current {
             file.write(&Channel { qos: offers, ..*channel }, log_ns, publish_ns, sequence, cdr)?;
             self.bytes += cdr.len() as u64;
         }
-        Ok(closed)
+        Ok(())
     }
 
     fn is_split_due(&self, log_ns: u64) -> bool {
@@ -269,7 +291,7 @@ pub(crate) fn merge(files: &[(String, FileSummary)]) -> Metadata {
     let mut topics: Vec<TopicInfo> = Vec::new();
     let mut known = BTreeSet::new();
     for topic in files.iter().flat_map(|(_, f)| &f.topics) {
-        if known.insert((&topic.topic, &topic.message_type)) {
+        if known.insert((&topic.topic, &topic.message_type, &topic.type_hash)) {
             topics.push(TopicInfo {
                 name: topic.topic.clone(),
                 message_type: topic.message_type.clone(),
@@ -279,7 +301,9 @@ pub(crate) fn merge(files: &[(String, FileSummary)]) -> Metadata {
                 messages: 0,
             });
         }
-        if let Some(info) = topics.iter_mut().find(|i| i.name == topic.topic && i.message_type == topic.message_type) {
+        let same =
+            |i: &&mut TopicInfo| i.name == topic.topic && i.message_type == topic.message_type && i.type_hash == topic.type_hash;
+        if let Some(info) = topics.iter_mut().find(same) {
             info.messages += topic.messages;
         }
     }

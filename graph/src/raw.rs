@@ -214,22 +214,44 @@ impl Shared {
         let mut wanted = BTreeMap::new();
         let mut deaf = BTreeSet::new();
         let taps: Vec<_> = self.taps.read().iter().filter(|tap| tap.ears).cloned().collect();
+        let heard: BTreeMap<String, &str> =
+            self.ears.lock().open.iter().map(|(name, ear)| (name.clone(), ear.topic.message_type.hash)).collect();
         if !taps.is_empty() {
+            // What an ear alone left behind binds nobody.
+            let carried: BTreeMap<Arc<str>, &'static MessageType> = {
+                let topics = self.topics.read();
+                let in_use = |topic: &&Arc<Topic>| {
+                    let ends = topic.ends.read();
+                    !ends.publishers.is_empty() || !ends.subscribers.is_empty()
+                };
+                topics.values().filter(in_use).map(|topic| (Arc::clone(&topic.name), topic.message_type)).collect()
+            };
             let index = self.remote.lock();
             let mut offers: BTreeMap<(&str, &str, &str), Vec<Qos>> = BTreeMap::new();
             for end in index.all().filter(|end| end.kind == EndpointKind::Publisher) {
                 offers.entry((&end.name, &end.type_name, &end.type_hash)).or_default().push(end.qos);
             }
             for ((name, type_name, type_hash), offers) in offers {
-                let carried = self.topics.read().get(name).map(|topic| topic.message_type);
-                let Some(kind) = msgs::registry::find(type_name).filter(|known| known.hash == type_hash) else {
-                    if taps.iter().any(|tap| (tap.filter)(name, &UNKNOWN)) {
-                        deaf.insert(format!(
-                            "{name} carries {type_name}, of which this program has no such definition: taps do not hear it"
-                        ));
-                    }
+                let carried = carried.get(name);
+                // A foreign type is kept for good: only if it is wanted.
+                let known = msgs::registry::find(type_name).filter(|known| known.hash == type_hash);
+                if known.is_none() && !taps.iter().any(|tap| (tap.filter)(name, &UNKNOWN)) {
                     continue;
-                };
+                }
+                let kind = known.unwrap_or_else(|| type_of(type_name, type_hash));
+                // A topic has one type: rather one that is known here, and rather the one that is heard already.
+                let rank = |kind: &MessageType| (!kind.is_opaque(), heard.get(name).is_some_and(|hash| *hash == kind.hash));
+                let before = wanted.get(name).map(|(other, _): &(&'static MessageType, Qos)| *other);
+                if let Some(other) = before.filter(|other| other.hash != kind.hash) {
+                    let (chosen, left) = if rank(kind) > rank(other) { (kind, other) } else { (other, kind) };
+                    deaf.insert(format!(
+                        "{name} carries {} ({}) besides {} ({}): taps do not hear it",
+                        left.name, left.hash, chosen.name, chosen.hash
+                    ));
+                    if chosen.hash != kind.hash {
+                        continue;
+                    }
+                }
                 if carried.is_none_or(|carried| carried.hash == kind.hash) && taps.iter().any(|tap| (tap.filter)(name, kind)) {
                     wanted.insert(name.to_owned(), (kind, Qos::best_available_subscription(&offers)));
                 }

@@ -2,18 +2,65 @@
 //! type consists of.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use msgs::definition::Definition;
-use msgs::description;
-use msgs::type_description_interfaces::srv::{GetTypeDescription, GetTypeDescriptionRequest};
-use msgs::{json, registry};
+use msgs::type_description_interfaces::srv::{GetTypeDescription, GetTypeDescriptionRequest, GetTypeDescriptionResponse};
+use msgs::{Message, Service, description, json, registry};
 use serde_json::Value;
-use wire::RawSample;
+use wire::{Client, RawSample};
 
 use crate::remote::{Remote, RemoteError};
 
 /// What stands in a key where a system without type hashes has none.
 const NO_TYPE_HASH: &str = wire::NO_TYPE_HASH;
+
+/// How long a node may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a node told of a type.
+pub struct Told {
+    /// The type.
+    pub definition: Definition,
+    /// Its definition as bags have it, with the publisher's own comments and constants if it sent its files; `None` if it cannot be said in
+    /// the message language.
+    pub text: Option<String>,
+}
+
+/// The service by which a node tells of its types.
+#[must_use]
+pub fn service_of(node: &str) -> String {
+    format!("{}/get_type_description", node.trim_end_matches('/'))
+}
+
+/// Asks a node what a type consists of. A publisher of a system without type hashes is taken at its word.
+///
+/// # Errors
+/// Why it is not known now, in words: no answer, a refusal, or a description of another type.
+pub fn ask(client: &Client, node: &str, type_name: &str, type_hash: &str, patience: Duration) -> Result<Told, String> {
+    let request = GetTypeDescriptionRequest {
+        type_name: type_name.to_owned(),
+        type_hash: type_hash.to_owned(),
+        include_type_sources: true,
+    };
+    let answer = client.call(&service_of(node), GetTypeDescription::service_type(), request.to_cdr(), patience);
+    let answer = answer.map_err(|error| format!("{node}: {error}"))?;
+    told(type_name, type_hash, &answer).map_err(|why| format!("{node}: {why}"))
+}
+
+/// What an answer says of a type.
+fn told(type_name: &str, type_hash: &str, answer: &[u8]) -> Result<Told, String> {
+    let answer = GetTypeDescriptionResponse::from_cdr(answer).map_err(|error| format!("its answer: {error}"))?;
+    let (definition, text) = Definition::from_answer(type_name, type_hash, &answer)?;
+    Ok(Told { definition, text })
+}
+
+/// How a type that somebody describes differs from the one of that name here, in a sentence for each difference.
+#[must_use]
+pub fn differences(theirs: &Definition) -> Vec<String> {
+    let ours = description::describe(theirs.name());
+    ours.map_or_else(Vec::new, |ours| description::differences(&ours, &theirs.description()))
+}
 
 /// Reads samples of any type that somebody can describe.
 pub struct Reader<'r> {
@@ -62,8 +109,8 @@ impl<'r> Reader<'r> {
         if !self.known.contains_key(&key) {
             let found = self.ask(topic, sample)?;
             match (&found, description::describe(&sample.type_name)) {
-                (Some(theirs), Some(ours)) => {
-                    for difference in description::differences(&ours, &theirs.description()) {
+                (Some(theirs), _) => {
+                    for difference in differences(theirs) {
                         eprintln!("another version of the type is published: {difference}");
                     }
                 }
@@ -83,20 +130,9 @@ impl<'r> Reader<'r> {
         let topics = self.remote.view()?.topics();
         let sources = topics.into_iter().filter(|info| info.name == topic).flat_map(|info| info.sources);
         for source in sources.filter(|source| source.type_hash == sample.type_hash) {
-            let request = GetTypeDescriptionRequest {
-                type_name: sample.type_name.clone(),
-                type_hash: sample.type_hash.clone(),
-                include_type_sources: false,
-            };
-            let service = format!("{}/get_type_description", source.node.trim_end_matches('/'));
-            match self.remote.call::<GetTypeDescription>(&service, &request) {
-                Ok(answer) if answer.successful => match Definition::from_description(&answer.type_description) {
-                    Ok(definition) if definition.hash() == sample.type_hash => return Ok(Some(definition)),
-                    Ok(_) => eprintln!("{}: its description of {} has another hash", source.node, sample.type_name),
-                    Err(error) => eprintln!("{}: its description of {}: {error}", source.node, sample.type_name),
-                },
-                Ok(answer) => eprintln!("{}: {}", source.node, answer.failure_reason),
-                Err(error) => eprintln!("{}: {error}", source.node),
+            match ask(self.remote.client(), &source.node, &sample.type_name, &sample.type_hash, PATIENCE) {
+                Ok(told) => return Ok(Some(told.definition)),
+                Err(why) => eprintln!("{why}"),
             }
         }
         Ok(None)
@@ -105,4 +141,33 @@ impl<'r> Reader<'r> {
 
 fn unreadable(sample: &RawSample, source: msgs::cdr::Error) -> RemoteError {
     RemoteError::Decode { what: sample.type_name.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_tells_is_taken_only_if_it_is_what_was_asked_for() {
+        let spot = Definition::parse("demo/msg/Spot", "float64 x\n").unwrap();
+        let answer = |change: &dyn Fn(&mut GetTypeDescriptionResponse)| {
+            let type_description = spot.description();
+            let mut answer = GetTypeDescriptionResponse { successful: true, type_description, ..Default::default() };
+            change(&mut answer);
+            answer.to_cdr()
+        };
+        let (hash, other) = (spot.hash(), Definition::parse("demo/msg/Spot", "float32 x\n").unwrap().hash());
+        let right = told("demo/msg/Spot", &hash, &answer(&|_| {})).unwrap();
+        assert_eq!((right.definition.hash(), right.text.as_deref()), (hash.clone(), Some("float64 x\n")));
+        assert!(told("demo/msg/Spot", NO_TYPE_HASH, &answer(&|_| {})).is_ok());
+        let refused = |name: &str, hash: &str, answer: &[u8]| told(name, hash, answer).err().unwrap();
+        assert!(refused("demo/msg/Spot", &other, &answer(&|_| {})).contains("another hash"));
+        assert!(refused("demo/msg/Dot", &hash, &answer(&|_| {})).contains("where demo/msg/Dot was asked for"));
+        let mute = |answer: &mut GetTypeDescriptionResponse| (answer.successful, answer.failure_reason) = (false, "no".into());
+        assert_eq!(refused("demo/msg/Spot", &hash, &answer(&mute)), "no");
+        let odd =
+            |answer: &mut GetTypeDescriptionResponse| answer.type_description.type_description.fields[0].type_.type_id = 200;
+        assert!(refused("demo/msg/Spot", &hash, &answer(&odd)).contains("its description of demo/msg/Spot"));
+        assert!(refused("demo/msg/Spot", &hash, &[0, 1, 0]).contains("its answer"));
+    }
 }

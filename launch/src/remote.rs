@@ -122,6 +122,11 @@ impl Remote {
         Ok(Self { client: Client::connect(WireConfig::from_env()?)? })
     }
 
+    /// The connection itself.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The graph as it is now. A router tells a new session of its nodes bit by bit, so this waits until two looks agree.
     ///
     /// # Errors

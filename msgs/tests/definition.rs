@@ -177,3 +177,50 @@ fn sources_are_the_files_and_what_is_implied_has_none() {
     assert!(sources("no/msg/Such").is_empty());
     assert!(describe("no/msg/Such").is_none());
 }
+
+#[test]
+fn a_description_becomes_a_text_that_says_the_same() {
+    let types = msgs::registry::messages().iter().map(|kind| kind.name);
+    for name in types {
+        let described = Definition::from_description(&describe(name).expect("described")).expect("reads");
+        let text = described.to_text().unwrap_or_else(|| panic!("{name} has no text"));
+        assert_eq!(Definition::parse(name, &text).expect("parses").hash(), described.hash(), "{name}");
+        // With the files that come along the text is the one that bags have of the types that are compiled in; what services and actions
+        // imply has no file.
+        let kind = msgs::registry::find(name).expect("is there");
+        let with_files = described.to_text_with(&sources(name)).expect("has a text");
+        if name.contains("/msg/") {
+            assert_eq!(with_files, kind.definition, "{name}");
+        }
+        assert_eq!(Definition::parse(name, &with_files).expect("parses").hash(), described.hash(), "{name}");
+    }
+}
+
+#[test]
+fn files_that_say_something_else_than_the_description_are_left_aside() {
+    let spot = Definition::parse("demo/msg/Spot", "float64 x\nstring<=3[<=2] names\n").expect("parses");
+    let told = Definition::from_description(&spot.description()).expect("reads");
+    let file = |text: &str| {
+        let (type_name, encoding) = ("demo/msg/Spot".into(), "msg".into());
+        [msgs::type_description_interfaces::msg::TypeSource { type_name, encoding, raw_file_contents: text.into() }]
+    };
+    let plain = "float64 x\nstring<=3[<=2] names\n";
+    assert_eq!(told.to_text().as_deref(), Some(plain));
+    let commented = "# A spot.\nint8 KIND=3\nfloat64 x 1.5\nstring<=3[<=2] names";
+    assert_eq!(told.to_text_with(&file(commented)), Some(format!("{commented}\n")));
+    let separated = format!("{plain}{SEPARATOR}MSG: other/Thing\nint8 a\n");
+    for other in ["float32 x\n", "float64", "", separated.as_str()] {
+        assert_eq!(
+            told.to_text_with(&file(other)).as_deref(),
+            (other == separated).then_some(other).or(Some(plain)),
+            "{other:?}"
+        );
+    }
+    // What the message language cannot say has no text: a name with a line in it, a character of IDL.
+    let mut odd = spot.description();
+    odd.type_description.fields[0].name = "x\nint8 y".into();
+    assert_eq!(Definition::from_description(&odd).expect("reads").to_text(), None);
+    let mut odd = spot.description();
+    odd.type_description.fields[0].type_.type_id = 13;
+    assert_eq!(Definition::from_description(&odd).expect("reads").to_text(), None);
+}

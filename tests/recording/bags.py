@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Bags both ways with `rosbags`, a router of eclipse-zenoh between. usage: bags.py --bin <omnimind> --out <folder> [--only NAME]
 
-What rosbags writes is played by `omnimind bag play`, heard by `omnimind bag record`, and read again by rosbags. Kills, splits, a disk
-that is full, the player's services, and the replay of a recorded demo through vision, fusion and planner.
+What rosbags writes is played by `omnimind bag play`, heard by `omnimind bag record`, and read again by rosbags. Types that this program does
+not know, kills, splits, a disk that is full, the player's services, and the replay of a recorded demo through vision, fusion and planner.
 """
 import argparse
 import hashlib
@@ -41,10 +41,11 @@ def qos(depth, reliability, durability):
 
 class Run:
     def __init__(self, binary, out):
-        self.binary, self.out = binary, out
+        self.binary, self.out, self.started = binary, out, []
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             endpoint = f"tcp/127.0.0.1:{probe.getsockname()[1]}"
+        self.endpoint = endpoint
         config = zenoh.Config()
         for key, value in [("mode", "router"), ("listen/endpoints", [endpoint]), ("scouting/multicast/enabled", False), ("timestamping/enabled", True)]:
             config.insert_json5(key, json.dumps(value))
@@ -56,8 +57,18 @@ class Run:
                               capture_output=True, text=True, timeout=timeout, **kwargs)
 
     def start(self, *arguments, **kwargs):
-        return subprocess.Popen([self.binary, *map(str, arguments)], cwd=self.out, env=self.env, stdin=subprocess.DEVNULL,
-                                stderr=subprocess.PIPE, text=True, **kwargs)
+        process = subprocess.Popen([self.binary, *map(str, arguments)], cwd=self.out, env=self.env, stdin=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True, **kwargs)
+        self.started.append(process)
+        return process
+
+    def clear(self):
+        """Ends what a check that failed left behind."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        self.started.clear()
 
 
 def wait_for(process, words):
@@ -170,6 +181,122 @@ def both_ways(run):
             assert reader.get_summary().statistics.message_count == 121 - lost and reader.get_header().profile == "ros2"
             gaps = [m.log_time - m.publish_time for _, _, m in reader.iter_messages()]
             assert all(0 <= gap < 2e9 for gap in gaps), "received before it was published"
+
+
+@check
+def foreign(run):
+    """types that only their publishers know, other versions of known ones, and types that nobody describes are recorded and played byte for byte"""
+    from foreign import Node, Type, connect
+
+    spot = Type("demo_msgs/msg/Spot", "# A spot.\nint8 KIND=3\nfloat64 x\nstring name\nint32[] numbers\n")
+    tint = Type("std_msgs/msg/ColorRGBA", "float64 r\nstring name\n")
+    colour = Type("std_msgs/msg/ColorRGBA", "float32 r\nfloat32 g\nfloat32 b\nfloat32 a\n")
+    mark, wider = Type("demo_msgs/msg/Mark", "float64 a\n"), Type("demo_msgs/msg/Mark", "float64 a\nfloat64 b\n")
+    kinds = {"/spot": spot, "/tint": tint, "/colour": colour, "/mark": mark}
+    import numpy
+
+    def tokens(session):
+        return [str(reply.ok.key_expr) for reply in session.liveliness().get("@ros2_lv/0/**", timeout=3.0) if reply.ok]
+
+    wide, narrow, sent = run.out / "foreign", run.out / "narrow", {}
+    with connect(run.endpoint) as session:
+        teller, mute = Node(session, 1, "teller", [spot, tint, colour]), Node(session, 2, "mute")
+        for kind, topic in [(spot, "/spot"), (tint, "/tint"), (colour, "/colour")]:
+            teller.publishes(kind, topic)
+        mute.publishes(mark, "/mark")
+
+        def say(node, kind, topic, data):
+            node.say(kind, topic, data)
+            sent.setdefault((topic, kind.hash), []).append(data)
+
+        def talk(first, more=()):
+            for n in range(first, first + 20):
+                say(teller, spot, "/spot", spot.cdr(x=n / 2, name=f"Grüße {n}", numbers=numpy.arange(n, dtype=numpy.int32)))
+                say(teller, tint, "/tint", tint.cdr(r=n / 4, name=f"teal {n}"))
+                say(teller, colour, "/colour", colour.cdr(r=n / 4, g=0.0, b=0.0, a=1.0))
+                say(mute, mark, "/mark", mark.cdr(a=float(n)))
+                for kind in more:
+                    say(mute, kind, "/mark", kind.cdr(a=float(n), b=-1.0))
+
+        recorders = [run.start("bag", "record", "-a", "-o", wide), run.start("bag", "record", "/spot", "/mark", "-o", narrow)]
+        # The recorder node too, told to take everything; its subscriptions are seen in the graph.
+        node_file = run.out / "foreign_node" / "all.mcap"
+        node = run.start("run", "recorder", "--ros-args", "-p", f"path:={node_file}", "-p", "include:=['/*']")
+        until = time.monotonic() + 30
+        while not all(any(f"/%{t[1:]}/" in token and "/MS/" in token for token in tokens(session)) for t in kinds):
+            assert time.monotonic() < until and node.poll() is None, tokens(session)
+            time.sleep(0.05)
+        said = wait_for(recorders[0], [f"recording {topic} [" for topic in ("/spot", "/tint", "/colour", "/mark")])
+        said_too = wait_for(recorders[1], [f"recording {topic} [" for topic in ("/spot", "/mark")])
+        # Nobody has told anything of the mark yet: what comes now waits.
+        talk(0)
+        words = ["demo_msgs/msg/Spot is not of this program: its definition comes from /teller",
+                 "std_msgs/msg/ColorRGBA is of another version than this program's, as /teller tells it",
+                 "field `r` is float32 in ours and float64 in theirs", "demo_msgs/msg/Mark is recorded without its definition"]
+        said += wait_for(recorders[0], [word for word in words if word not in said])
+        wait_for(recorders[1], [word for word in words[3:] if word not in said_too])
+        mute.publishes(wider, "/mark")
+        wait_for(recorders[0], ["/mark carries another version of demo_msgs/msg/Mark than before"])
+        talk(20, [wider])
+        time.sleep(1)
+        for recorder in recorders:
+            ended = end(recorder)
+            assert recorder.returncode == 0 and "none dropped" in ended, ended
+        ended = end(node)
+        assert node.returncode == 0, ended
+    # What rosbags finds: the bytes, the definitions as their publisher wrote them, and the hashes.
+    for file, expected in ((next(wide.glob("*.mcap")), sent), (node_file, {key: raw for key, raw in sent.items() if key[1] != wider.hash})):
+        found = {}
+        with Reader(file) as bag:
+            for connection, _, raw in bag.messages():
+                kind = kinds.get(connection.topic)
+                if kind is None:
+                    continue
+                assert connection.msgtype == kind.name
+                if connection.topic == "/mark":
+                    # Without a definition the two versions are told apart by their length.
+                    kind = {4 + 8: mark, 4 + 16: wider}[len(raw)]
+                    assert (connection.msgdef.format.name, connection.msgdef.data) == ("NONE", ""), connection
+                elif connection.topic == "/colour":
+                    # It is known here: the text is our own.
+                    assert connection.msgdef.format.name == "MSG" and "float32 r" in connection.msgdef.data
+                else:
+                    assert (connection.msgdef.format.name, connection.msgdef.data) == ("MSG", kind.text), connection
+                found.setdefault((connection.topic, kind.hash), []).append(bytes(raw))
+        assert found == expected, (file, {key: (len(found.get(key, [])), len(raw)) for key, raw in expected.items()})
+    with Reader(wide) as bag:
+        assert {(c.topic, c.digest) for c in bag.connections} >= set(sent), bag.connections
+    # rosbags' own reader, which checks hashes against definitions, takes a bag with one version of each.
+    with AnyReader([narrow]) as reader:
+        (connection,) = [c for c in reader.connections if c.topic == "/spot"]
+        names = [reader.deserialize(raw, c.msgtype).name for c, _, raw in reader.messages([connection])]
+    assert names == [f"Grüße {n}" for n in range(40)], names
+    # And played, for a listener that knows the types; and a file that tells no hash, by its definition.
+    bare = run.out / "bare.mcap"
+    with open(bare, "wb") as stream:
+        from mcap.writer import Writer as McapWriter
+
+        writer = McapWriter(stream)
+        writer.start("ros2")
+        schema = writer.register_schema(spot.name, "ros2msg", spot.text.encode())
+        channel = writer.register_channel("/spot", "cdr", schema)
+        for n, data in enumerate(sent["/spot", spot.hash]):
+            writer.add_message(channel, 1_700_000_000_000_000_000 + n * 1_000_000, data, 1_700_000_000_000_000_000)
+        writer.finish()
+    for source, topics in ((wide, list(kinds)), (bare, ["/spot"])):
+        heard = {topic: [] for topic in topics}
+        with connect(run.endpoint) as session:
+            ears = [session.declare_subscriber("0/" + kinds[topic].key(topic), lambda sample, topic=topic: heard[topic].append(bytes(sample.payload)))
+                    for topic in topics]
+            player = run.start("bag", "play", source, "--start-paused", "--disable-keyboard-controls", "--topics", *topics)
+            resume(run)
+            said = player.communicate(timeout=60)[1]
+            assert player.returncode == 0, said
+            # The other version on one topic is said and left out: a topic carries one type.
+            assert ("/mark is not played" in said) == (source == wide), said
+            time.sleep(0.5)
+            del ears
+        assert heard == {topic: sent[topic, kinds[topic].hash] for topic in topics}, {topic: len(raw) for topic, raw in heard.items()}
 
 
 @check
@@ -440,6 +567,8 @@ def snapshots(run):
 
 
 def main():
+    # A shell that starts this in the background ignores SIGINT, and so would the programs that are started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
@@ -460,6 +589,7 @@ def main():
         except Exception:
             failed += 1
             print(f"FAIL  {function.__name__}: {function.__doc__}\n{traceback.format_exc()}", flush=True)
+        run.clear()
     run.router.close()
     return 1 if failed else 0
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use msgs::Message;
 use msgs::description::{describe, differences};
-use msgs::type_description_interfaces::srv::{GetTypeDescription, GetTypeDescriptionRequest, GetTypeDescriptionResponse};
-use msgs::{Message, Service};
+use msgs::type_description_interfaces::srv::GetTypeDescriptionResponse;
 use parking_lot::Mutex;
 
-use crate::qos::Qos;
+use crate::learn::ask;
 use crate::remote::RemoteEndpoint;
 use crate::shared::Shared;
-use crate::transport::{Endpoint, EndpointKind, NodeIdentity, RemoteClient, TransportError};
+use crate::transport::{NodeIdentity, RemoteClient, TransportError};
 
 /// So many differing fields are named.
 const NAMED: usize = 3;
@@ -41,43 +41,12 @@ impl Definitions {
         }
         if asked.client.is_none() && asked.tries < TRIES {
             asked.tries += 1;
-            asked.client = ask(shared, own, other, &asked.answer);
+            let (answer, type_name) = (Arc::clone(&asked.answer), other.type_name.clone());
+            let sink = Box::new(move |reply| *answer.lock() = Some(compare(&type_name, reply)));
+            asked.client = ask(shared, own, &other.node, (&other.type_name, &other.type_hash), false, sink);
         }
         None
     }
-}
-
-/// Sends the question if somebody is there to answer it.
-fn ask(
-    shared: &Shared,
-    own: &NodeIdentity,
-    other: &RemoteEndpoint,
-    answer: &Arc<Mutex<Option<String>>>,
-) -> Option<Box<dyn RemoteClient>> {
-    let name = format!("{}/get_type_description", other.node);
-    let kind = GetTypeDescription::service_type();
-    if !shared.is_served(&name, kind.hash) {
-        return None;
-    }
-    let endpoint = Endpoint {
-        kind: EndpointKind::Client,
-        node: own.clone(),
-        id: shared.id(),
-        name,
-        type_name: kind.name,
-        dds_name: kind.dds_name,
-        type_hash: kind.hash,
-        qos: Qos::reliable(10),
-    };
-    let client = shared.transport.as_ref()?.client(&endpoint).ok()?;
-    let request = GetTypeDescriptionRequest {
-        type_name: other.type_name.clone(),
-        type_hash: other.type_hash.clone(),
-        include_type_sources: false,
-    };
-    let (answer, type_name) = (Arc::clone(answer), other.type_name.clone());
-    client.call(request.to_cdr(), Box::new(move |reply| *answer.lock() = Some(compare(&type_name, reply))));
-    Some(client)
 }
 
 fn compare(type_name: &str, reply: Result<Vec<u8>, TransportError>) -> String {

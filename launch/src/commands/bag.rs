@@ -1,7 +1,10 @@
 //! `omnimind bag`: record, play, look at, recover. Options have the names that `ros2 bag` gives them.
 
+mod choice;
 mod play;
 mod record;
+mod scout;
+mod types;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

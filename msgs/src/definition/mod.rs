@@ -17,6 +17,7 @@ pub(crate) mod describe;
 pub(crate) mod model;
 #[allow(dead_code)] // So do constants and comments.
 pub(crate) mod parser;
+mod text;
 
 use crate::json::{self, JsonError};
 use crate::layout::{FieldView, Layout};

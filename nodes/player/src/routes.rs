@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bags::{Bag, BagChannel, QosProfile};
 use graph::{Context, NodeError, Publisher, Qos, RawPublisher, Setup, SetupError};
+use msgs::definition::Definition;
 use msgs::sensor_msgs::msg::{CompressedImage, Image};
 use msgs::{Message, MessageType};
 
@@ -76,26 +77,73 @@ pub(crate) fn declare(
         let raw = wishes.remap.get(raw).map_or(raw, String::as_str);
         return Ok(Some(Route::Decoded { publisher: s.publisher::<Image>(raw, Qos::sensor_data())?, decode }));
     }
-    let known = msgs::registry::find(&channel.message_type);
-    let hash = match (known, channel.type_hash.as_str()) {
-        (Some(known), "") => known.hash,
-        (None, "") => {
-            s.warn(format!("{} is not played: the bag does not tell the type hash of {}", channel.topic, channel.message_type));
+    let hash = match hash_of(channel) {
+        Ok(hash) => hash,
+        Err(why) => {
+            s.warn(format!("{} is not played: {why}", channel.topic));
             return Ok(None);
         }
-        (_, hash) => hash,
     };
     if channel.encoding != "cdr" {
         s.warn(format!("{} is not played: it is encoded as `{}`, not as cdr", channel.topic, channel.encoding));
         return Ok(None);
     }
-    match s.publisher_raw(name, &channel.message_type, hash, qos) {
-        Ok(publisher) => Ok(Some(Route::Raw { publisher, known: known.filter(|k| k.hash == hash) })),
+    let known = msgs::registry::find(&channel.message_type).filter(|known| known.hash == hash);
+    match s.publisher_raw(name, &channel.message_type, &hash, qos) {
+        Ok(publisher) => Ok(Some(Route::Raw { publisher, known })),
         // Other nodes of the graph decide what a topic carries.
         Err(error @ (SetupError::TypeMismatch { .. } | SetupError::InvalidName { .. })) => {
             s.warn(format!("{} is not played: {error}", channel.topic));
             Ok(None)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// The type hash of a channel: the one that the bag tells, or that of its definition; where it has neither, the type is taken to be the one
+/// that this program knows by the name.
+fn hash_of(channel: &BagChannel) -> Result<String, String> {
+    let BagChannel { message_type, type_hash, definition, schema_encoding, .. } = channel;
+    if !type_hash.is_empty() {
+        return Ok(type_hash.clone());
+    }
+    let known = msgs::registry::find(message_type).map(|known| known.hash.to_owned());
+    let told = (schema_encoding == "ros2msg" && !definition.is_empty()).then(|| Definition::parse(message_type, definition));
+    match (told, known) {
+        (Some(Ok(definition)), _) => Ok(definition.hash()),
+        (_, Some(known)) => Ok(known),
+        (Some(Err(why)), None) => {
+            Err(format!("the bag does not tell the type hash of {message_type}, and its definition: {why}"))
+        }
+        (None, None) => Err(format!("the bag tells neither the type hash of {message_type} nor its definition as ros2msg")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_that_the_bag_does_not_tell_is_that_of_its_definition() {
+        let channel = |message_type: &str, type_hash: &str, schema_encoding: &str, definition: &str| BagChannel {
+            message_type: message_type.into(),
+            type_hash: type_hash.into(),
+            schema_encoding: schema_encoding.into(),
+            definition: definition.into(),
+            ..BagChannel::default()
+        };
+        let text = msgs::registry::find("std_msgs/msg/String").unwrap().hash;
+        let hash = |message_type, type_hash, encoding, text| hash_of(&channel(message_type, type_hash, encoding, text));
+        let spot = Definition::parse("demo/msg/Spot", "int8 x").unwrap().hash();
+        assert_eq!(hash("demo/msg/Spot", "RIHS01_1", "ros2msg", "int8 x").unwrap(), "RIHS01_1");
+        assert_eq!(hash("demo/msg/Spot", "", "ros2msg", "int8 x # in words").unwrap(), spot);
+        assert_eq!(hash("std_msgs/msg/String", "", "ros2msg", "string data").unwrap(), text);
+        // Another version of a type that is known here is what its definition says.
+        assert_ne!(hash("std_msgs/msg/String", "", "ros2msg", "wstring data").unwrap(), text);
+        for (encoding, definition) in [("ros2msg", ""), ("ros2idl", "module x {};"), ("", ""), ("ros2msg", "string")] {
+            assert_eq!(hash("std_msgs/msg/String", "", encoding, definition).unwrap(), text);
+            let why = hash("demo/msg/Spot", "", encoding, definition).unwrap_err();
+            assert!(why.contains("demo/msg/Spot") && why.contains("definition"), "{why}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Files are written by the crate `bags`; [`Recorder`] is the node.
 
 pub mod depth;
+mod foreign;
 mod node;
 
 pub use node::Recorder;

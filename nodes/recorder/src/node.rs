@@ -1,22 +1,24 @@
 //! The node: a tap on everything, in front of an MCAP file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bags::select::{Decimator, Patterns};
-use bags::{BagOptions, BagWriter, Channel, Metadata, Naming, OpenError, QosProfile, Split, WriteError};
-use graph::{AnyMessage, Context, HandlerResult, Level, Node, NodeError, Param, Setup, SetupError, Time};
+use bags::{BagOptions, BagWriter, Channel, Held, Metadata, Naming, OpenError, QosProfile, Split, WriteError};
+use graph::{AnyMessage, Context, HandlerResult, Learner, Level, Node, NodeError, Param, Setup, SetupError, Time};
 use msgs::omnimind_msgs::srv::{Record, RecordRequest, RecordResponse};
 use msgs::sensor_msgs::msg::{CompressedImage, Image};
 use msgs::{Message, MessageType};
 
 use crate::depth;
+use crate::foreign::reason;
 use pictures::jpeg;
 
-/// Records the topics of its graph and, with a wire, of other processes, as far as their types are compiled in: by default those of its
-/// namespace and ROS 2's global ones (`include`). A bag's time is the recorder's: when a message of this process was published, and when
+/// Records the topics of its graph and, with a wire, of other processes: by default those of its namespace and ROS 2's global ones
+/// (`include`). The definition of a type that is not compiled in is asked of its publisher; if nobody tells it, its messages are recorded
+/// without one. A bag's time is the recorder's: when a message of this process was published, and when
 /// one of another process came.
 ///
 /// Camera images are kept as JPEG on `<topic>/compressed`, depth images as PNG on `<topic>/compressedDepth`, raw ones only on
@@ -34,18 +36,25 @@ pub struct Recorder {
     split_mb: Param<i64>,
     split_s: Param<f64>,
     replay: bool,
-    overrides: BTreeMap<String, QosProfile>,
+    pub(crate) overrides: BTreeMap<String, QosProfile>,
     exclude: Patterns,
-    recording: Option<Recording>,
+    pub(crate) learner: Learner,
+    /// Types that nobody tells, of which that was said.
+    pub(crate) unknown: BTreeSet<(&'static str, &'static str)>,
+    /// Bytes that may wait.
+    queue_bytes: usize,
+    pub(crate) recording: Option<Recording>,
     dropped: BTreeMap<&'static str, u64>,
     /// Messages that the node's full queues had dropped when it last looked.
     overrun: u64,
 }
 
-struct Recording {
+pub(crate) struct Recording {
     path: PathBuf,
-    writer: BagWriter,
+    pub(crate) writer: BagWriter,
     decimator: Decimator,
+    /// Messages whose definition is being asked for.
+    pub(crate) held: Held<(AnyMessage, Time)>,
 }
 
 /// How often what waits is looked at; it is given to the disk when it is a second old.
@@ -169,6 +178,9 @@ impl Node for Recorder {
             replay,
             overrides,
             exclude,
+            learner: s.learner(),
+            unknown: BTreeSet::new(),
+            queue_bytes,
             recording: None,
             dropped: BTreeMap::new(),
             overrun: 0,
@@ -183,7 +195,7 @@ impl Node for Recorder {
 
     fn stop(&mut self, ctx: &mut Context) -> HandlerResult {
         self.count_overrun(ctx);
-        if let Some((path, metadata)) = self.close()? {
+        if let Some((path, metadata)) = self.close(ctx)? {
             let dropped = self.losses().map(|text| format!("; {text}")).unwrap_or_default();
             let (messages, topics) = (metadata.messages, metadata.topics.len());
             ctx.info(format!("recorded {messages} messages on {topics} topics in {}{dropped}", path.display()));
@@ -215,17 +227,20 @@ impl Recorder {
             ..BagOptions::default()
         };
         let writer = BagWriter::create(&path, Naming::File, options)?;
-        self.recording = Some(Recording { path: path.clone(), writer, decimator: Decimator::default() });
+        let held = Held::new(self.queue_bytes);
+        self.recording = Some(Recording { path: path.clone(), writer, decimator: Decimator::default(), held });
         Ok(path)
     }
 
-    fn close(&mut self) -> Result<Option<(PathBuf, Metadata)>, NodeError> {
+    fn close(&mut self, ctx: &mut Context) -> Result<Option<(PathBuf, Metadata)>, NodeError> {
+        // What still waits is better kept without a definition than not at all; what cannot be kept is counted.
+        let _ = self.write_held(ctx, true);
         let Some(recording) = self.recording.take() else { return Ok(None) };
         let metadata = recording.writer.finish()?;
         Ok(Some((recording.path, metadata)))
     }
 
-    fn drop_messages(&mut self, why: &'static str, count: u64) {
+    pub(crate) fn drop_messages(&mut self, why: &'static str, count: u64) {
         if count > 0 {
             *self.dropped.entry(why).or_default() += count;
         }
@@ -250,6 +265,9 @@ impl Recorder {
     fn flush(&mut self, ctx: &mut Context) -> HandlerResult {
         self.count_overrun(ctx);
         let now = stamp_ns(ctx.now());
+        if let Err(error) = self.write_held(ctx, false) {
+            return self.give_up(ctx, &error.into());
+        }
         if let Some(recording) = &mut self.recording
             && let Err(error) = recording.writer.flush_due(now)
         {
@@ -262,7 +280,7 @@ impl Recorder {
     fn give_up(&mut self, ctx: &mut Context, error: &WriteFailure) -> HandlerResult {
         let text = format!("recording ended: {error}");
         ctx.status(Level::Error, "recording", text.clone());
-        if let Err(error) = self.close() {
+        if let Err(error) = self.close(ctx) {
             return Err(NodeError::new(format!(
                 "{text}; it cannot be closed either: {error}; `omnimind bag recover` makes it whole"
             )));
@@ -291,7 +309,7 @@ impl Recorder {
 
     fn on_stop(&mut self, ctx: &mut Context, _: RecordRequest) -> Result<RecordResponse, NodeError> {
         self.count_overrun(ctx);
-        Ok(match self.close()? {
+        Ok(match self.close(ctx)? {
             Some((path, metadata)) => RecordResponse {
                 success: true,
                 message: format!("{} messages", metadata.messages),
@@ -305,31 +323,26 @@ impl Recorder {
         if self.recording.is_none() || self.exclude.contains(&message.topic) {
             return Ok(());
         }
-        // What is not known in this program has no definition: no reader could make sense of it.
-        if message.message_type.is_opaque() {
-            self.drop_one("unknown definition");
-            return Ok(());
-        }
         // Another process's clock may be any: in a simulation's recording a wall clock's time would be centuries ahead.
         let at = if message.publisher.is_empty() { ctx.now() } else { message.stamp };
-        match self.write(message, at) {
+        match self.write(ctx, message, at) {
             Ok(()) => Ok(()),
             Err(error @ (WriteFailure::Image(_) | WriteFailure::Depth(_))) => {
                 self.drop_one("broken image");
                 Err(NodeError::new(format!("{}: {error}", message.topic)))
             }
             Err(error) => {
-                self.drop_one(if matches!(error, WriteFailure::Write(WriteError::Full { .. })) {
-                    "over the limit"
-                } else {
-                    "disk"
-                });
+                let why = if let WriteFailure::Write(error) = &error { reason(error) } else { "disk" };
+                self.drop_one(why);
                 self.give_up(ctx, &error)
             }
         }
     }
 
-    fn write(&mut self, message: &AnyMessage, at: Time) -> Result<(), WriteFailure> {
+    fn write(&mut self, ctx: &mut Context, message: &AnyMessage, at: Time) -> Result<(), WriteFailure> {
+        if message.message_type.is_opaque() {
+            return Ok(self.take_foreign(ctx, message, at)?);
+        }
         let (raw_rate, jpeg_rate, depth_rate) = (self.raw_rate_hz.get(), self.jpeg_rate_hz.get(), self.depth_rate_hz.get());
         let Some(Recording { writer, decimator, .. }) = &mut self.recording else { return Ok(()) };
         let offered = self.overrides.get(&*message.topic).copied().unwrap_or_else(|| QosProfile::from(&message.qos));
@@ -372,7 +385,7 @@ enum WriteFailure {
 }
 
 fn recordable(message_type: &MessageType) -> bool {
-    // Without a definition no reader could make sense of it.
+    // A type of this program without a definition is its own affair.
     !message_type.definition.is_empty() || message_type.fields.is_empty()
 }
 
@@ -399,7 +412,10 @@ fn compress_depth(image: &Arc<Image>, quantization: f64) -> Result<CompressedIma
 }
 
 fn channel<'a>(topic: &'a str, message_type: &'static MessageType, qos: &'a [QosProfile]) -> Channel<'a> {
-    Channel { topic, message_type: message_type.name, definition: message_type.definition, type_hash: message_type.hash, qos }
+    let MessageType { name, hash, definition, .. } = message_type;
+    // That a type has no fields is a definition too.
+    let definition = if definition.is_empty() { "\n" } else { definition };
+    Channel { topic, message_type: name, definition, type_hash: hash, qos }
 }
 
 fn read_overrides(path: &str) -> Result<BTreeMap<String, QosProfile>, String> {
@@ -407,7 +423,7 @@ fn read_overrides(path: &str) -> Result<BTreeMap<String, QosProfile>, String> {
     bags::qos::overrides(&text).map_err(|e| format!("qos_overrides: {path}: {e}"))
 }
 
-fn stamp_ns(time: Time) -> u64 {
+pub(crate) fn stamp_ns(time: Time) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(0)
 }
 

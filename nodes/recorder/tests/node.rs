@@ -307,13 +307,14 @@ fn recorded(path: &Path, namespace: &str, parameters: &[(&str, graph::ParamValue
 }
 
 #[test]
-fn a_topics_offer_is_its_publishers_and_what_nobody_can_read_is_counted() {
+fn a_topics_offer_is_its_publishers_and_what_nobody_here_can_read_is_kept_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let bag = recorded(&dir.path().join("a.mcap"), "/", &[]);
     let note = bag.channels.iter().find(|c| c.topic == "/note").unwrap();
     assert_eq!((note.messages, note.qos[0].to_qos()), (2, strict()));
-    assert!(!bag.channels.iter().any(|c| c.topic == "/odd"));
-    assert_eq!(bag.metadata.unwrap().custom["omnimind.dropped.unknown_definition"], "2");
+    let odd = bag.channels.iter().find(|c| c.topic == "/odd").unwrap();
+    assert_eq!((odd.messages, odd.type_hash.as_str(), odd.definition.as_str()), (2, "RIHS01_00", ""));
+    assert!(bag.metadata.unwrap().custom.is_empty(), "nothing is dropped");
 }
 
 #[test]

@@ -1,20 +1,21 @@
 //! `omnimind bag record`: topics of the running graph into a bag, whoever publishes them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, bail};
-use bags::{BagOptions, BagWriter, Channel, Naming, QosProfile, Split, WriterOptions};
+use anyhow::{Context as _, Result};
+use bags::{BagOptions, BagWriter, Channel, Held, Naming, QosProfile, Split, WriteError, WriterOptions};
 use clap::{Args, ValueEnum};
-use msgs::MessageType;
-use wire::{Client, RawSample, RawSubscription, WireConfig};
+use wire::{Client, RawSample, WireConfig};
 
-use super::pattern;
-use crate::remote::full;
+use super::choice::Choice;
+use super::scout::Ears;
+use super::types::Types;
 
 /// `omnimind bag record`
 #[derive(Debug, Args)]
@@ -97,63 +98,17 @@ pub enum Preset {
     ZstdSmall,
 }
 
-/// Which topics are recorded.
-struct Choice {
-    all: bool,
-    names: Vec<String>,
-    types: Vec<String>,
-    include: Option<regex::Regex>,
-    exclude: Option<regex::Regex>,
-    left_out: Vec<String>,
-    left_out_types: Vec<String>,
-    hidden: bool,
-}
-
-impl Choice {
-    fn new(args: &RecordArgs) -> Result<Self> {
-        let choice = Self {
-            all: args.all,
-            names: args.topics_positional.iter().chain(&args.topics).map(|t| full(t)).collect(),
-            types: args.topic_types.clone(),
-            include: pattern(&args.regex)?,
-            exclude: pattern(&args.exclude_regex)?,
-            left_out: args.exclude_topics.iter().map(|t| full(t)).collect(),
-            left_out_types: args.exclude_topic_types.clone(),
-            hidden: args.include_hidden_topics,
-        };
-        if !choice.all && choice.names.is_empty() && choice.types.is_empty() && choice.include.is_none() {
-            bail!("what shall be recorded? name topics, or use --all, --topic-types or --regex");
-        }
-        Ok(choice)
-    }
-
-    fn takes(&self, topic: &str, type_name: &str) -> bool {
-        // A topic that is named is meant, hidden or not.
-        if self.names.iter().any(|n| n == topic) {
-            return true;
-        }
-        let hidden = topic.split('/').any(|part| part.starts_with('_'));
-        let wanted = self.all
-            || self.types.iter().any(|t| t == type_name)
-            || self.include.as_ref().is_some_and(|pattern| pattern.is_match(topic));
-        wanted
-            && (self.hidden || !hidden)
-            && !self.left_out.iter().any(|n| n == topic)
-            && !self.left_out_types.iter().any(|t| t == type_name)
-            && !self.exclude.as_ref().is_some_and(|pattern| pattern.is_match(topic))
-    }
-}
-
 /// A topic that is being recorded.
-struct Topic {
-    name: String,
-    qos: Vec<QosProfile>,
+pub(super) struct Topic {
+    pub name: String,
+    pub qos: Vec<QosProfile>,
 }
 
-struct Waiting {
-    topic: Arc<Topic>,
-    sample: RawSample,
-    received_ns: u64,
+/// A sample on its way into the bag.
+pub(super) struct Waiting {
+    pub topic: Arc<Topic>,
+    pub sample: RawSample,
+    pub received_ns: u64,
 }
 
 /// What waits for the disk.
@@ -166,12 +121,13 @@ struct Cache {
     skipped: u64,
 }
 
+/// Where samples come in.
 #[derive(Default)]
-struct Inbox {
+pub(super) struct Inbox {
     cache: Mutex<Cache>,
     filled: Condvar,
     paused: AtomicBool,
-    stop: AtomicBool,
+    pub stop: AtomicBool,
 }
 
 impl Inbox {
@@ -180,7 +136,7 @@ impl Inbox {
         self.filled.notify_all();
     }
 
-    fn push(&self, item: Waiting, most_bytes: usize) {
+    pub fn push(&self, item: Waiting, most_bytes: usize) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if self.paused.load(Ordering::Relaxed) {
             cache.skipped += 1;
@@ -206,14 +162,14 @@ impl Inbox {
     }
 }
 
-fn wall_ns() -> u64 {
+pub(super) fn wall_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Runs `omnimind bag record`.
 pub(super) fn run(args: &RecordArgs) -> Result<ExitCode> {
     let choice = Choice::new(args)?;
-    let client = Client::connect(WireConfig::from_env()?)?;
+    let client = Arc::new(Client::connect(WireConfig::from_env()?)?);
     let overrides = match &args.qos_profile_overrides_path {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -235,18 +191,22 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode> {
         eprintln!("{}", if paused { "paused" } else { "recording" });
     };
     let _keyboard = if args.disable_keyboard_controls { None } else { omnimind_player::on_space(toggle) };
-    let ears = Ears { choice, overrides, open: BTreeMap::new(), said: BTreeSet::new() };
+    let types = Arc::new(Types::default());
+    let ears = Ears { choice, overrides, types: Arc::clone(&types), most_bytes: args.max_cache_size, open: BTreeMap::new() };
     // To ask the graph may take seconds: what has come must not wait for it.
-    let (looking, most_bytes) = (Arc::clone(&inbox), args.max_cache_size);
+    let (looking, listening) = (Arc::clone(&inbox), Arc::clone(&client));
     let period = Duration::from_millis(args.polling_interval.max(10));
     let looks = if args.no_discovery { None } else { Some(period) };
     let scout = std::thread::spawn(move || {
-        let found = ears.keep_looking(&client, &looking, most_bytes, looks);
+        let found = ears.keep_looking(&listening, &looking, looks);
         // Without the scout there is nothing more to come.
         looking.stop();
         found
     });
-    let (done, losses) = record(writer, &inbox, scout);
+    let asking = Arc::clone(&types);
+    let learner = std::thread::spawn(move || asking.learn(&client));
+    let pen = Pen { writer, types: &types, held: Held::new(args.max_cache_size), counts: Counts::default() };
+    let (done, losses) = record(pen, &inbox, scout, learner);
     let metadata = done?;
     let losses = if losses.is_empty() { "none dropped".to_owned() } else { format!("dropped: {}", losses.join(", ")) };
     eprintln!("{} messages on {} topics in {}, {losses}", metadata.messages, metadata.topics.len(), folder.display());
@@ -255,24 +215,29 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode> {
 
 /// Writes what comes until it is told to stop, or something fails; whatever happens, the bag is closed. Also what was dropped, in words.
 fn record(
-    mut writer: BagWriter,
+    mut pen: Pen<'_>,
     inbox: &Inbox,
-    scout: std::thread::JoinHandle<Result<u64>>,
+    scout: JoinHandle<Result<u64>>,
+    learner: JoinHandle<()>,
 ) -> (Result<bags::Metadata>, Vec<String>) {
-    let mut counts = Counts::default();
-    let mut written = write_until_stopped(&mut writer, inbox, &mut counts);
+    let mut written = pen.write_until_stopped(inbox);
     inbox.stop();
     scout.thread().unpark();
     // The subscriptions end with the scout.
     let looked = scout.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the search for topics panicked")));
+    // After this what a type consists of is known, or is not.
+    pen.types.close();
+    let learned = learner.join();
     if written.is_ok() {
         // What came until now.
-        written = write(&mut writer, inbox.take(Duration::ZERO), &mut counts);
+        written = pen.write(inbox.take(Duration::ZERO));
     }
-    let ended = match (written, looked) {
-        (Err(error), _) => Some(error.to_string()),
-        (Ok(()), Err(error)) => Some(format!("{error:#}")),
-        (Ok(()), Ok(malformed)) => {
+    let mut writer = pen.writer;
+    let ended = match (written, looked, learned) {
+        (Err(error), ..) => Some(error.to_string()),
+        (Ok(()), Err(error), _) => Some(format!("{error:#}")),
+        (Ok(()), Ok(_), Err(_)) => Some("the questions for definitions panicked".to_owned()),
+        (Ok(()), Ok(malformed), Ok(())) => {
             writer.drop_messages("malformed attachment", malformed);
             None
         }
@@ -285,13 +250,6 @@ fn record(
         Err(e) => format!("it cannot be closed: {e}; `omnimind bag recover` makes it whole"),
     };
     (Err(anyhow::anyhow!("recording ended: {error}; {kept}")), losses)
-}
-
-fn write_until_stopped(writer: &mut BagWriter, inbox: &Inbox, counts: &mut Counts) -> Result<(), bags::WriteError> {
-    while !inbox.stop.load(Ordering::Relaxed) {
-        write(writer, inbox.take(Duration::from_millis(200)), counts)?;
-    }
-    Ok(())
 }
 
 fn options(args: &RecordArgs) -> Result<BagOptions> {
@@ -338,130 +296,84 @@ impl Counts {
     }
 }
 
-fn write(writer: &mut BagWriter, cache: Cache, counts: &mut Counts) -> Result<(), bags::WriteError> {
-    writer.drop_messages("cache full", cache.dropped);
-    counts.left_out = counts.left_out.saturating_add(cache.dropped).saturating_add(cache.skipped);
-    let mut lost: u64 = 0;
-    for Waiting { topic, sample, received_ns } in cache.waiting {
-        lost = lost.saturating_add(counts.gap(sample.attachment.gid, sample.attachment.sequence));
-        let Some(kind) = known(&sample.type_name, &sample.type_hash) else {
-            writer.drop_messages("unknown type", 1);
-            continue;
-        };
-        let channel = Channel {
-            topic: &topic.name,
-            message_type: kind.name,
-            definition: kind.definition,
-            type_hash: kind.hash,
-            qos: &topic.qos,
-        };
-        let published_ns = u64::try_from(sample.attachment.source_time_ns).unwrap_or(received_ns);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let sequence = sample.attachment.sequence as u32;
-        if let Some(closed) = writer.write(&channel, received_ns, published_ns, sequence, &sample.payload)? {
-            eprintln!("closed {}", closed.display());
-        }
-    }
-    writer.drop_messages("lost on the way", lost);
-    writer.flush_due(wall_ns())
+/// What writes the bag.
+struct Pen<'t> {
+    writer: BagWriter,
+    types: &'t Types,
+    /// Samples of types that are being asked for.
+    held: Held<Waiting>,
+    counts: Counts,
 }
 
-/// The type of this name, if its definition here is the publisher's. Humble's publishers state no hash.
-fn known(name: &str, hash: &str) -> Option<&'static MessageType> {
-    msgs::registry::find(name).filter(|kind| kind.hash == hash || !hash.starts_with("RIHS"))
-}
-
-struct Ears {
-    choice: Choice,
-    overrides: BTreeMap<String, QosProfile>,
-    /// By topic and type; `None`: it cannot be recorded, which was said.
-    open: BTreeMap<String, (Option<RawSubscription>, String)>,
-    said: BTreeSet<String>,
-}
-
-impl Ears {
-    /// Looks for topics at once and then in each period, if there is one, until the inbox is stopped; then lets go of the subscriptions.
-    /// How many samples came with an attachment that cannot be read.
-    fn keep_looking(mut self, client: &Client, inbox: &Arc<Inbox>, most_bytes: usize, period: Option<Duration>) -> Result<u64> {
-        self.look(client, inbox, most_bytes)?;
+impl Pen<'_> {
+    fn write_until_stopped(&mut self, inbox: &Inbox) -> Result<(), WriteError> {
         while !inbox.stop.load(Ordering::Relaxed) {
-            match period {
-                Some(period) => {
-                    std::thread::park_timeout(period);
-                    self.look(client, inbox, most_bytes)?;
-                }
-                None => std::thread::park(),
-            }
-        }
-        Ok(self.open.values().filter_map(|(ear, _)| ear.as_ref()).map(RawSubscription::malformed).max().unwrap_or(0))
-    }
-
-    /// Looks for topics that are new.
-    fn look(&mut self, client: &Client, inbox: &Arc<Inbox>, most_bytes: usize) -> Result<()> {
-        for topic in client.graph()?.topics() {
-            let (Some(source), false) = (topic.sources.first(), self.open.contains_key(&topic.name)) else { continue };
-            if !self.choice.takes(&topic.name, &source.type_name) {
-                continue;
-            }
-            if topic.types.len() > 1 && self.said.insert(topic.name.clone()) {
-                eprintln!("{} carries more than one type: {}", topic.name, topic.types.join(", "));
-            }
-            if known(&source.type_name, &source.type_hash).is_none() {
-                let why = if msgs::registry::find(&source.type_name).is_some() {
-                    "another definition of it than"
-                } else {
-                    "it, but not"
-                };
-                eprintln!("{} is not recorded: its publisher knows {why} this program: {}", topic.name, source.type_name);
-                self.open.insert(topic.name.clone(), (None, source.type_name.clone()));
-                continue;
-            }
-            let offers: Vec<QosProfile> = topic.sources.iter().map(|source| QosProfile::from(&source.qos)).collect();
-            let request =
-                self.overrides.get(&topic.name).copied().or_else(|| QosProfile::request_for(&offers)).unwrap_or_default();
-            let mut distinct = offers;
-            distinct.dedup();
-            let about = Arc::new(Topic { name: topic.name.clone(), qos: distinct });
-            let inbox = Arc::clone(inbox);
-            let ear = client.subscribe(&topic.name, request.to_qos(), move |sample| {
-                inbox.push(Waiting { topic: Arc::clone(&about), sample, received_ns: wall_ns() }, most_bytes);
-            })?;
-            eprintln!("recording {} [{}]", topic.name, source.type_name);
-            self.open.insert(topic.name.clone(), (Some(ear), source.type_name.clone()));
+            self.write(inbox.take(Duration::from_millis(200)))?;
         }
         Ok(())
+    }
+
+    fn write(&mut self, cache: Cache) -> Result<(), WriteError> {
+        self.write_held()?;
+        self.writer.drop_messages("cache full", cache.dropped);
+        self.counts.left_out = self.counts.left_out.saturating_add(cache.dropped).saturating_add(cache.skipped);
+        let mut lost: u64 = 0;
+        for item in cache.waiting {
+            let RawSample { payload, type_name, type_hash, attachment } = &item.sample;
+            lost = lost.saturating_add(self.counts.gap(attachment.gid, attachment.sequence));
+            // One whose type is known by now must not overtake those that wait.
+            let known = !self.held.has(type_name, type_hash) && self.put(&item, false)?;
+            if known {
+                continue;
+            }
+            let (name, hash, size) = (type_name.clone(), type_hash.clone(), payload.len());
+            if self.held.is_full_for(size) {
+                eprintln!("{name} is recorded without its definition: too much came before anybody told it");
+                self.types.give_up(&name, &hash);
+            }
+            self.held.push(&name, &hash, size, item);
+            if self.held.is_full_for(0) {
+                self.write_held()?;
+            }
+        }
+        self.writer.drop_messages("lost on the way", lost);
+        self.writer.flush_due(wall_ns())
+    }
+
+    /// Writes what waited for a definition that has come, or will not come.
+    fn write_held(&mut self) -> Result<(), WriteError> {
+        for item in self.held.take(|item| self.types.schema(&item.sample.type_name, &item.sample.type_hash).is_some()) {
+            self.put(&item, true)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a sample, unless what its type consists of is not known yet; whether it did.
+    fn put(&mut self, Waiting { topic, sample, received_ns }: &Waiting, late: bool) -> Result<bool, WriteError> {
+        let RawSample { payload, type_name, type_hash, attachment } = sample;
+        let Some(schema) = self.types.schema(type_name, type_hash) else { return Ok(false) };
+        let channel = Channel {
+            topic: &topic.name,
+            message_type: type_name,
+            definition: &schema.definition,
+            type_hash: &schema.type_hash,
+            qos: &topic.qos,
+        };
+        let published_ns = u64::try_from(attachment.source_time_ns).unwrap_or(*received_ns);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let sequence = attachment.sequence as u32;
+        if late {
+            self.writer.write_late(&channel, *received_ns, published_ns, sequence, payload)?;
+        } else if let Some(closed) = self.writer.write(&channel, *received_ns, published_ns, sequence, payload)? {
+            eprintln!("closed {}", closed.display());
+        }
+        Ok(true)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: RecordArgs,
-    }
-
-    fn choice(words: &[&str]) -> Result<Choice> {
-        Choice::new(&Line::parse_from([&["record"], words].concat()).args)
-    }
-
-    #[test]
-    fn topics_are_chosen_as_ros2_bag_record_chooses_them() {
-        let takes = |words: &[&str], topic: &str| choice(words).unwrap().takes(topic, "std_msgs/msg/String");
-        assert!(takes(&["-a"], "/a") && !takes(&["-a"], "/a/_action/status"));
-        assert!(takes(&["-a", "--include-hidden-topics"], "/a/_action/status"));
-        assert!(takes(&["a", "/b"], "/a") && takes(&["a", "/b"], "/b") && !takes(&["a"], "/c"));
-        assert!(takes(&["-e", "^/cam"], "/camera") && !takes(&["-e", "^/cam"], "/scan"));
-        assert!(!takes(&["-a", "-x", "image"], "/image_raw") && takes(&["-a", "-x", "image"], "/scan"));
-        assert!(takes(&["--topic-types", "std_msgs/msg/String"], "/x") && !takes(&["--topic-types", "std_msgs/msg/Bool"], "/x"));
-        assert!(!takes(&["-a", "--exclude-topics", "/x"], "/x"));
-        assert!(!takes(&["-a", "--exclude-topic-types", "std_msgs/msg/String"], "/x"));
-        assert!(choice(&[]).err().unwrap().to_string().contains("--all"));
-        assert!(choice(&["-e", "("]).err().unwrap().to_string().contains("no regular expression"));
-    }
 
     #[test]
     fn gaps_are_counted_by_publisher() {
@@ -484,26 +396,64 @@ mod tests {
         let looking = Arc::clone(&inbox);
         let scout = std::thread::spawn(move || {
             looking.stop();
-            bail!("the router is gone")
+            anyhow::bail!("the router is gone")
         });
-        let error = record(writer, &inbox, scout).0.unwrap_err().to_string();
+        let types = Types::default();
+        let pen = Pen { writer, types: &types, held: Held::new(100), counts: Counts::default() };
+        let error = record(pen, &inbox, scout, std::thread::spawn(|| ())).0.unwrap_err().to_string();
         assert!(error.contains("the router is gone; 0 messages are kept"), "{error}");
         assert!(path.join("metadata.yaml").is_file() && !bags::Bag::open(&path).unwrap().cut);
+    }
+
+    fn item(type_name: &str, type_hash: &str, payload: Vec<u8>) -> Waiting {
+        Waiting {
+            topic: Arc::new(Topic { name: "/a".into(), qos: Vec::new() }),
+            sample: RawSample {
+                payload: payload.into(),
+                type_name: type_name.into(),
+                type_hash: type_hash.into(),
+                attachment: wire::Attachment { sequence: 1, source_time_ns: 0, gid: [0; 16] },
+            },
+            received_ns: 0,
+        }
+    }
+
+    #[test]
+    fn what_waits_for_its_definition_is_kept_in_order_and_written_without_it_at_the_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bag");
+        let writer = BagWriter::create(&path, Naming::Folder, BagOptions::default()).unwrap();
+        let types = Types::default();
+        let mut pen = Pen { writer, types: &types, held: Held::new(100), counts: Counts::default() };
+        let mut come = |name: &str, hash: &str, number: u8, size: usize| {
+            let waiting = VecDeque::from([item(name, hash, vec![number; size])]);
+            pen.write(Cache { waiting, ..Cache::default() }).unwrap();
+            pen.writer.metadata().messages
+        };
+        assert_eq!(come("demo/msg/Spot", "RIHS01_1", 1, 40), 0);
+        assert_eq!(come("std_msgs/msg/String", wire::NO_TYPE_HASH, 2, 40), 1, "others do not wait");
+        assert_eq!(come("demo/msg/Spot", "RIHS01_2", 3, 40), 1);
+        assert_eq!(come("demo/msg/Spot", "RIHS01_1", 4, 40), 3, "no room for more");
+        assert_eq!(come("demo/msg/Spot", "RIHS01_1", 5, 40), 4);
+        types.give_up("demo/msg/Spot", "RIHS01_2");
+        assert_eq!(come("demo/msg/Spot", "RIHS01_2", 6, 40), 6);
+        pen.writer.finish().unwrap();
+        let bag = bags::Bag::open(&path).unwrap();
+        let found: Vec<_> = bag.channels.iter().map(|c| (c.message_type.as_str(), c.type_hash.as_str(), c.messages)).collect();
+        let text = msgs::registry::find("std_msgs/msg/String").unwrap();
+        assert_eq!(found, [(text.name, text.hash, 1), ("demo/msg/Spot", "RIHS01_1", 3), ("demo/msg/Spot", "RIHS01_2", 2)]);
+        let mut reader = bags::BagReader::new(&bag, 0);
+        let mut order: [Vec<u8>; 3] = Default::default();
+        while let Some(message) = reader.next_message().unwrap() {
+            order[message.channel].push(message.data[0]);
+        }
+        assert_eq!(order, [vec![2], vec![1, 4, 5], vec![3, 6]]);
     }
 
     #[test]
     fn a_full_cache_drops_what_comes_and_counts_it() {
         let inbox = Inbox::default();
-        let item = |size: usize| Waiting {
-            topic: Arc::new(Topic { name: "/a".into(), qos: Vec::new() }),
-            sample: RawSample {
-                payload: vec![0; size].into(),
-                type_name: String::new(),
-                type_hash: String::new(),
-                attachment: wire::Attachment { sequence: 1, source_time_ns: 0, gid: [0; 16] },
-            },
-            received_ns: 0,
-        };
+        let item = |size: usize| item("", "", vec![0; size]);
         for size in [500, 40, 60, 10] {
             inbox.push(item(size), 100);
         }
