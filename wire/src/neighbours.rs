@@ -221,8 +221,12 @@ impl Neighbours {
             return;
         }
         let (sender, receiver) = mpsc::sync_channel(1);
-        *self.look.lock() = Some(sender);
+        // Held while they begin: a session that is closed in that moment has either none or all of them to end.
         let mut threads = self.threads.lock();
+        if self.host.is_stopped() {
+            return;
+        }
+        *self.look.lock() = Some(sender);
         for _ in 0..WAITING {
             let this = Arc::clone(self);
             threads.extend(std::thread::Builder::new().name("wire-carrier".into()).spawn(move || this.receive()));
@@ -234,9 +238,13 @@ impl Neighbours {
 
     /// Ends the threads.
     pub fn close(&self) {
-        *self.look.lock() = None;
-        self.host.stop();
-        for thread in std::mem::take(&mut *self.threads.lock()) {
+        let threads = {
+            let mut threads = self.threads.lock();
+            self.host.stop();
+            *self.look.lock() = None;
+            std::mem::take(&mut *threads)
+        };
+        for thread in threads {
             // Not by itself: the last hold of a session may be let go of in a handler.
             if thread.thread().id() != std::thread::current().id() {
                 let _ = thread.join();
@@ -434,6 +442,18 @@ mod tests {
         {
             assert!(Router::read(key, text.as_bytes()).is_none(), "{key} {text}");
         }
+    }
+
+    #[test]
+    fn a_neighbour_that_appears_while_the_session_is_closed_starts_nothing_that_would_have_to_be_ended() {
+        let Some(neighbours) = Neighbours::open(3, Arc::new(Live::new("aa".into()))) else { return };
+        let mut config = zenoh::Config::default();
+        config.insert_json5("scouting/multicast/enabled", "false").expect("a setting");
+        config.insert_json5("listen/endpoints", "[]").expect("a setting");
+        let session = zenoh::open(config).wait().expect("a session");
+        neighbours.close();
+        neighbours.start(&session);
+        assert!(neighbours.threads.lock().is_empty() && neighbours.look.lock().is_none());
     }
 
     #[test]

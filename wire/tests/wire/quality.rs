@@ -133,6 +133,9 @@ impl Node for Recorder {
                         .iter()
                         .for_each(|status| note(ctx.node_name(), format!("said {}: {}", status.name, status.message)));
                 }
+                if message.message_type.name == FOREIGN.name {
+                    note(ctx.node_name(), format!("tapped {} as {:?}", message.topic, message.to_cdr()));
+                }
                 Ok(())
             },
         )?;
@@ -281,10 +284,10 @@ fn taps_hear_topics_that_only_other_processes_have() {
             && notes("/tapped/recorder", "tapped")[0].ends_with("(best effort, volatile, keep last 5)")
     );
     let client = Client::connect(config.clone()).expect("connects");
-    let _foreign = client.advertise("/tapped/thing", &FOREIGN, Qos::reliable(1)).expect("declares");
-    wait_until("a word about the unknown type", || {
-        noted("/tapped/recorder", "said graph: taps: /tapped/thing carries foreign_msgs/msg/Thing, of which")
-    });
+    let foreign = client.advertise("/tapped/thing", &FOREIGN, Qos::reliable(1)).expect("declares");
+    wait_until("an ear for the unknown type", || foreign.matched());
+    foreign.publish(vec![0, 1, 0, 0, 7]).expect("sends");
+    wait_until("its bytes", || noted("/tapped/recorder", "tapped /tapped/thing as [0, 1, 0, 0, 7]"));
     // A subscription in the tap's own process takes over: nothing is heard twice.
     let _c = Process::start(
         &config,
