@@ -323,10 +323,10 @@ fn describe(scene: SceneType, lighting: Lighting, objects: &[DetectedObject], co
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut order: Vec<&str> = Vec::new();
     for object in objects {
-        let n = counts.entry(object.label).or_default();
+        let n = counts.entry(&object.label).or_default();
         *n += 1;
         if *n == 1 {
-            order.push(object.label);
+            order.push(&object.label);
         }
     }
     let seen: Vec<String> = order.iter().map(|label| format!("{} {label}", counts[label])).collect();
@@ -349,16 +349,10 @@ fn describe(scene: SceneType, lighting: Lighting, objects: &[DetectedObject], co
 mod tests {
     use super::*;
     use crate::detect::BoundingBox;
-    use crate::labels::Category;
 
     #[test]
     fn a_description_counts_what_is_there() {
-        let cup = DetectedObject {
-            label: "cup",
-            category: Category::Unknown,
-            confidence: 0.5,
-            bounding_box: BoundingBox { x: 0.0, y: 0.0, width: 0.1, height: 0.1 },
-        };
+        let cup = DetectedObject::new("cup", 0.5, BoundingBox { x: 0.0, y: 0.0, width: 0.1, height: 0.1 });
         let colors = [DominantColor { rgb: [120, 70, 20], share: 0.7 }, DominantColor { rgb: [245, 245, 245], share: 0.3 }];
         assert_eq!(
             describe(SceneType::Indoor, Lighting::Normal, &[cup.clone(), cup], &colors),

@@ -80,12 +80,7 @@ mod tests {
     use crate::detect::BoundingBox;
 
     fn object(x: f32, y: f32, width: f32, height: f32) -> DetectedObject {
-        DetectedObject {
-            label: "cup",
-            category: Category::Unknown,
-            confidence: 0.52,
-            bounding_box: BoundingBox { x, y, width, height },
-        }
+        DetectedObject::new("cup", 0.52, BoundingBox { x, y, width, height })
     }
 
     #[test]

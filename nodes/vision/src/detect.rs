@@ -3,6 +3,8 @@
 //! Source of the decoding: RangiLyu, "NanoDet" (Generalized Focal Loss head: Li et al. 2020). A box side is the expectation
 //! over 11 bins, times the stride, measured from the cell's centre.
 
+use std::sync::Arc;
+
 use image::RgbImage;
 use ndarray::{Array4, ArrayView2, ArrayViewD, Ix3};
 
@@ -70,13 +72,22 @@ impl BoundingBox {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DetectedObject {
     /// The detector's own word for it, e.g. `cup`.
-    pub label: &'static str,
+    pub label: Arc<str>,
     /// What kind of thing it is.
     pub category: Category,
     /// The network's score, 0..1. Not calibrated to a probability.
     pub confidence: f32,
     /// Where it is.
     pub bounding_box: BoundingBox,
+    /// Which object it is over time, by a tracker; `None` if none looked or it is not sure yet.
+    pub track: Option<u32>,
+}
+
+impl DetectedObject {
+    /// An object that no tracker knows; its category is the [label's](Category::of).
+    pub fn new(label: &str, confidence: f32, bounding_box: BoundingBox) -> Self {
+        Self { label: label.into(), category: Category::of(label), confidence, bounding_box, track: None }
+    }
 }
 
 /// What is kept of the network's output.
@@ -180,7 +191,8 @@ fn collect(
         let (left, top, right, bottom) = (cx - distance(0), cy - distance(1), cx + distance(2), cy + distance(3));
         if let Some(bounding_box) = BoundingBox::from_edges(left / side, top / side, right / side, bottom / side) {
             let (label, category) = COCO[class];
-            candidates.push(DetectedObject { label, category, confidence: score.clamp(0.0, 1.0), bounding_box });
+            let confidence = score.clamp(0.0, 1.0);
+            candidates.push(DetectedObject { label: label.into(), category, confidence, bounding_box, track: None });
         }
     }
 }
@@ -233,12 +245,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn object(label: &'static str, confidence: f32, x: f32) -> DetectedObject {
-        DetectedObject {
-            label,
-            category: Category::of(label),
-            confidence,
-            bounding_box: BoundingBox { x, y: 0.1, width: 0.2, height: 0.2 },
-        }
+        DetectedObject::new(label, confidence, BoundingBox { x, y: 0.1, width: 0.2, height: 0.2 })
     }
 
     #[test]
@@ -263,7 +270,7 @@ mod tests {
             ],
             &settings,
         );
-        assert_eq!(kept.iter().map(|o| (o.label, o.confidence)).collect::<Vec<_>>(), [("cup", 0.9), ("bowl", 0.7)]);
+        assert_eq!(kept.iter().map(|o| (&*o.label, o.confidence)).collect::<Vec<_>>(), [("cup", 0.9), ("bowl", 0.7)]);
     }
 
     #[test]
@@ -299,7 +306,7 @@ mod tests {
     fn a_box_is_decoded_from_its_cell() {
         // Row 3, column 5 of stride 16: centre (88, 56); three bins of 16 to each side.
         let found = decode(&outputs(3 * 26 + 5, 0.8, 3)).unwrap();
-        assert_eq!((found.len(), found[0].label), (1, "cup"));
+        assert_eq!((found.len(), &*found[0].label), (1, "cup"));
         let b = found[0].bounding_box;
         for (value, pixels) in [(b.x, 40.0), (b.y, 8.0), (b.width, 96.0), (b.height, 96.0)] {
             assert!((value * 416.0 - pixels).abs() < 1e-3, "{b:?}");

@@ -297,7 +297,7 @@ fn detections_msg(image: &Image, seen: &Detections) -> Detection2DArray {
         Detection2D {
             header: image.header.clone(),
             results: vec![ObjectHypothesisWithPose {
-                hypothesis: ObjectHypothesis { class_id: object.label.to_owned(), score: f64::from(object.confidence) },
+                hypothesis: ObjectHypothesis { class_id: object.label.to_string(), score: f64::from(object.confidence) },
                 ..Default::default()
             }],
             bbox: BoundingBox2D {
@@ -314,7 +314,7 @@ fn detections_msg(image: &Image, seen: &Detections) -> Detection2DArray {
 fn scene_msg(image: &Image, analysis: &Analysis, motion: f32, report_time: bool) -> SceneAnalysis {
     let object = |o: &DetectedObject| ObjectMsg {
         category: o.category as u8,
-        label: o.label.to_owned(),
+        label: o.label.to_string(),
         confidence: o.confidence,
         x: o.bounding_box.x,
         y: o.bounding_box.y,

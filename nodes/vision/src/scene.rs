@@ -111,7 +111,7 @@ pub fn scene(probabilities: Option<&[f32]>, objects: &[DetectedObject]) -> Scene
     }
     for object in objects {
         let weight = OBJECT_WEIGHT * object.confidence;
-        match object.label {
+        match &*object.label {
             "car" | "bus" | "truck" | "train" | "traffic light" | "stop sign" | "parking meter" | "fire hydrant" => {
                 e.urban += weight
             }
@@ -153,15 +153,9 @@ fn decide(e: &Evidence) -> SceneGuess {
 mod tests {
     use super::*;
     use crate::detect::BoundingBox;
-    use crate::labels::Category;
 
     fn object(label: &'static str, confidence: f32) -> DetectedObject {
-        DetectedObject {
-            label,
-            category: Category::of(label),
-            confidence,
-            bounding_box: BoundingBox { x: 0.0, y: 0.0, width: 0.5, height: 0.5 },
-        }
+        DetectedObject::new(label, confidence, BoundingBox { x: 0.0, y: 0.0, width: 0.5, height: 0.5 })
     }
 
     fn certain(class: usize) -> Vec<f32> {
