@@ -179,6 +179,7 @@ fn a_node_that_goes_on_from_a_snapshot_says_the_same() {
             show(bench, picture.clone());
             if n % 2 == 1 && n != 5 {
                 bench.publish("camera/depth/image_raw", depth(&picture, 900));
+                bench.run_for(Duration::from_millis(20));
             }
         }
     };

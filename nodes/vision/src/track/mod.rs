@@ -191,7 +191,7 @@ impl Tracker {
         }
         let ids: Vec<Option<u32>> = self.tracks.iter().map(|t| t.id).collect();
         let numbers: Vec<Option<u32>> = of.into_iter().map(|track| track.and_then(|n| ids[n])).collect();
-        self.forget();
+        self.forget(settings);
         numbers
     }
 
@@ -231,13 +231,14 @@ impl Tracker {
     }
 
     /// Drops what was seen once only, of two tracks of one object the younger, and what is too much.
-    fn forget(&mut self) {
+    fn forget(&mut self, settings: &TrackerSettings) {
         self.tracks.retain(|t| t.id.is_some() || !t.lost);
         let age = |t: &Track| t.seen_ns.saturating_sub(t.began_ns);
         let mut double = vec![false; self.tracks.len()];
         for (a, followed) in self.tracks.iter().enumerate().filter(|(_, t)| !t.lost) {
             for (b, lost) in self.tracks.iter().enumerate().filter(|(_, t)| t.lost) {
-                if iou(&followed.motion.edges(), &lost.motion.edges()) > SAME {
+                let label = if followed.label == lost.label { 1.0 } else { settings.other_label };
+                if iou(&followed.motion.edges(), &lost.motion.edges()) * label > SAME {
                     double[if age(followed) > age(lost) { b } else { a }] = true;
                 }
             }
