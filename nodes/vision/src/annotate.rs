@@ -38,7 +38,7 @@ pub fn annotate(image: &RgbImage, objects: &[DetectedObject]) -> RgbImage {
     }
     let side = width.min(height) as f32;
     let line = ((side / 220.0).round() as i64).clamp(2, 12);
-    let size = (side / 26.0).clamp(12.0, 64.0);
+    let largest = (side / 28.0).clamp(12.0, 64.0);
     let mut order: Vec<&DetectedObject> = objects.iter().collect();
     order.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     for object in order.iter().rev() {
@@ -46,8 +46,11 @@ pub fn annotate(image: &RgbImage, objects: &[DetectedObject]) -> RgbImage {
     }
     let mut taken: Vec<Area> = Vec::new();
     for object in order {
-        let text = Text::of(object, size);
-        let place = text.place(area_of(object, width, height), width, height, &taken);
+        let area = area_of(object, width, height);
+        // Small things have small labels, so that many have room.
+        let length = (area.right - area.left).max(area.bottom - area.top) as f32;
+        let text = Text::of(object, (0.2 * length).clamp(largest.min(12.0), largest));
+        let place = text.place(area, width, height, &taken);
         text.draw(&mut out, place, color_of(object.category));
         taken.push(place);
     }
@@ -109,11 +112,16 @@ impl Text {
         Self { parts, size, margin, width, height }
     }
 
-    /// Above the box, inside it at the top, below it, or inside it at the bottom: where there is room and no other label; over one if need be.
+    /// Above the box, inside it at the top, below it, inside it at the bottom, or further away: where there is room and no other label; over one
+    /// if need be.
     fn place(&self, object: Area, width: i64, height: i64, taken: &[Area]) -> Area {
         let left = object.left.min(width - self.width).max(0);
         let at = |top: i64| Area { left, top, right: left + self.width, bottom: top + self.height };
-        let places = [object.top - self.height, object.top, object.bottom, object.bottom - self.height].map(at);
+        let near = [object.top - self.height, object.top, object.bottom, object.bottom - self.height];
+        // Of things that lie on each other the labels are stacked.
+        let stacked = (1..5)
+            .flat_map(|n| [object.top - (n + 1) * self.height, object.top + n * self.height, object.bottom + n * self.height]);
+        let places: Vec<Area> = near.into_iter().chain(stacked).map(at).collect();
         let fits = |a: &Area| a.top >= 0 && a.bottom <= height;
         let free = |a: &&Area| fits(a) && !taken.iter().any(|t| t.meets(a));
         *places.iter().find(free).or_else(|| places.iter().find(|a| fits(a))).unwrap_or(&at(0))
@@ -199,8 +207,8 @@ mod tests {
 
     #[test]
     fn labels_stay_in_the_picture_and_off_each_other() {
-        let texts =
-            [0.0, 0.0, 0.02].map(|x| (Text::of(&object(x, 0.1, 0.3, 0.5), 14.0), area_of(&object(x, 0.1, 0.3, 0.5), 300, 200)));
+        let texts = [0.0, 0.0, 0.02, 0.01, 0.03]
+            .map(|x| (Text::of(&object(x, 0.1, 0.3, 0.5), 14.0), area_of(&object(x, 0.1, 0.3, 0.5), 300, 200)));
         let mut taken: Vec<Area> = Vec::new();
         for (text, area) in &texts {
             let place = text.place(*area, 300, 200, &taken);
