@@ -86,7 +86,7 @@ pub fn distances(
             out.extend(row.as_chunks::<4>().0.iter().map(|b| number(*b)));
         } else {
             let number = if big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
-            out.extend(row.as_chunks::<2>().0.iter().map(|b| f32::from(number(*b)) * 1e-3));
+            out.extend(row.as_chunks::<2>().0.iter().map(|b| f32::from(number(*b)) / 1000.0));
         }
     }
     Ok(out)
