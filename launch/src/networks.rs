@@ -6,7 +6,14 @@ use models::{BarProgress, Store};
 use crate::file::{Launch, NodeSpec, Value};
 
 /// What vision asks for unless its parameters say otherwise, by parameter.
-const VISION: [(&str, &str); 2] = [("model", "nanodet_g_416"), ("scene_model", "efficientnet_lite0")];
+const VISION: [(&str, &str); 6] = [
+    ("model", "nanodet_g_416"),
+    ("scene_model", "efficientnet_lite0"),
+    ("place_model", ""),
+    ("text_model", "minilm_l6_v2"),
+    ("pair_model", ""),
+    ("keypoint_model", "xfeat"),
+];
 /// What audio asks for.
 const AUDIO: [&str; 2] = ["moonshine_tiny_en", "resemblyzer_ge2e"];
 
@@ -57,8 +64,9 @@ mod tests {
     #[test]
     fn only_what_the_nodes_ask_for_is_fetched() {
         assert!(names("nodes: [{type: battery}]").is_empty());
-        assert_eq!(names("nodes: [{type: vision}]"), ["efficientnet_lite0", "nanodet_g_416"]);
-        assert_eq!(names("nodes: [{type: vision, parameters: {scene_model: ''}}]"), ["nanodet_g_416"]);
+        assert_eq!(names("nodes: [{type: vision}]"), ["efficientnet_lite0", "minilm_l6_v2", "nanodet_g_416", "xfeat"]);
+        let few = "nodes: [{type: vision, parameters: {scene_model: '', text_model: '', keypoint_model: ''}}]";
+        assert_eq!(names(few), ["nanodet_g_416"]);
         assert_eq!(names("nodes: [{type: audio}]"), ["moonshine_tiny_en", "resemblyzer_ge2e"]);
     }
 }

@@ -21,7 +21,7 @@ use crate::cache::{Store, StoreError};
 use crate::runtime;
 use crate::schedule::{Priority, Refusal, Scheduler};
 use crate::stats::{ModelStatistics, Recorder};
-use crate::tensor::{Tensor, TensorError};
+use crate::tensor::{Tensor, TensorError, TensorView};
 
 /// Why a model is not available.
 #[derive(Debug, thiserror::Error)]
@@ -194,6 +194,11 @@ impl Outputs {
             expected: "f32",
             found: value.dtype().to_string(),
         })
+    }
+
+    /// Views of the outputs of types that [`TensorView`] has, by name, in the network's order.
+    pub fn views(&self) -> Vec<(&str, TensorView<'_>)> {
+        self.values.iter().filter_map(|(name, value)| Some((name.as_str(), view(value)?))).collect()
     }
 
     /// Copies of the outputs of types that [`Tensor`] has, by name, in the network's order.
@@ -414,6 +419,16 @@ fn to_value(tensor: Tensor) -> Result<DynValue, ort::Error> {
         Tensor::I32(a) => hand_over!(a),
         Tensor::U8(a) => hand_over!(a),
         Tensor::Bool(a) => hand_over!(a),
+    }
+}
+
+fn view(value: &DynValue) -> Option<TensorView<'_>> {
+    let ValueType::Tensor { ty, .. } = value.dtype() else { return None };
+    match *ty {
+        TensorElementType::Float32 => value.try_extract_array().ok().map(TensorView::F32),
+        TensorElementType::Int64 => value.try_extract_array().ok().map(TensorView::I64),
+        TensorElementType::Int32 => value.try_extract_array().ok().map(TensorView::I32),
+        _ => None,
     }
 }
 

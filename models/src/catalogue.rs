@@ -87,6 +87,12 @@ pub struct ModelEntry {
     /// How its outputs are read: `nanodet`, `imagenet`, `embedding`, `moonshine`, ... Empty for a runtime.
     #[serde(default)]
     pub decoder: String,
+    /// How a picture becomes its input, for networks that look at pictures.
+    #[serde(default)]
+    pub picture: Option<PictureInput>,
+    /// What the decoder of an object detector has to know besides.
+    #[serde(default)]
+    pub detector: DetectorOptions,
     /// Inputs by name, in words: type, shape, normalisation.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
@@ -98,6 +104,116 @@ pub struct ModelEntry {
     pub memory_bytes: u64,
     /// Its files.
     pub files: Vec<FileEntry>,
+}
+
+/// How a picture becomes the input `float32 [1,3,height,width]` of a network: brought to size, then per plane the level (0..255) minus the
+/// mean, over the deviation.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PictureInput {
+    /// Width of the input in pixels.
+    pub width: u32,
+    /// Height of the input in pixels.
+    pub height: u32,
+    /// Which plane comes first.
+    #[serde(default)]
+    pub order: PlaneOrder,
+    /// Mean of each plane in the input's order, in levels of 0..255.
+    pub mean: [f32; 3],
+    /// Deviation of each plane in the input's order, in levels of 0..255.
+    pub deviation: [f32; 3],
+    /// How the picture comes to the input's size.
+    #[serde(default)]
+    pub fit: PictureFit,
+    /// Level of what a letterbox leaves empty.
+    #[serde(default = "letterbox_grey")]
+    pub pad: u8,
+}
+
+/// Order of the planes of a network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaneOrder {
+    /// Red, green, blue.
+    #[default]
+    Rgb,
+    /// Blue, green, red.
+    Bgr,
+}
+
+/// How a picture comes to the size of a network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PictureFit {
+    /// Stretched to the input's width and height.
+    #[default]
+    Stretch,
+    /// As large as fits with its own ratio of sides, in the middle (as in YOLOv5 and later).
+    Letterbox,
+    /// As large as fits with its own ratio of sides, in the upper left corner (as in YOLOX).
+    LetterboxCorner,
+}
+
+/// The level that YOLO's and YOLOX's letterboxes are filled with.
+fn letterbox_grey() -> u8 {
+    114
+}
+
+/// What the decoder of an object detector has to know besides the input.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DetectorOptions {
+    /// Strides of the feature pyramid's levels, in the order of the outputs' rows. Empty if the network's boxes are in pixels of the input
+    /// already.
+    pub strides: Vec<u32>,
+    /// Where in its cell a box's reference point lies, in cells: 0.5 for NanoDet, 0 for NanoDet-Plus.
+    pub cell_offset: f32,
+    /// The classes, if the model has no file `labels`.
+    pub classes: ClassList,
+}
+
+impl Default for DetectorOptions {
+    fn default() -> Self {
+        Self { strides: vec![8, 16, 32], cell_offset: 0.5, classes: ClassList::default() }
+    }
+}
+
+/// A well-known list of classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassList {
+    /// The 80 classes of COCO, without gaps.
+    #[default]
+    Coco80,
+    /// COCO's own numbers 0 to 90, of which 11 belong to no class (DETR, RF-DETR).
+    Coco91,
+}
+
+impl PictureInput {
+    /// Longest side of an input that is taken for meant.
+    const MAX_SIDE: u32 = 4096;
+
+    fn check(&self) -> Result<(), String> {
+        if [self.width, self.height].iter().any(|side| *side == 0 || *side > Self::MAX_SIDE) {
+            return Err(format!("picture: {} x {} is no size of 1 to {} a side", self.width, self.height, Self::MAX_SIDE));
+        }
+        if !self.mean.iter().all(|v| v.is_finite()) || !self.deviation.iter().all(|v| v.is_finite() && *v > 0.0) {
+            return Err("picture: mean and deviation must be numbers, the deviation above 0".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl DetectorOptions {
+    fn check(&self) -> Result<(), String> {
+        if self.strides.len() > 8 || self.strides.iter().any(|s| *s == 0 || *s > 512) {
+            return Err("detector: there may be up to 8 strides of 1 to 512".to_owned());
+        }
+        if !(0.0..=1.0).contains(&self.cell_offset) {
+            return Err("detector: cell_offset must be 0 to 1".to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// One file of a model.
@@ -283,6 +399,8 @@ impl Catalogue {
             for file in &entry.files {
                 file.check().map_err(invalid)?;
             }
+            entry.picture.map_or(Ok(()), |p| p.check()).map_err(invalid)?;
+            entry.detector.check().map_err(invalid)?;
         }
         Ok(Self { models: document.models })
     }
@@ -394,6 +512,39 @@ mod tests {
             ),
         ] {
             assert!(matches!(Catalogue::parse(&entry(&file), "x"), Err(CatalogueError::Invalid { .. })), "{file}");
+        }
+    }
+
+    #[test]
+    fn how_pictures_go_in_is_read_and_checked() {
+        let file = format!("{{name: model, path: /a.onnx, sha256: {HASH}, bytes: 1}}");
+        let with = |more: &str| Catalogue::parse(&entry(&file).replace("    files:", &format!("{more}    files:")), "x");
+        let good = with(
+            "    decoder: yolox\n    picture: {width: 640, height: 416, order: bgr, mean: [0, 0, 0], deviation: [1, 1, 1], fit: letterbox_corner}\n    detector: {strides: [8, 16, 32, 64]}\n",
+        )
+        .unwrap();
+        let model = good.model("a").unwrap();
+        let picture = model.picture.unwrap();
+        assert_eq!((picture.width, picture.height, picture.pad), (640, 416, 114));
+        assert_eq!((picture.order, picture.fit), (PlaneOrder::Bgr, PictureFit::LetterboxCorner));
+        assert_eq!((model.detector.strides.len(), model.detector.cell_offset), (4, 0.5));
+        assert!(with("").unwrap().model("a").unwrap().picture.is_none());
+        for bad in [
+            "    picture: {width: 0, height: 4, mean: [0, 0, 0], deviation: [1, 1, 1]}\n",
+            "    picture: {width: 4, height: 9999, mean: [0, 0, 0], deviation: [1, 1, 1]}\n",
+            "    picture: {width: 4, height: 4, mean: [0, 0, 0], deviation: [1, 0, 1]}\n",
+            "    picture: {width: 4, height: 4, mean: [.nan, 0, 0], deviation: [1, 1, 1]}\n",
+            "    detector: {strides: [0]}\n",
+            "    detector: {cell_offset: 7}\n",
+        ] {
+            assert!(matches!(with(bad), Err(CatalogueError::Invalid { .. })), "{bad}");
+        }
+        for bad in [
+            "    picture: {width: 4, height: 4, mean: [0, 0], deviation: [1, 1, 1]}\n",
+            "    picture: {width: 4, height: 4, mean: [0, 0, 0], deviation: [1, 1, 1], fit: crop}\n",
+            "    detector: {classes: coco}\n",
+        ] {
+            assert!(matches!(with(bad), Err(CatalogueError::Syntax { .. })), "{bad}");
         }
     }
 

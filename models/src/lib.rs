@@ -35,10 +35,12 @@ mod wheel;
 
 pub use broker::{Broker, BrokerConfig, InferError, LoadError, ModelHandle, Outputs, Port};
 pub use cache::{Store, StoreError, sha256_hex};
-pub use catalogue::{Catalogue, CatalogueError, FileEntry, ModelEntry, PypiSource, Source};
+pub use catalogue::{
+    Catalogue, CatalogueError, ClassList, DetectorOptions, FileEntry, ModelEntry, PictureFit, PictureInput, PlaneOrder, PypiSource, Source,
+};
 pub use fetch::{FetchError, Fetcher};
 pub use progress::{BarProgress, FetchProgress, NoProgress};
 pub use runtime::TELEMETRY_OFF;
 pub use schedule::{Class, Priority};
 pub use stats::ModelStatistics;
-pub use tensor::{Tensor, TensorError};
+pub use tensor::{Tensor, TensorError, TensorView};

@@ -1,6 +1,6 @@
 //! Tensors that travel between callers and networks.
 
-use ndarray::{Array, ArrayD, Dimension};
+use ndarray::{Array, ArrayD, ArrayViewD, Dimension};
 
 /// An owned tensor of one of the element types that the catalogue's networks use, in row-major order.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,28 @@ pub enum Tensor {
     U8(ArrayD<u8>),
     /// Truth values.
     Bool(ArrayD<bool>),
+}
+
+/// A look at a tensor of one of the element types that outputs have.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TensorView<'a> {
+    /// 32-bit floating point.
+    F32(ArrayViewD<'a, f32>),
+    /// 64-bit signed integers.
+    I64(ArrayViewD<'a, i64>),
+    /// 32-bit signed integers.
+    I32(ArrayViewD<'a, i32>),
+}
+
+impl TensorView<'_> {
+    /// The dimensions.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::F32(a) => a.shape(),
+            Self::I64(a) => a.shape(),
+            Self::I32(a) => a.shape(),
+        }
+    }
 }
 
 /// A tensor is not what was expected.

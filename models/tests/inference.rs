@@ -23,7 +23,7 @@ fn a_network_is_loaded_once_and_counts_its_requests() {
     let b = broker.infer(&same, Priority::SAFETY, vec![("image", stripes())]).unwrap();
     assert_eq!(a.f32("logits").unwrap().shape(), [1, 1000]);
     let missing = a.f32("nothing").unwrap_err().to_string();
-    assert_eq!(missing, "the model gave no output `nothing`; it gave: logits");
+    assert_eq!(missing, "the model gave no output `nothing`; it gave: logits, embedding");
     assert_eq!(a.tensors(), b.tensors(), "the same input gives the same output, bit for bit");
     let s = &broker.statistics()[0];
     assert_eq!((s.model.as_str(), s.requests, s.refused), (NET, 2, 0));

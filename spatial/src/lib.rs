@@ -7,6 +7,7 @@
 pub mod angle;
 pub mod camera;
 pub mod convert;
+pub mod depth;
 pub mod distance;
 pub mod grid;
 pub mod home;

@@ -65,7 +65,7 @@ fn line(picture: &Path, annotated: &Path, analysis: &Analysis, took_ms: f64) -> 
         .iter()
         .map(|o| {
             let b = &o.bounding_box;
-            serde_json::json!({"label": o.label, "category": format!("{:?}", o.category).to_lowercase(), "confidence": o.confidence,
+            serde_json::json!({"label": &*o.label, "category": format!("{:?}", o.category).to_lowercase(), "confidence": o.confidence,
                 "box": {"x": b.x, "y": b.y, "width": b.width, "height": b.height}})
         })
         .collect();

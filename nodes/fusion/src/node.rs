@@ -15,12 +15,12 @@ use msgs::omnimind_msgs::msg::{
 use msgs::omnimind_msgs::srv::{FusionQuery, FusionQueryRequest, FusionQueryResponse};
 use msgs::sensor_msgs::msg::{CameraInfo, Image, JointState, LaserScan};
 use msgs::vision_msgs::msg::Detection2DArray;
+use spatial::depth::{DepthLimits, DepthView, PixelBox, distances, pixel_bytes};
 use spatial::{Home, Pinhole, Pose2, Pose3, TfBuffer, convert};
 use tf::Listener;
 
 use crate::alignment::align;
 use crate::category;
-use crate::depth::{DepthLimits, DepthView, PixelBox, distances};
 use crate::held::{GripperSense, HeldDetector};
 use crate::memory::{MemorySettings, Object, ObjectMemory};
 use crate::query::{self, Candidate};
@@ -215,8 +215,8 @@ impl Fusion {
     }
 
     fn on_depth(&mut self, ctx: &mut Context, image: Arc<Image>) -> HandlerResult {
-        if image.encoding != "32FC1" {
-            ctx.status(Level::Error, "depth", format!("depth comes as '{}', 32FC1 is understood", image.encoding));
+        if let Err(error) = pixel_bytes(&image.encoding) {
+            ctx.status(Level::Error, "depth", error.to_string());
             return Ok(());
         }
         self.depths.push_back(image);
@@ -264,7 +264,8 @@ impl Fusion {
     fn see(&mut self, ctx: &mut Context, detections: &Detection2DArray, depth: &Image) -> HandlerResult {
         let camera = self.camera.ok_or_else(|| NodeError::new("no camera_info yet"))?;
         let (width, height) = (depth.width as usize, depth.height as usize);
-        let values = distances(width, height, depth.step as usize, depth.is_bigendian != 0, &depth.data)?;
+        let step = depth.step as usize;
+        let values = distances(width, height, step, &depth.encoding, depth.is_bigendian != 0, &depth.data)?;
         let stamp = ns(&depth.header.stamp);
         let pose = self.tf.lookup("map", &depth.header.frame_id, Time::from_nanos(stamp))?;
         let view = View {

@@ -156,7 +156,7 @@ fn a_belief_that_goes_on_from_a_snapshot_is_the_same_belief() {
 #[test]
 fn a_depth_image_of_another_encoding_is_an_error_and_silence_is_stale() {
     let mut bench = bench();
-    bench.publish("camera/depth/image_raw", Image { encoding: "16UC1".into(), ..Image::default() });
+    bench.publish("camera/depth/image_raw", Image { encoding: "rgb8".into(), ..Image::default() });
     bench.run_for(Duration::from_millis(300));
     assert_eq!(bench.status("fusion", "depth").map(|s| s.0), Some(Level::Error));
     bench.run_for(Duration::from_secs(2));

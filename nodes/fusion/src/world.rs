@@ -1,9 +1,10 @@
 //! Everything the robot believes, joined: pictures with depth become sightings, senses become tokens.
 
 use glam::{DVec2, DVec3};
+use spatial::depth::{DepthLimits, DepthView, PixelBox, foreground};
 use spatial::{Home, Pinhole, Pose3};
 
-use crate::depth::{DepthLimits, DepthView, PixelBox, foreground, place};
+use crate::depth::place;
 use crate::memory::{Look, Object, Sighting};
 
 /// A detection as the detector gave it.

@@ -85,8 +85,9 @@ const SENSORS: [&str; 17] = [
 ];
 
 /// What vision, fusion and planner say.
-const MADE_ANEW: [&str; 8] = [
+const MADE_ANEW: [&str; 9] = [
     "/vision/detections",
+    "/vision/detections_3d",
     "/vision/scene",
     "/vision/features",
     "/fusion/belief",

@@ -1,6 +1,5 @@
 //! Everything together: detector, classifier and picture statistics, through the broker, with provenance.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use image::RgbImage;
@@ -8,11 +7,13 @@ use models::{Broker, InferError, LoadError, ModelHandle, Outputs, Priority, Tens
 
 use crate::classify;
 use crate::color::{self, DominantColor, Lighting};
-use crate::detect::{self, DetectedObject, DetectorSettings, LEVELS};
-use crate::features::{ImageFeatures, features_of_look};
+use crate::describe::describe;
+use crate::detect::{DecodeError, DetectedObject, Detector, DetectorSettings};
+use crate::features::{ImageFeatures, complexity, features_of_look};
 use crate::frame::{FrameError, image_id};
 use crate::gray::GrayF;
 use crate::lru::Lru;
+use crate::places::PlaceModel;
 use crate::scene::{self, SceneType};
 use crate::similarity::{Similarity, similarity};
 
@@ -30,7 +31,7 @@ pub enum VisionError {
     Output(#[from] TensorError),
     /// The detector's output has another shape than expected.
     #[error(transparent)]
-    Decode(#[from] detect::DecodeError),
+    Decode(#[from] DecodeError),
     /// The classifier's output is no probability.
     #[error("the classifier's output is not 1000 finite numbers")]
     Logits,
@@ -43,6 +44,8 @@ pub struct AnalyserConfig {
     pub detector: String,
     /// Classifier for scene and embedding, by its name in the catalogue; empty for none.
     pub classifier: String,
+    /// Scene network, by its name in the catalogue; empty for the rule over classifier, detector and the picture's colours.
+    pub places: String,
     /// What is kept of the detector's output.
     pub settings: DetectorSettings,
     /// Threads within one network.
@@ -58,6 +61,7 @@ impl Default for AnalyserConfig {
         Self {
             detector: "nanodet_g_416".to_owned(),
             classifier: "efficientnet_lite0".to_owned(),
+            places: String::new(),
             settings: DetectorSettings::default(),
             threads: 1,
             priority: Priority::MISSION,
@@ -82,7 +86,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    fn of(model: &ModelHandle, outputs: &Outputs) -> Self {
+    pub(crate) fn of(model: &ModelHandle, outputs: &Outputs) -> Self {
         Self {
             model: model.name().to_owned(),
             version: model.version().to_owned(),
@@ -97,7 +101,7 @@ impl Origin {
         Self { model: name.to_owned(), version: version.to_owned(), device: "cpu".to_owned(), ..Self::default() }
     }
 
-    fn and(mut self, other: &Self) -> Self {
+    pub(crate) fn and(mut self, other: &Self) -> Self {
         let join = |a: &str, b: &str| if a.is_empty() { b.to_owned() } else { format!("{a}+{b}") };
         self.model = join(&self.model, &other.model);
         self.version = join(&self.version, &other.version);
@@ -145,7 +149,7 @@ pub struct Analysis {
     pub dominant_colors: Vec<DominantColor>,
     /// How it is lit.
     pub lighting: Lighting,
-    /// How much there is to see, 0..1: 0.4 edges (a quarter of all pixels is full), 0.3 texture, 0.3 objects (ten are full).
+    /// How much there is to see, 0..1: [`crate::features::complexity`].
     pub complexity: f32,
     /// One sentence.
     pub description: String,
@@ -161,8 +165,10 @@ pub const STATISTICS: (&str, &str) = ("picture-statistics", "1");
 pub struct Analyser {
     broker: Arc<Broker>,
     config: AnalyserConfig,
-    detector: Result<ModelHandle, String>,
+    detector: Result<(ModelHandle, Detector), String>,
     classifier: Result<ModelHandle, String>,
+    /// `None` if none was asked for.
+    places: Option<Result<PlaceModel, String>>,
     cache: Lru<Analysis>,
 }
 
@@ -180,18 +186,32 @@ impl Analyser {
             }
             broker.load_with_threads(name, config.threads).map_err(|e: LoadError| e.to_string())
         };
-        let (detector, classifier) = (load(&config.detector, "nanodet"), load(&config.classifier, "imagenet"));
-        Self { cache: Lru::new(config.cache_size), broker, config, detector, classifier }
+        let detector = load_detector(&broker, &config);
+        let classifier = load(&config.classifier, "imagenet");
+        let places = (!config.places.is_empty()).then(|| {
+            PlaceModel::load(broker.clone(), &config.places, config.threads, config.priority).map_err(|e| e.to_string())
+        });
+        Self { cache: Lru::new(config.cache_size), broker, config, detector, classifier, places }
+    }
+
+    /// The name of an analysis in the cache: the picture's and everything that can be changed while the analyser lives. The networks cannot.
+    fn key(&self, image_id: &str) -> String {
+        let DetectorSettings { confidence_threshold, iou_threshold, max_objects } = self.config.settings;
+        format!("{image_id} {confidence_threshold} {iou_threshold} {max_objects}")
     }
 
     /// What is missing, in words; empty if all is there.
     pub fn problems(&self) -> Vec<String> {
-        let missing =
-            |what: &str, model: &Result<ModelHandle, String>| model.as_ref().err().map(|why| format!("no {what}: {why}"));
-        [missing("object detector", &self.detector), missing("scene classifier", &self.classifier)]
-            .into_iter()
-            .flatten()
-            .collect()
+        let missing = |what: &str, why: Option<&String>| why.map(|why| format!("no {what}: {why}"));
+        let places = self.places.as_ref().and_then(|p| p.as_ref().err());
+        [
+            missing("object detector", self.detector.as_ref().err()),
+            missing("scene classifier", self.classifier.as_ref().err()),
+            missing("scene network", places),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// Whether there is a detector.
@@ -199,12 +219,9 @@ impl Analyser {
         self.detector.is_ok()
     }
 
-    /// Changes what is kept of the detector's output; the cache is emptied if that changes.
+    /// Changes what is kept of the detector's output. The cache keeps analyses of other settings apart.
     pub fn set_settings(&mut self, settings: DetectorSettings) {
-        if self.config.settings != settings {
-            self.config.settings = settings;
-            self.cache.clear();
-        }
+        self.config.settings = settings;
     }
 
     /// Objects in a picture; `None` without a detector.
@@ -212,13 +229,29 @@ impl Analyser {
     /// # Errors
     /// [`VisionError`].
     pub fn detect(&self, image: &RgbImage) -> Result<Option<Detections>, VisionError> {
-        let Ok(model) = &self.detector else { return Ok(None) };
-        let input = detect::preprocess(image)?;
-        let name = model.inputs().first().map_or("input", |p| p.name.as_str());
-        let outputs = self.broker.infer(model, self.config.priority, vec![(name, Tensor::from(input))])?;
-        let [(_, a, b), (_, c, d), (_, e, f)] = LEVELS;
-        let levels = [(outputs.f32(a)?, outputs.f32(b)?), (outputs.f32(c)?, outputs.f32(d)?), (outputs.f32(e)?, outputs.f32(f)?)];
-        let objects = detect::postprocess(&levels, &self.config.settings)?;
+        self.detect_with(image, &self.config.settings)
+    }
+
+    /// As [`Analyser::detect`], with settings of one's own.
+    ///
+    /// # Errors
+    /// [`VisionError`].
+    pub fn detect_with(&self, image: &RgbImage, settings: &DetectorSettings) -> Result<Option<Detections>, VisionError> {
+        let Ok((model, detector)) = &self.detector else { return Ok(None) };
+        let (input, place) = detector.prepare(image)?;
+        let [width, height] = [detector.input().width, detector.input().height].map(i64::from);
+        let mut picture = Some(Tensor::from(input));
+        let ports = model.inputs().iter().filter_map(|port| {
+            let tensor = match port.shape.len() {
+                4 => picture.take()?,
+                // The size that boxes are wanted in: the input's own, as the picture may have been brought to it in any way.
+                _ if port.name == SIZES => Tensor::from(ndarray::arr2(&[[width, height]])),
+                _ => return None,
+            };
+            Some((port.name.as_str(), tensor))
+        });
+        let outputs = self.broker.infer(model, self.config.priority, ports.collect())?;
+        let objects = detector.read(&outputs.views(), &place, settings)?;
         Ok(Some(Detections { objects, origin: Origin::of(model, &outputs) }))
     }
 
@@ -232,7 +265,12 @@ impl Analyser {
         let outputs = self.broker.infer(model, self.config.priority, vec![("image", Tensor::from(input))])?;
         let logits = outputs.f32("logits")?;
         let probabilities = classify::probabilities(&logits).ok_or(VisionError::Logits)?;
-        let embedding = classify::embedding(&logits).ok_or(VisionError::Logits)?;
+        // A classifier without this output is compared by its opinions.
+        let embedding = match outputs.f32("embedding") {
+            Ok(features) => classify::unit(&features),
+            Err(_) => classify::unit_of_logits(&logits),
+        };
+        let embedding = embedding.ok_or(VisionError::Logits)?;
         Ok(Some(Classification { probabilities, embedding, origin: Origin::of(model, &outputs) }))
     }
 
@@ -242,7 +280,7 @@ impl Analyser {
     /// [`VisionError`].
     pub fn analyse(&mut self, image: &RgbImage) -> Result<Analysis, VisionError> {
         let id = image_id(image);
-        if let Some(known) = self.cache.get(&id) {
+        if let Some(known) = self.cache.get(&self.key(&id)) {
             return Ok(known.clone());
         }
         let (detections, classification) = (self.detect(image)?, self.classify(image)?);
@@ -262,19 +300,24 @@ impl Analyser {
         features: &ImageFeatures,
     ) -> Analysis {
         let objects = detections.map(|d| d.objects.clone()).unwrap_or_default();
-        let guess = scene::scene(classification.map(|c| c.probabilities.as_slice()), &objects);
+        let (guess, scene_origin) = match self.places.as_ref().map(|p| p.as_ref().ok().and_then(|p| p.scene(image).ok())) {
+            Some(Some(found)) => found,
+            asked => {
+                let classes = classification.map(|c| c.probabilities.as_slice());
+                let guess = scene::scene(classes, &objects, &scene::Surroundings::of(image));
+                // The rule is a fall-back only if a network was asked for.
+                (guess, Origin { degraded: asked.is_some(), ..Origin::algorithm(scene::RULE) })
+            }
+        };
         let dominant_colors = color::dominant_colors(image);
         let lighting = color::lighting_of_look(look);
-        let complexity = (0.4 * (features.edge_density / 0.25).min(1.0)
-            + 0.3 * features.texture_complexity
-            + 0.3 * (objects.len() as f32 / 10.0).min(1.0))
-        .clamp(0.0, 1.0);
+        let complexity = complexity(features, objects.len());
         let mut origin = Origin::default();
         for part in [detections.map(|d| &d.origin), classification.map(|c| &c.origin)].into_iter().flatten() {
             origin = origin.and(part);
         }
-        origin = origin.and(&Origin::algorithm(scene::RULE));
-        origin.degraded = detections.is_none() || classification.is_none();
+        origin = origin.and(&scene_origin);
+        origin.degraded |= detections.is_none() || classification.is_none();
         let description = describe(guess.scene, lighting, &objects, &dominant_colors);
         let analysis = Analysis {
             image_id: id,
@@ -287,13 +330,21 @@ impl Analyser {
             description,
             origin,
         };
-        self.cache.put(&analysis.image_id, analysis.clone());
+        let key = self.key(&analysis.image_id);
+        self.cache.put(&key, analysis.clone());
         analysis
     }
 
-    /// The analysis of a picture seen before, by its name.
+    /// The analysis of a picture seen before under the present settings, by its name.
     pub fn cached(&mut self, image_id: &str) -> Option<&Analysis> {
-        self.cache.get(image_id)
+        let key = self.key(image_id);
+        self.cache.get(&key)
+    }
+
+    /// Keeps an analysis under a name of the caller's, too.
+    pub fn keep(&mut self, name: &str, analysis: Analysis) {
+        let key = self.key(name);
+        self.cache.put(&key, analysis);
     }
 
     /// Forgets all analyses.
@@ -318,55 +369,24 @@ impl Analyser {
     }
 }
 
-/// One sentence: place, light, objects with their numbers, colours.
-fn describe(scene: SceneType, lighting: Lighting, objects: &[DetectedObject], colors: &[DominantColor]) -> String {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut order: Vec<&str> = Vec::new();
-    for object in objects {
-        let n = counts.entry(object.label).or_default();
-        *n += 1;
-        if *n == 1 {
-            order.push(object.label);
-        }
-    }
-    let seen: Vec<String> = order.iter().map(|label| format!("{} {label}", counts[label])).collect();
-    let mut names: Vec<&str> = Vec::new();
-    for name in colors.iter().map(|c| color::color_name(c.rgb)) {
-        if !names.contains(&name) && names.len() < 2 {
-            names.push(name);
-        }
-    }
-    format!(
-        "{} scene, {} light; {}; mainly {}",
-        scene.as_str(),
-        lighting.as_str(),
-        if seen.is_empty() { "no known objects".to_owned() } else { seen.join(", ") },
-        if names.is_empty() { "nothing".to_owned() } else { names.join(" and ") }
-    )
-}
+/// RT-DETR's and D-FINE's second input (`tools/export_onnx.py`): width and height that the boxes are scaled to.
+const SIZES: &str = "orig_target_sizes";
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::detect::BoundingBox;
-    use crate::labels::Category;
-
-    #[test]
-    fn a_description_counts_what_is_there() {
-        let cup = DetectedObject {
-            label: "cup",
-            category: Category::Unknown,
-            confidence: 0.5,
-            bounding_box: BoundingBox { x: 0.0, y: 0.0, width: 0.1, height: 0.1 },
-        };
-        let colors = [DominantColor { rgb: [120, 70, 20], share: 0.7 }, DominantColor { rgb: [245, 245, 245], share: 0.3 }];
-        assert_eq!(
-            describe(SceneType::Indoor, Lighting::Normal, &[cup.clone(), cup], &colors),
-            "indoor scene, normal light; 2 cup; mainly brown and white"
-        );
-        assert_eq!(
-            describe(SceneType::Unknown, Lighting::Unknown, &[], &[]),
-            "unknown scene, unknown light; no known objects; mainly nothing"
-        );
+/// The network and the way in and out of it, or why there is none. What can be found wrong before the first picture is found here.
+fn load_detector(broker: &Broker, config: &AnalyserConfig) -> Result<(ModelHandle, Detector), String> {
+    let name = config.detector.as_str();
+    if name.is_empty() {
+        return Err("switched off".to_owned());
     }
+    let detector = Detector::from_catalogue(broker.store(), name).map_err(|e| format!("model {name}: {e}"))?;
+    let model = broker.load_with_threads(name, config.threads).map_err(|e| e.to_string())?;
+    let input = detector.input();
+    let wanted = [1, 3, i64::from(input.height), i64::from(input.width)];
+    let takes = |shape: &[i64]| shape.len() == 4 && shape.iter().zip(wanted).all(|(has, wants)| *has < 0 || *has == wants);
+    if !model.inputs().iter().any(|port| port.element == "f32" && takes(&port.shape)) {
+        let found =
+            model.inputs().iter().map(|p| format!("`{}` {} {:?}", p.name, p.element, p.shape)).collect::<Vec<_>>().join(", ");
+        return Err(format!("model {name}: the catalogue has an input f32 {wanted:?}, the network takes {found}"));
+    }
+    Ok((model, detector))
 }

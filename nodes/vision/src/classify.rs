@@ -1,5 +1,7 @@
 //! ImageNet classification: the picture into EfficientNet's input, its output into probabilities and an embedding.
 
+use std::sync::LazyLock;
+
 use image::RgbImage;
 use ndarray::{Array4, ArrayViewD};
 
@@ -37,16 +39,35 @@ pub fn probabilities(logits: &ArrayViewD<'_, f32>) -> Option<Vec<f32>> {
     Some(weights.iter().map(|w| w / sum).collect())
 }
 
-/// A unit vector that stands for the picture: the logits less their mean, over their length. `None` for unusable logits.
+/// A unit vector that stands for the picture, from what the layer before the head gave (the network's output `embedding`): that
+/// over its length. `None` if it has no length.
+pub fn unit(features: &ArrayViewD<'_, f32>) -> Option<Vec<f32>> {
+    let length = features.iter().map(|v| v * v).sum::<f32>().sqrt();
+    (length.is_finite() && length > 0.0).then(|| features.iter().map(|v| v / length).collect())
+}
+
+/// The same for a classifier that gives nothing but logits: these less their mean, over their length. `None` for unusable logits.
 ///
-/// Two pictures of like content have a high cosine. It is the classifier's opinion in 1000 numbers, not a trained embedding.
-pub fn embedding(logits: &ArrayViewD<'_, f32>) -> Option<Vec<f32>> {
+/// Two pictures of like content have a high cosine. It is the classifier's opinion in 1000 numbers, and blind to what has no class.
+pub fn unit_of_logits(logits: &ArrayViewD<'_, f32>) -> Option<Vec<f32>> {
     if logits.len() != CLASSES {
         return None;
     }
     let mean = logits.iter().sum::<f32>() / CLASSES as f32;
-    let length = logits.iter().map(|v| (v - mean).powi(2)).sum::<f32>().sqrt();
-    (length.is_finite() && length > 0.0).then(|| logits.iter().map(|v| (v - mean) / length).collect())
+    unit(&logits.mapv(|v| v - mean).view())
+}
+
+/// The word for a class of ImageNet-1k, as torchvision writes it (BSD-3-Clause); `None` above 999.
+pub fn class_name(class: usize) -> Option<&'static str> {
+    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| include_str!("imagenet_classes.txt").lines().collect());
+    NAMES.get(class).copied()
+}
+
+/// The classes that are at least so probable, the most probable first, at most `most`.
+pub fn top_classes(probabilities: &[f32], at_least: f32, most: usize) -> Vec<(&'static str, f32)> {
+    let mut found: Vec<(usize, f32)> = probabilities.iter().copied().enumerate().filter(|(_, p)| *p >= at_least).collect();
+    found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    found.into_iter().take(most).filter_map(|(class, p)| Some((class_name(class)?, p))).collect()
 }
 
 /// Cosine of two unit vectors, -1..1; 0 if their lengths differ.
@@ -69,15 +90,28 @@ mod tests {
         let p = probabilities(&logits.view()).unwrap();
         assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-5 && p[7] > 0.999);
         logits[[0, 7]] = f32::NAN;
-        assert!(probabilities(&logits.view()).is_none() && embedding(&logits.view()).is_none());
+        assert!(probabilities(&logits.view()).is_none() && unit_of_logits(&logits.view()).is_none());
     }
 
     #[test]
     fn an_embedding_is_a_unit_vector_blind_to_offset_and_scale() {
         let a = ArrayD::from_shape_fn(vec![1, CLASSES], |i| (i[1] as f32 * 0.37).sin());
         let b = a.mapv(|v| 3.0 * v + 5.0);
-        let (ea, eb) = (embedding(&a.view()).unwrap(), embedding(&b.view()).unwrap());
+        let (ea, eb) = (unit_of_logits(&a.view()).unwrap(), unit_of_logits(&b.view()).unwrap());
         assert!((cosine(&ea, &ea) - 1.0).abs() < 1e-5 && (cosine(&ea, &eb) - 1.0).abs() < 1e-5);
-        assert!(embedding(&ArrayD::zeros(vec![1, CLASSES]).view()).is_none());
+        assert!(unit_of_logits(&ArrayD::zeros(vec![1, CLASSES]).view()).is_none());
+        let features = ArrayD::from_shape_vec(vec![1, 2], vec![3.0, 4.0]).unwrap();
+        assert_eq!(unit(&features.view()).unwrap(), [0.6, 0.8]);
+        assert!(unit(&ArrayD::from_elem(vec![1, 2], f32::NAN).view()).is_none());
+    }
+
+    #[test]
+    fn classes_have_words() {
+        assert_eq!((class_name(975), class_name(527), class_name(1000)), (Some("lakeside"), Some("desktop computer"), None));
+        assert_eq!((0..CLASSES).filter_map(class_name).count(), CLASSES);
+        let mut p = vec![0.0; CLASSES];
+        (p[967], p[504]) = (0.3, 0.6);
+        assert_eq!(top_classes(&p, 0.1, 5), [("coffee mug", 0.6), ("espresso", 0.3)]);
+        assert!(top_classes(&p, 0.1, 0).is_empty());
     }
 }

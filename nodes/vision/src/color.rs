@@ -1,5 +1,6 @@
 //! Colour: CIE Lab, dominant colours, hue diversity, lighting.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use image::RgbImage;
@@ -156,17 +157,9 @@ fn center(blocks: &[Block], clusters: &[[u32; LANES]], number: u32) -> Option<[f
     (count > 0.0).then(|| [0, 1, 2].map(|channel| total(blocks, clusters, number, |block| &block[channel]) / count))
 }
 
-/// The colours that make up a picture, the largest share first: k-means in Lab over a regular sample of 2048 pixels at most,
-/// begun with the farthest points, so that the same picture always gives the same colours. Each is the mean of its pixels.
-pub fn dominant_colors(image: &RgbImage) -> Vec<DominantColor> {
-    let samples: Vec<[u8; 3]> = sample(image, SAMPLES).collect();
-    let Some(first) = samples.first() else { return Vec::new() };
-    let mut blocks: Vec<Block> = vec![[[0.0; LANES]; 3]; samples.len().div_ceil(LANES)];
-    for (at, rgb) in samples.iter().enumerate() {
-        let lab = lab_from_rgb(*rgb);
-        (0..3).for_each(|channel| blocks[at / LANES][channel][at % LANES] = lab[channel]);
-    }
-    let mut centers = vec![lab_from_rgb(*first)];
+/// Where the clustering begins: the first sample, then each time the one that is farthest from all chosen ones.
+fn farthest(samples: &[[u8; 3]], blocks: &[Block], first: [u8; 3]) -> Vec<[f32; 3]> {
+    let mut centers = vec![lab_from_rgb(first)];
     // Of each sample the squared distance to its nearest centre.
     let mut apart = vec![[f32::INFINITY; LANES]; blocks.len()];
     while let Some(newest) = centers.last()
@@ -183,18 +176,89 @@ pub fn dominant_colors(image: &RgbImage) -> Vec<DominantColor> {
             _ => break,
         }
     }
-    let mut clusters = vec![[NONE; LANES]; blocks.len()];
-    for _ in 0..ROUNDS {
-        nearest(&blocks, samples.len(), &centers, &mut clusters);
-        let next: Vec<[f32; 3]> =
-            centers.iter().zip(0..).map(|(old, number)| center(&blocks, &clusters, number).unwrap_or(*old)).collect();
-        let settled = next.iter().zip(&centers).all(|(a, b)| distance2(a, b) < SETTLED * SETTLED);
-        centers = next;
-        if settled {
-            break;
+    centers
+}
+
+/// Where the clustering begins, too: the sample in the middle of their order by lightness, then each time the one in the middle of the
+/// squared distances to the chosen ones, so that few far samples count little.
+fn halfway(samples: &[[u8; 3]], blocks: &[Block]) -> Vec<[f32; 3]> {
+    let lightness = |at: usize| blocks[at / LANES][0][at % LANES];
+    let mut order: Vec<usize> = (0..samples.len()).collect();
+    order.sort_by(|a, b| lightness(*a).total_cmp(&lightness(*b)).then(a.cmp(b)));
+    let mut centers = vec![lab_from_rgb(samples[order[order.len() / 2]])];
+    let mut apart = vec![f32::INFINITY; samples.len()];
+    while let Some(newest) = centers.last()
+        && centers.len() < CLUSTERS
+    {
+        for (at, apart) in apart.iter_mut().enumerate() {
+            *apart = apart.min(distance2(&lab_from_block(blocks, at), newest));
+        }
+        let half = apart.iter().sum::<f32>() / 2.0;
+        let mut sum = 0.0;
+        let middle = order.iter().find(|at| {
+            sum += apart[**at];
+            sum > half
+        });
+        match middle {
+            Some(at) if apart[*at] > SAME_COLOR * SAME_COLOR / 4.0 => centers.push(lab_from_block(blocks, *at)),
+            _ => break,
         }
     }
-    nearest(&blocks, samples.len(), &centers, &mut clusters);
+    centers
+}
+
+fn lab_from_block(blocks: &[Block], at: usize) -> [f32; 3] {
+    [0, 1, 2].map(|channel| blocks[at / LANES][channel][at % LANES])
+}
+
+/// Lloyd's rounds, and again without the clusters that are too small to be reported: the centres, the cluster of each sample, and the sum of
+/// the squared distances.
+fn settle(blocks: &[Block], count: usize, mut centers: Vec<[f32; 3]>) -> (Vec<[f32; 3]>, Vec<[u32; LANES]>, f32) {
+    let mut clusters = vec![[NONE; LANES]; blocks.len()];
+    loop {
+        for _ in 0..ROUNDS {
+            nearest(blocks, count, &centers, &mut clusters);
+            let next: Vec<[f32; 3]> =
+                centers.iter().zip(0..).map(|(old, number)| center(blocks, &clusters, number).unwrap_or(*old)).collect();
+            let settled = next.iter().zip(&centers).all(|(a, b)| distance2(a, b) < SETTLED * SETTLED);
+            centers = next;
+            if settled {
+                break;
+            }
+        }
+        nearest(blocks, count, &centers, &mut clusters);
+        let large = |number: &u32| total(blocks, &clusters, *number, |_| &[1.0; LANES]) >= SMALLEST_SHARE * count as f32;
+        let kept: Vec<[f32; 3]> =
+            centers.iter().zip(0..).filter(|(_, number)| large(number)).map(|(center, _)| *center).collect();
+        // Of a few clusters one is always large enough.
+        if kept.len() == centers.len() || kept.is_empty() {
+            break;
+        }
+        centers = kept;
+    }
+    let mut apart = 0.0;
+    for (at, number) in clusters.as_flattened()[..count].iter().enumerate() {
+        apart += distance2(&lab_from_block(blocks, at), &centers[*number as usize]);
+    }
+    (centers, clusters, apart)
+}
+
+/// The colours that make up a picture, the largest share first: k-means in Lab over a regular sample of 2048 pixels at most,
+/// begun twice, with the farthest samples and with samples halfway through the squared distances, of which the better result stays; the same picture
+/// always gives the same colours. Each is the mean of its pixels.
+pub fn dominant_colors(image: &RgbImage) -> Vec<DominantColor> {
+    let samples: Vec<[u8; 3]> = sample(image, SAMPLES).collect();
+    let Some(first) = samples.first() else { return Vec::new() };
+    let mut blocks: Vec<Block> = vec![[[0.0; LANES]; 3]; samples.len().div_ceil(LANES)];
+    for (at, rgb) in samples.iter().enumerate() {
+        let lab = lab_from_rgb(*rgb);
+        (0..3).for_each(|channel| blocks[at / LANES][channel][at % LANES] = lab[channel]);
+    }
+    let begin = [farthest(&samples, &blocks, *first), halfway(&samples, &blocks)];
+    let settled = begin.into_iter().map(|centers| settle(&blocks, samples.len(), centers));
+    // The one that describes the picture better; of equally good ones the first.
+    let best = settled.reduce(|a, b| if b.2 < a.2 { b } else { a });
+    let Some((centers, clusters, _)) = best else { return Vec::new() };
     let mut members = vec![([0_u64; 3], 0_u64); centers.len()];
     for (rgb, cluster) in samples.iter().zip(clusters.as_flattened()) {
         let (sum, n) = &mut members[*cluster as usize];
@@ -244,9 +308,13 @@ pub fn hue_degrees([r, g, b]: [u8; 3]) -> Option<f32> {
     Some(if hue >= 0.0 { hue } else { (hue + 360.0) % 360.0 })
 }
 
-/// How the picture is lit, from its brightness (0..255): mean below 40 dark, below 85 dim, above 190 bright; backlit when
-/// the middle is darker than the rest by more than 50 levels and a fifth of the picture is nearly white. Told from the
-/// [look](GrayF::look) at 48 x 48 pixels.
+/// How the picture is lit, from the histogram of its luma (0..255) at the size of its [look](GrayF::look):
+///
+/// - backlit: a fifth of the picture or more is nearly white (above 220), a tenth or more is shade (below 64), and the middle half
+///   of the picture is on average darker than what is around it by more than 50 levels;
+/// - else by the mean: dark below 40, dim below 85, bright above 190, normal between.
+///
+/// A sheet of paper with black print is bright and not backlit: its middle is no darker than the rest.
 pub fn lighting(image: &RgbImage) -> Lighting {
     lighting_of_look(&GrayF::look(image))
 }
@@ -256,27 +324,34 @@ pub fn lighting_of_look(look: &GrayF) -> Lighting {
     if look.data.is_empty() {
         return Lighting::Unknown;
     }
-    let gray = look.shrink(48, 48);
-    let middle = |at: usize| {
-        let (x, y) = (at % gray.width, at / gray.width);
-        (gray.width / 4..gray.width - gray.width / 4).contains(&x)
-            && (gray.height / 4..gray.height - gray.height / 4).contains(&y)
+    // Levels of the middle and of what is around it.
+    let mut histograms = [[0_u32; 256]; 2];
+    let (columns, rows) = (look.width / 4..look.width - look.width / 4, look.height / 4..look.height - look.height / 4);
+    for y in 0..look.height {
+        let row = look.row(y);
+        let middle = if rows.contains(&y) { columns.clone() } else { 0..0 };
+        let mut count = |part: &[f32], inside: usize| part.iter().for_each(|v| histograms[inside][usize::from(*v as u8)] += 1);
+        count(&row[..middle.start], 0);
+        count(&row[middle.clone()], 1);
+        count(&row[middle.end..], 0);
+    }
+    let mass = |histogram: &[u32; 256], levels: Range<usize>| histogram[levels].iter().sum::<u32>();
+    let share =
+        |levels: Range<usize>| histograms.iter().map(|h| mass(h, levels.clone())).sum::<u32>() as f32 / look.data.len() as f32;
+    let mean_of = |histograms: &[[u32; 256]]| {
+        let n: u32 = histograms.iter().map(|h| mass(h, 0..256)).sum();
+        let sum: u64 = histograms.iter().flat_map(|h| h.iter().zip(0_u64..)).map(|(n, level)| u64::from(*n) * level).sum();
+        (n > 0).then(|| sum as f32 / n as f32)
     };
-    let mean_where = |inside: bool| {
-        let (sum, n) =
-            gray.data.iter().enumerate().filter(|(at, _)| middle(*at) == inside).fold((0.0, 0), |(s, n), (_, v)| (s + v, n + 1));
-        (n > 0).then(|| sum / n as f32)
-    };
-    let glare = gray.data.iter().filter(|v| **v > 220.0).count() as f32 / gray.data.len() as f32;
-    if let (Some(inside), Some(outside)) = (mean_where(true), mean_where(false)) {
-        if outside - inside > 50.0 && glare > 0.2 {
+    if let (Some(around), Some(inside)) = (mean_of(&histograms[..1]), mean_of(&histograms[1..])) {
+        if around - inside > 50.0 && share(221..256) >= 0.2 && share(0..64) >= 0.1 {
             return Lighting::Backlit;
         }
     }
-    match gray.mean() {
-        m if m < 40.0 => Lighting::Dark,
-        m if m < 85.0 => Lighting::Dim,
-        m if m > 190.0 => Lighting::Bright,
+    match mean_of(&histograms) {
+        Some(m) if m < 40.0 => Lighting::Dark,
+        Some(m) if m < 85.0 => Lighting::Dim,
+        Some(m) if m > 190.0 => Lighting::Bright,
         _ => Lighting::Normal,
     }
 }
@@ -369,6 +444,10 @@ mod tests {
                 |x, y| if (16..48).contains(&x) && (12..36).contains(&y) { Rgb([30; 3]) } else { Rgb([250; 3]) },
             );
         assert_eq!(lighting(&window), Lighting::Backlit);
+        let page = RgbImage::from_fn(64, 48, |x, y| if x % 4 == 0 && y % 3 == 0 { Rgb([10; 3]) } else { Rgb([245; 3]) });
+        assert_eq!(lighting(&page), Lighting::Bright);
+        let lamp = RgbImage::from_fn(64, 48, |x, y| if (24..40).contains(&x) && y < 20 { Rgb([255; 3]) } else { Rgb([12; 3]) });
+        assert_eq!(lighting(&lamp), Lighting::Dark);
         assert_eq!(lighting(&RgbImage::new(0, 0)), Lighting::Unknown);
     }
 

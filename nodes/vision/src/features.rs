@@ -34,6 +34,8 @@ pub struct ImageFeatures {
     pub edge_density: f32,
     /// Entropy of the local binary patterns over its largest value, 8 bits (Ojala et al. 1996).
     pub texture_complexity: f32,
+    /// Entropy of the grey-level co-occurrence over its largest value, 8 bits (Haralick et al. 1973).
+    pub texture_glcm: f32,
     /// Entropy of the hue histogram over its largest value.
     pub color_diversity: f32,
     /// Correlation of the picture with its mirror image, mapped from -1..1 to 0..1; 1 for a flat picture.
@@ -54,6 +56,7 @@ pub fn features_of_look(image: &RgbImage, look: &GrayF) -> ImageFeatures {
     ImageFeatures {
         edge_density: if edges.is_empty() { 0.0 } else { edge_pixels as f32 / edges.len() as f32 },
         texture_complexity: pattern_entropy(look),
+        texture_glcm: cooccurrence_entropy(look),
         color_diversity: hue_entropy(image),
         symmetry: symmetry(look),
         layout: layout(&sobel(look)),
@@ -73,10 +76,48 @@ pub fn entropy_bits(histogram: &[u32]) -> f32 {
     terms.sum::<f64>() as f32
 }
 
+/// How much there is to see, 0..1: 0.4 edges (a quarter of all pixels is full), 0.3 texture (entropy of the local binary patterns), 0.3 objects
+/// (ten are full).
+pub fn complexity(features: &ImageFeatures, objects: usize) -> f32 {
+    let (edges, objects) = ((features.edge_density / 0.25).min(1.0), (objects as f32 / 10.0).min(1.0));
+    (0.4 * edges + 0.3 * features.texture_complexity + 0.3 * objects).clamp(0.0, 1.0)
+}
+
+/// Entropy of the grey-level co-occurrence over 8 bits: brightness in 16 steps, neighbours at a distance of 1 to the right, right above, above
+/// and left above, each pair counted both ways; the mean of the four directions.
+pub fn cooccurrence_entropy(gray: &GrayF) -> f32 {
+    const STEPS: usize = 16;
+    let steps: Vec<u8> = gray.data.iter().map(|v| ((v / 16.0) as u8).min(STEPS as u8 - 1)).collect();
+    let (width, height) = (gray.width, gray.height);
+    let row = |y: usize| &steps[y * width..(y + 1) * width];
+    let mut total = 0.0;
+    for (dx, dy) in [(1_usize, 0_usize), (1, 1), (0, 1), (usize::MAX, 1)] {
+        let mut histogram = [0_u32; STEPS * STEPS];
+        for y in dy..height {
+            let (here, there) = (row(y), row(y - dy));
+            // The pairs of a row: each pixel with the one `dx` to its right, or to its left for the last direction.
+            let (here, there) = match dx {
+                0 => (here, there),
+                1 => (&here[..width.saturating_sub(1)], &there[1.min(width)..]),
+                _ => (&here[1.min(width)..], &there[..width.saturating_sub(1)]),
+            };
+            here.iter().zip(there).for_each(|(a, b)| histogram[usize::from(*a) * STEPS + usize::from(*b)] += 1);
+        }
+        let both: Vec<u32> = (0..STEPS * STEPS).map(|at| histogram[at] + histogram[at % STEPS * STEPS + at / STEPS]).collect();
+        total += entropy_bits(&both);
+    }
+    total / 4.0 / 8.0
+}
+
 /// Entropy of the 8-neighbour local binary patterns, over 8 bits. A neighbour counts if it is brighter than the middle by
 /// more than two levels, so that sensor noise on a wall is no texture.
 pub fn pattern_entropy(gray: &GrayF) -> f32 {
-    const MARGIN: f32 = 2.0;
+    pattern_entropy_above(gray, 2.0)
+}
+
+/// [`pattern_entropy`] with a margin of one's own. In a picture of whole levels -0.5 gives the patterns of Ojala's text, where an equally
+/// bright neighbour counts.
+pub fn pattern_entropy_above(gray: &GrayF, margin: f32) -> f32 {
     // Equal patterns come in runs; four histograms in turn need not wait for each other.
     let mut histograms = [[0_u32; 256]; 4];
     if gray.width < 3 {
@@ -90,7 +131,7 @@ pub fn pattern_entropy(gray: &GrayF) -> f32 {
         let (left, here, right) = (cut(y, 0), cut(y, 1), cut(y, 2));
         let (down_left, down, down_right) = (cut(y + 1, 0), cut(y + 1, 1), cut(y + 1, 2));
         for x in 0..inner {
-            let level = here[x] + MARGIN;
+            let level = here[x] + margin;
             let bit = |neighbours: &[f32], bit: u32| u32::from(neighbours[x] > level) << bit;
             let (above, below) =
                 (bit(up_left, 0) | bit(up, 1) | bit(up_right, 2), bit(down_right, 4) | bit(down, 5) | bit(down_left, 6));
@@ -202,6 +243,40 @@ mod tests {
         let stripes = GrayF::from_fn(64, 64, |x, _| if x % 8 < 4 { 0.0 } else { 255.0 });
         assert!(pattern_entropy(&noise) > 0.7);
         assert!(pattern_entropy(&stripes) < 0.3);
+    }
+
+    #[test]
+    fn cooccurrence_of_known_pictures() {
+        assert_eq!(cooccurrence_entropy(&GrayF::from_fn(20, 10, |_, _| 90.0)), 0.0);
+        // Columns of black and white by turns: to the right only the pairs black-white and white-black, 1 bit; above, the pairs
+        // black-black and white-white, 1 bit; aslant as to the right.
+        let columns = GrayF::from_fn(64, 64, |x, _| if x % 2 == 0 { 0.0 } else { 255.0 });
+        assert!((cooccurrence_entropy(&columns) - 1.0 / 8.0).abs() < 1e-3);
+        let noise = GrayF::from_fn(256, 256, |x, y| ((x * 7919 + y * 104_729 + x * y * 31) % 251) as f32);
+        assert!(cooccurrence_entropy(&noise) > 0.95);
+        assert_eq!(cooccurrence_entropy(&GrayF { width: 0, height: 0, data: vec![] }), 0.0);
+    }
+
+    #[test]
+    fn complexity_is_the_sum_of_its_parts() {
+        let none = ImageFeatures::default();
+        let some = ImageFeatures { edge_density: 0.125, texture_complexity: 0.5, ..none };
+        assert_eq!((complexity(&none, 0), complexity(&none, 10)), (0.0, 0.3));
+        assert!((complexity(&some, 5) - 0.5).abs() < 1e-6);
+        assert_eq!(complexity(&ImageFeatures { edge_density: 1.0, texture_complexity: 1.0, ..none }, 99), 1.0);
+    }
+
+    #[test]
+    fn edge_density_of_a_known_picture() {
+        // A bright square of 40 pixels a side: its border is one pixel wide to Canny.
+        let square =
+            RgbImage::from_fn(
+                100,
+                100,
+                |x, y| if (30..70).contains(&x) && (30..70).contains(&y) { Rgb([255; 3]) } else { Rgb([0; 3]) },
+            );
+        let density = image_features(&square).edge_density;
+        assert!((density * 10_000.0 - 156.0).abs() < 16.0, "{density}");
     }
 
     #[test]

@@ -3,48 +3,79 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use graph::snapshot::{Blob, pack, unpack};
-use graph::{Context, FreezeError, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time};
+use graph::snapshot::{Blob, Cdr, pack, unpack};
+use graph::{
+    Context, FreezeError, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, QosEvent, QosEventKind, Reliability,
+    Setup, SetupError, Side, Time,
+};
 use image::RgbImage;
 use models::{Broker, Priority};
+use msgs::diagnostic_msgs::msg::KeyValue;
 use msgs::omnimind_msgs::msg::{DetectedObject as ObjectMsg, ImageColor, Provenance, SceneAnalysis, VisionFeatures};
 use msgs::omnimind_msgs::srv::{CompareImages, CompareImagesRequest, CompareImagesResponse};
-use msgs::sensor_msgs::msg::Image;
+use msgs::sensor_msgs::msg::{CameraInfo, Image};
 use msgs::vision_msgs::msg::{
-    BoundingBox2D, Detection2D, Detection2DArray, ObjectHypothesis, ObjectHypothesisWithPose, Point2D, Pose2D,
+    BoundingBox2D, Detection2D, Detection2DArray, Detection3DArray, ObjectHypothesis, ObjectHypothesisWithPose, Point2D, Pose2D,
 };
+use spatial::depth::{DepthLimits, pixel_bytes};
+use spatial::{Pinhole, convert};
 
 use crate::analyse::{Analyser, AnalyserConfig, Analysis, Classification, Detections, Origin, STATISTICS};
+use crate::depth::{Pairing, in_space};
 use crate::detect::{DetectedObject, DetectorSettings};
 use crate::features::{ImageFeatures, features_of_look};
 use crate::frame::{FrameError, frame_id, rgb_from_raw};
 use crate::gray::GrayF;
 use crate::motion::MotionFrame;
+use crate::node_search::Searching;
+use crate::track::{Tracker, TrackerSettings};
 
 /// Without a picture for so long, the node says so.
 const STALE_S: f64 = 2.0;
 /// A frame may come so much before its time.
 const JITTER_S: f64 = 0.0105;
 
-/// Looks at `camera/image_raw`: publishes `vision/detections` at up to `detect_rate_hz`, `vision/scene` and
-/// `vision/features` at up to `features_rate_hz`, and serves `vision/compare_images`.
+/// The pictures.
+const PICTURES: &str = "camera/image_raw";
+/// Only the newest picture waits while one is looked at; those that it pushes out are counted.
+const NEWEST: Qos = Qos { reliability: Reliability::BestEffort, ..Qos::reliable(1) };
+/// So many detections, weak ones among them, are shown to the tracker.
+const TRACKED_OBJECTS: usize = 100;
+
+/// Looks at `camera/image_raw`: publishes `vision/detections` at up to `detect_rate_hz`, with the number of each object's track as `id`,
+/// `vision/detections_3d` if `camera/depth/image_raw` and `camera/camera_info` come too, `vision/scene` and `vision/features` at up to
+/// `features_rate_hz`, and serves `vision/compare_images`.
 pub struct Vision {
     detect_rate: Param<f64>,
     features_rate: Param<f64>,
     threshold: Param<f64>,
     max_objects: Param<i64>,
-    report_time: Param<bool>,
+    track: Param<bool>,
+    track_buffer: Param<f64>,
+    track_low: Param<f64>,
+    track_birth: Param<f64>,
+    depth_range: Param<f64>,
+    depth_sync: Param<f64>,
+    pub(crate) report_time: Param<bool>,
     config: AnalyserConfig,
-    analyser: Option<Analyser>,
+    pub(crate) analyser: Option<Analyser>,
+    pub(crate) searching: Searching,
     detections: Publisher<Detection2DArray>,
+    detections_3d: Publisher<Detection3DArray>,
     scene: Publisher<SceneAnalysis>,
     features: Publisher<VisionFeatures>,
     last_frame: Option<Time>,
     detect_pace: Pace,
     features_pace: Pace,
     previous: Option<MotionFrame>,
+    tracker: Tracker,
+    camera: Option<Pinhole>,
+    pairing: Pairing,
     frames: u64,
     rejected: u64,
+    dropped: u64,
+    placed: u64,
+    without_depth: u64,
 }
 
 impl Node for Vision {
@@ -65,6 +96,37 @@ impl Node for Vision {
             .describe("objects below this confidence are dropped")
             .declare()?;
         let max_objects = s.param("max_objects", 20_i64).range(1.0, 100.0).describe("objects per picture at most").declare()?;
+        let t = TrackerSettings::default();
+        let track =
+            s.param("track", true).describe("follow objects over time: `id` of a detection is its track's number").declare()?;
+        let track_buffer = s
+            .param("track_buffer_s", t.buffer_s)
+            .unit("s")
+            .range(0.0, 60.0)
+            .describe("an object that is not seen for so long is forgotten")
+            .declare()?;
+        let track_low = s
+            .param("track_low_score", f64::from(t.low_score))
+            .range(0.0, 1.0)
+            .describe("detections between this and confidence_threshold keep a track alive; they are not published")
+            .declare()?;
+        let track_birth = s
+            .param("track_birth_margin", f64::from(t.birth_margin))
+            .range(0.0, 1.0)
+            .describe("so much more than confidence_threshold is needed to begin a track")
+            .declare()?;
+        let depth_range = s
+            .param("depth_range_m", DepthLimits::default().max_m)
+            .unit("m")
+            .range(0.2, 100.0)
+            .describe("farther depth is no measurement")
+            .declare()?;
+        let depth_sync = s
+            .param("depth_sync_s", 0.05)
+            .unit("s")
+            .range(0.0, 1.0)
+            .describe("largest difference of the stamps of a picture and its depth image")
+            .declare()?;
         let model = s
             .param("model", "nanodet_g_416".to_owned())
             .describe("detector, by its name in the model catalogue; empty for none")
@@ -73,6 +135,11 @@ impl Node for Vision {
         let scene_model = s
             .param("scene_model", "efficientnet_lite0".to_owned())
             .describe("classifier for scene and embedding; empty for none")
+            .read_only()
+            .declare()?;
+        let place_model = s
+            .param("place_model", String::new())
+            .describe("scene network (decoder `places` or `clip`); empty for the rule over classifier and detector")
             .read_only()
             .declare()?;
         let threads =
@@ -84,16 +151,22 @@ impl Node for Vision {
         let config = AnalyserConfig {
             detector: model.get(),
             classifier: scene_model.get(),
+            places: place_model.get(),
             threads: usize::try_from(threads.get()).unwrap_or(1),
             priority: Priority::MISSION,
-            // The detector's results change with parameters; the node looks at each picture once.
-            cache_size: 16,
+            // What `vision/get_analysis` can ask for.
+            cache_size: 256,
             ..AnalyserConfig::default()
         };
+        let searching = Searching::declare(s, config.threads)?;
         let detections = s.publisher("vision/detections", Qos::reliable(5))?;
+        let detections_3d = s.publisher("vision/detections_3d", Qos::reliable(5))?;
         let scene = s.publisher("vision/scene", Qos::reliable(5))?;
         let features = s.publisher("vision/features", Qos::reliable(5))?;
-        s.subscribe("camera/image_raw", Qos::sensor_data(), Self::on_image)?;
+        s.on_qos_event(Self::on_event)?;
+        s.subscribe(PICTURES, NEWEST, Self::on_image)?;
+        s.subscribe("camera/depth/image_raw", Qos::sensor_data(), Self::on_depth)?;
+        s.subscribe("camera/camera_info", Qos::sensor_data(), Self::on_camera)?;
         s.service::<CompareImages>("vision/compare_images", Self::compare)?;
         s.timer(Duration::from_secs(1), Self::watch)?;
         Ok(Self {
@@ -101,18 +174,32 @@ impl Node for Vision {
             features_rate,
             threshold,
             max_objects,
+            track,
+            track_buffer,
+            track_low,
+            track_birth,
+            depth_range,
+            depth_sync,
             report_time,
             config,
             analyser: None,
+            searching,
             detections,
+            detections_3d,
             scene,
             features,
             last_frame: None,
             detect_pace: Pace::default(),
             features_pace: Pace::default(),
             previous: None,
+            tracker: Tracker::new(),
+            camera: None,
+            pairing: Pairing::default(),
             frames: 0,
             rejected: 0,
+            dropped: 0,
+            placed: 0,
+            without_depth: 0,
         })
     }
 
@@ -134,15 +221,31 @@ impl Node for Vision {
         let problems = self.analyser.as_ref().map(Analyser::problems);
         let previous = self.previous.as_ref().map(MotionFrame::parts);
         let previous = previous.map(|(width, height, levels)| (width, height, Blob(levels.to_vec())));
-        pack(&(problems, self.last_frame, self.detect_pace.next, self.features_pace.next, previous, self.frames, self.rejected))
+        let memory = &self.searching.index;
+        let (depths, waiting, alone) = self.pairing.parts();
+        let depths: Vec<_> = depths.into_iter().map(Cdr).collect();
+        let waiting: Vec<_> = waiting.into_iter().map(|(array, size)| (Cdr(array), size)).collect();
+        pack(&(
+            (problems, self.last_frame, self.detect_pace.next, self.features_pace.next, previous),
+            (&self.tracker, self.camera, depths, waiting, alone),
+            (self.frames, self.rejected, self.dropped, self.placed, self.without_depth),
+            memory,
+        ))
     }
 
     fn thaw(&mut self, ctx: &mut Context, state: &[u8]) -> HandlerResult {
         self.start(ctx)?;
         let problems: Option<Vec<String>>;
         let previous: Option<(usize, usize, Blob)>;
-        (problems, self.last_frame, self.detect_pace.next, self.features_pace.next, previous, self.frames, self.rejected) =
-            unpack(state)?;
+        let (depths, waiting, alone): (Vec<Cdr<Image>>, Vec<(Cdr<Detection2DArray>, (u32, u32))>, u64);
+        (
+            (problems, self.last_frame, self.detect_pace.next, self.features_pace.next, previous),
+            (self.tracker, self.camera, depths, waiting, alone),
+            (self.frames, self.rejected, self.dropped, self.placed, self.without_depth),
+            self.searching.index,
+        ) = unpack(state)?;
+        let waiting = waiting.into_iter().map(|(array, size)| (array.0, size)).collect();
+        self.pairing = Pairing::from_parts((depths.into_iter().map(|depth| depth.0).collect(), waiting, alone));
         let now = self.analyser.as_ref().map(Analyser::problems);
         if problems != now {
             let text = |problems: Option<Vec<String>>| match problems.unwrap_or_default() {
@@ -163,6 +266,15 @@ impl Node for Vision {
 }
 
 impl Vision {
+    /// What is kept of the detector's output, by the parameters.
+    pub(crate) fn settings(&self) -> DetectorSettings {
+        DetectorSettings {
+            confidence_threshold: self.threshold.get() as f32,
+            max_objects: usize::try_from(self.max_objects.get()).unwrap_or(1),
+            ..DetectorSettings::default()
+        }
+    }
+
     fn on_image(&mut self, ctx: &mut Context, message: Arc<Image>) -> HandlerResult {
         let now = ctx.now();
         self.last_frame = Some(now);
@@ -184,21 +296,39 @@ impl Vision {
                 return Ok(());
             }
         };
-        ctx.status(Level::Ok, "frames", format!("{} frames, {} refused", self.frames, self.rejected));
+        let (frames, rejected, dropped) = (self.frames, self.rejected, self.dropped);
+        ctx.status(
+            Level::Ok,
+            "frames",
+            format!("{frames} frames, {rejected} refused, {dropped} dropped while one was looked at"),
+        );
         let report_time = self.report_time.get();
-        let settings = DetectorSettings {
-            confidence_threshold: self.threshold.get() as f32,
-            max_objects: usize::try_from(self.max_objects.get()).unwrap_or(1),
-            ..DetectorSettings::default()
-        };
+        let settings = self.settings();
+        let follow = self.track.get().then(|| self.tracker_settings());
+        // The tracker is shown weak detections, too; they are never published.
+        let shown = follow.map_or(settings, |f| DetectorSettings {
+            confidence_threshold: f.low_score.min(settings.confidence_threshold),
+            max_objects: settings.max_objects.max(TRACKED_OBJECTS),
+            ..settings
+        });
         let Some(analyser) = &mut self.analyser else { return Ok(()) };
         analyser.set_settings(settings);
-        let seen = analyser.detect(&image)?;
+        let mut seen = analyser.detect_with(&image, &shown)?;
+        if let (Some(seen), Some(follow)) = (&mut seen, follow) {
+            let stamp_ns = Time::from_msg(&message.header.stamp).as_nanos();
+            self.tracker.follow(&follow, stamp_ns, message.width, message.height, &mut seen.objects);
+            seen.objects.retain(|o| o.confidence >= settings.confidence_threshold);
+            seen.objects.truncate(settings.max_objects);
+        }
         if detect {
             self.detect_pace.taken(now, self.detect_rate.get());
             // Without a detector an empty list would say that nothing is there.
             if let Some(seen) = &seen {
-                self.detections.publish(ctx, detections_msg(&message, seen));
+                let array = detections_msg(&message, seen);
+                if self.camera.is_some() {
+                    self.pairing.detections(Arc::new(array.clone()), (message.width, message.height));
+                }
+                self.detections.publish(ctx, array);
             }
         }
         if features {
@@ -210,10 +340,72 @@ impl Vision {
             let frame = MotionFrame::new(&look);
             let motion = self.previous.as_ref().and_then(|before| frame.since(before)).unwrap_or(0.0);
             self.previous = Some(frame);
+            self.searching.remember(ctx, &message, &image, &analysis, opinion.as_ref());
             self.scene.publish(ctx, scene_msg(&message, &analysis, motion, report_time));
             self.features.publish(ctx, features_msg(&message, &numbers, opinion.as_ref(), report_time));
         }
+        self.place(ctx);
         Ok(())
+    }
+
+    fn tracker_settings(&self) -> TrackerSettings {
+        TrackerSettings {
+            high_score: self.threshold.get() as f32,
+            low_score: self.track_low.get() as f32,
+            birth_margin: self.track_birth.get() as f32,
+            buffer_s: self.track_buffer.get(),
+            ..TrackerSettings::default()
+        }
+    }
+
+    /// Pictures that came while one was looked at and were overtaken by a newer one.
+    fn on_event(&mut self, _: &mut Context, event: &QosEvent) -> HandlerResult {
+        if let QosEventKind::MessageLost { change, .. } = event.kind {
+            if event.side == Side::Subscription && event.topic.ends_with(PICTURES) {
+                self.dropped += change;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_camera(&mut self, ctx: &mut Context, info: Arc<CameraInfo>) -> HandlerResult {
+        match convert::pinhole(&info) {
+            Ok(camera) => self.camera = Some(camera),
+            Err(error) => ctx.status(Level::Error, "depth", error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn on_depth(&mut self, ctx: &mut Context, image: Arc<Image>) -> HandlerResult {
+        if let Err(error) = pixel_bytes(&image.encoding) {
+            ctx.status(Level::Error, "depth", error.to_string());
+            return Ok(());
+        }
+        self.pairing.depth(image);
+        self.place(ctx);
+        Ok(())
+    }
+
+    /// Gives distances to detections whose depth image is there.
+    fn place(&mut self, ctx: &mut Context) {
+        let Some(camera) = self.camera else { return };
+        let limits = DepthLimits { max_m: self.depth_range.get(), ..DepthLimits::default() };
+        while let Some((detections, size, depth)) = self.pairing.next((self.depth_sync.get() * 1e9) as i64) {
+            match in_space(&detections, size, &camera, &depth, &limits) {
+                Ok((array, missing)) => {
+                    self.placed += array.detections.len() as u64;
+                    self.without_depth += missing as u64;
+                    let (placed, without) = (self.placed, self.without_depth);
+                    let alone = self.pairing.alone;
+                    let text = format!(
+                        "{placed} detections have a distance, {without} had no depth in their box, {alone} pictures no depth image"
+                    );
+                    ctx.status(Level::Ok, "depth", text);
+                    self.detections_3d.publish(ctx, array);
+                }
+                Err(error) => ctx.status(Level::Error, "depth", error.to_string()),
+            }
+        }
     }
 
     fn compare(&mut self, _ctx: &mut Context, request: CompareImagesRequest) -> Result<CompareImagesResponse, NodeError> {
@@ -275,11 +467,11 @@ impl Pace {
     }
 }
 
-fn rgb_of(message: &Image) -> Result<RgbImage, FrameError> {
+pub(crate) fn rgb_of(message: &Image) -> Result<RgbImage, FrameError> {
     rgb_from_raw(message.width, message.height, message.step, &message.encoding, &message.data)
 }
 
-fn provenance(origin: &Origin, report_time: bool) -> Provenance {
+pub(crate) fn provenance(origin: &Origin, report_time: bool) -> Provenance {
     Provenance {
         model: origin.model.clone(),
         version: origin.version.clone(),
@@ -297,7 +489,7 @@ fn detections_msg(image: &Image, seen: &Detections) -> Detection2DArray {
         Detection2D {
             header: image.header.clone(),
             results: vec![ObjectHypothesisWithPose {
-                hypothesis: ObjectHypothesis { class_id: object.label.to_owned(), score: f64::from(object.confidence) },
+                hypothesis: ObjectHypothesis { class_id: object.label.to_string(), score: f64::from(object.confidence) },
                 ..Default::default()
             }],
             bbox: BoundingBox2D {
@@ -305,22 +497,22 @@ fn detections_msg(image: &Image, seen: &Detections) -> Detection2DArray {
                 size_x: f64::from(object.bounding_box.width) * width,
                 size_y: f64::from(object.bounding_box.height) * height,
             },
-            id: String::new(),
+            id: object.track.map(|n| n.to_string()).unwrap_or_default(),
         }
     };
     Detection2DArray { header: image.header.clone(), detections: seen.objects.iter().map(detection).collect() }
 }
 
-fn scene_msg(image: &Image, analysis: &Analysis, motion: f32, report_time: bool) -> SceneAnalysis {
+pub(crate) fn scene_msg(image: &Image, analysis: &Analysis, motion: f32, report_time: bool) -> SceneAnalysis {
     let object = |o: &DetectedObject| ObjectMsg {
         category: o.category as u8,
-        label: o.label.to_owned(),
+        label: o.label.to_string(),
         confidence: o.confidence,
         x: o.bounding_box.x,
         y: o.bounding_box.y,
         width: o.bounding_box.width,
         height: o.bounding_box.height,
-        attributes: Vec::new(),
+        attributes: o.track.map(|n| KeyValue { key: "track".into(), value: n.to_string() }).into_iter().collect(),
     };
     SceneAnalysis {
         header: image.header.clone(),
@@ -341,7 +533,12 @@ fn scene_msg(image: &Image, analysis: &Analysis, motion: f32, report_time: bool)
     }
 }
 
-fn features_msg(image: &Image, numbers: &ImageFeatures, opinion: Option<&Classification>, report_time: bool) -> VisionFeatures {
+pub(crate) fn features_msg(
+    image: &Image,
+    numbers: &ImageFeatures,
+    opinion: Option<&Classification>,
+    report_time: bool,
+) -> VisionFeatures {
     let mut origin = Origin::algorithm(STATISTICS);
     if let Some(opinion) = opinion {
         origin.model = format!("{}+{}", opinion.origin.model, origin.model);
@@ -354,6 +551,7 @@ fn features_msg(image: &Image, numbers: &ImageFeatures, opinion: Option<&Classif
         header: image.header.clone(),
         edge_density: numbers.edge_density,
         texture_complexity: numbers.texture_complexity,
+        texture_glcm: numbers.texture_glcm,
         color_diversity: numbers.color_diversity,
         symmetry: numbers.symmetry,
         layout_top: numbers.layout.top,

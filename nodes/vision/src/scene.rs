@@ -1,13 +1,17 @@
-//! What kind of place a picture shows: a rule over the classifier's opinion and the detected objects.
+//! What kind of place a picture shows: a rule over the classifier's opinion, the detected objects and the picture's colours.
 //!
 //! This is a heuristic, not a trained scene network, and says so in its provenance: groups of ImageNet classes and COCO
 //! objects vote for four kinds of place, and what no group wins clearly is rejected to the coarser kind or to unknown.
 
+use image::RgbImage;
+
 use crate::classify::CLASSES;
+use crate::color::hue_degrees;
 use crate::detect::DetectedObject;
+use crate::gray::luma;
 
 /// Name and version of the rule, for the provenance.
-pub const RULE: (&str, &str) = ("scene-heuristic", "1");
+pub const RULE: (&str, &str) = ("scene-heuristic", "2");
 
 /// Kind of place. Numbers as in omnimind_msgs/SceneAnalysis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +46,38 @@ impl SceneType {
             Self::Residential => "residential",
         }
     }
+
+    /// The type of a lower case word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        KINDS.into_iter().chain([Self::Unknown]).find(|kind| kind.as_str() == word)
+    }
+
+    /// Whether it is inside; `None` if nobody knows.
+    pub fn inside(self) -> Option<bool> {
+        match self {
+            Self::Unknown => None,
+            Self::Indoor | Self::Workspace | Self::Residential => Some(true),
+            Self::Outdoor | Self::Urban | Self::Natural => Some(false),
+        }
+    }
+
+    /// Words for it that a search can find; `None` if nobody knows.
+    pub fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Unknown => None,
+            Self::Indoor => Some("inside a building"),
+            Self::Outdoor => Some("outdoors"),
+            Self::Urban => Some("city street with buildings"),
+            Self::Natural => Some("nature, landscape"),
+            Self::Workspace => Some("office, workshop"),
+            Self::Residential => Some("room in a home"),
+        }
+    }
 }
+
+/// The kinds that a picture can be found to show, without [`SceneType::Unknown`], by number.
+pub const KINDS: [SceneType; 6] =
+    [SceneType::Indoor, SceneType::Outdoor, SceneType::Urban, SceneType::Natural, SceneType::Workspace, SceneType::Residential];
 
 /// ImageNet-1k class numbers that speak for streets and buildings: churches, bridges, signs, shops, road vehicles.
 const URBAN: [usize; 54] = [
@@ -65,6 +100,42 @@ const RESIDENTIAL: [usize; 60] = [
 /// Cooked dishes, cups and plates: inside, no particular kind.
 const TABLE: std::ops::RangeInclusive<usize> = 923..=969;
 
+/// What the colours of a picture say about the place, each 0..1.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Surroundings {
+    /// Share of the upper third that is blue and bright: hue 185 to 255 degrees, luma above 90.
+    pub sky: f32,
+    /// Share of the picture that is the green of plants: hue 65 to 165 degrees, luma above 25.
+    pub green: f32,
+}
+
+impl Surroundings {
+    /// From a grid of 48 x 36 pixels.
+    pub fn of(image: &RgbImage) -> Self {
+        const GRID: (u32, u32) = (48, 36);
+        let (width, height) = image.dimensions();
+        if width == 0 || height == 0 {
+            return Self::default();
+        }
+        let (mut sky, mut green) = (0.0, 0.0);
+        for (x, y) in (0..GRID.1).flat_map(|y| (0..GRID.0).map(move |x| (x, y))) {
+            let place = |n: u32, of: u32, size: u32| ((2 * u64::from(n) + 1) * u64::from(size) / (2 * u64::from(of))) as u32;
+            let rgb = image.get_pixel(place(x, GRID.0, width), place(y, GRID.1, height)).0;
+            let light = luma(rgb);
+            match hue_degrees(rgb) {
+                Some(hue) if (185.0..255.0).contains(&hue) && light > 90.0 && y < GRID.1 / 3 => sky += 1.0,
+                Some(hue) if (65.0..165.0).contains(&hue) && light > 25.0 => green += 1.0,
+                _ => {}
+            }
+        }
+        let cells = (GRID.0 * GRID.1) as f32;
+        Self { sky: 3.0 * sky / cells, green: green / cells }
+    }
+}
+
+/// Weights of the colours against the whole of the classifier's probability.
+const SKY_WEIGHT: f32 = 0.3;
+const GREEN_WEIGHT: f32 = 0.3;
 /// Weight of a clear object (confidence 1) against the whole of the classifier's probability.
 const OBJECT_WEIGHT: f32 = 0.5;
 /// A fine kind needs this much evidence and this share of its coarse kind's.
@@ -83,6 +154,30 @@ pub struct SceneGuess {
     pub confidence: f32,
 }
 
+/// Least probability of a fine kind, and of a coarse one with the fine ones in it, to be told by a network.
+const FINE_PROBABILITY: f32 = 0.5;
+const COARSE_PROBABILITY: f32 = 0.6;
+
+/// Kind of place from the probabilities of [`KINDS`], which sum to 1 or less: the fine kind of 0.5 or more, else inside or outside with
+/// 0.6 or more together, else unknown. The confidence is that probability.
+pub fn decide_shares(shares: &[f32; 6]) -> SceneGuess {
+    let of = |kind: SceneType| shares[kind as usize - 1];
+    let fine = KINDS.into_iter().filter(|k| !matches!(k, SceneType::Indoor | SceneType::Outdoor));
+    let best = fine.reduce(|a, b| if of(b) > of(a) { b } else { a });
+    if let Some(kind) = best.filter(|kind| of(*kind) >= FINE_PROBABILITY) {
+        return SceneGuess { scene: kind, confidence: of(kind).min(1.0) };
+    }
+    let side = |inside: bool| KINDS.into_iter().filter(|k| k.inside() == Some(inside)).map(of).sum::<f32>();
+    let (coarse, share) = match (side(true), side(false)) {
+        (inside, outside) if inside >= outside => (SceneType::Indoor, inside),
+        (_, outside) => (SceneType::Outdoor, outside),
+    };
+    if share >= COARSE_PROBABILITY {
+        return SceneGuess { scene: coarse, confidence: share.min(1.0) };
+    }
+    SceneGuess { scene: SceneType::Unknown, confidence: 0.0 }
+}
+
 /// Evidence for the four fine kinds and for plain inside and outside.
 #[derive(Debug, Default, Clone, Copy)]
 struct Evidence {
@@ -94,9 +189,10 @@ struct Evidence {
     indoor: f32,
 }
 
-/// Kind of place from the classifier's 1000 probabilities (if there are any) and the objects.
-pub fn scene(probabilities: Option<&[f32]>, objects: &[DetectedObject]) -> SceneGuess {
-    let mut e = Evidence::default();
+/// Kind of place from the classifier's 1000 probabilities (if there are any), the objects and the colours.
+pub fn scene(probabilities: Option<&[f32]>, objects: &[DetectedObject], surroundings: &Surroundings) -> SceneGuess {
+    let mut e =
+        Evidence { outdoor: SKY_WEIGHT * surroundings.sky, natural: GREEN_WEIGHT * surroundings.green, ..Evidence::default() };
     if let Some(p) = probabilities {
         // What a group has by chance, its share of the classes, is no evidence.
         let beyond_chance = |mass: f32, classes: usize| (mass - classes as f32 / CLASSES as f32).max(0.0);
@@ -111,7 +207,7 @@ pub fn scene(probabilities: Option<&[f32]>, objects: &[DetectedObject]) -> Scene
     }
     for object in objects {
         let weight = OBJECT_WEIGHT * object.confidence;
-        match object.label {
+        match &*object.label {
             "car" | "bus" | "truck" | "train" | "traffic light" | "stop sign" | "parking meter" | "fire hydrant" => {
                 e.urban += weight
             }
@@ -152,16 +248,16 @@ fn decide(e: &Evidence) -> SceneGuess {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::Rgb;
+
+    fn scene(probabilities: Option<&[f32]>, objects: &[DetectedObject]) -> SceneGuess {
+        super::scene(probabilities, objects, &Surroundings::default())
+    }
+
     use crate::detect::BoundingBox;
-    use crate::labels::Category;
 
     fn object(label: &'static str, confidence: f32) -> DetectedObject {
-        DetectedObject {
-            label,
-            category: Category::of(label),
-            confidence,
-            bounding_box: BoundingBox { x: 0.0, y: 0.0, width: 0.5, height: 0.5 },
-        }
+        DetectedObject::new(label, confidence, BoundingBox { x: 0.0, y: 0.0, width: 0.5, height: 0.5 })
     }
 
     fn certain(class: usize) -> Vec<f32> {
@@ -194,11 +290,50 @@ mod tests {
     }
 
     #[test]
+    fn sky_and_green_speak_for_outside() {
+        let meadow = RgbImage::from_fn(120, 90, |_, y| if y < 40 { Rgb([110, 160, 230]) } else { Rgb([60, 120, 40]) });
+        let surroundings = Surroundings::of(&meadow);
+        assert!(surroundings.sky > 0.95 && (surroundings.green - 50.0 / 90.0).abs() < 0.05, "{surroundings:?}");
+        assert_eq!(super::scene(None, &[], &surroundings).scene, SceneType::Outdoor);
+        // A lakeside that the classifier is half sure of.
+        let mut p = vec![0.0; 1000];
+        p[975] = 0.3;
+        assert_eq!(super::scene(Some(&p), &[], &surroundings).scene, SceneType::Natural);
+        assert_eq!(Surroundings::of(&RgbImage::from_pixel(9, 9, Rgb([200, 180, 150]))), Surroundings::default());
+        assert_eq!(Surroundings::of(&RgbImage::new(0, 0)), Surroundings::default());
+    }
+
+    #[test]
     fn what_is_not_clear_is_unknown() {
         assert_eq!(scene(None, &[]), SceneGuess { scene: SceneType::Unknown, confidence: 0.0 });
         assert_eq!(scene(Some(&vec![0.001; 1000]), &[]).scene, SceneType::Unknown);
         assert_eq!(scene(None, &[object("car", 0.8), object("bed", 0.8)]).scene, SceneType::Unknown);
         assert_eq!(scene(Some(&[]), &[object("person", 0.9)]).scene, SceneType::Unknown);
+    }
+
+    #[test]
+    fn probabilities_of_a_network_are_rejected_to_the_coarser_kind_and_to_unknown() {
+        // Indoor, outdoor, urban, natural, workspace, residential.
+        for (shares, scene, confidence) in [
+            ([0.0, 0.1, 0.7, 0.1, 0.0, 0.1], SceneType::Urban, 0.7),
+            ([0.1, 0.0, 0.1, 0.0, 0.4, 0.4], SceneType::Indoor, 0.9),
+            ([0.0, 0.2, 0.25, 0.25, 0.15, 0.15], SceneType::Outdoor, 0.7),
+            ([0.2, 0.1, 0.2, 0.2, 0.2, 0.1], SceneType::Unknown, 0.0),
+            ([0.0; 6], SceneType::Unknown, 0.0),
+            ([f32::NAN; 6], SceneType::Unknown, 0.0),
+        ] {
+            let guess = decide_shares(&shares);
+            assert!(guess.scene == scene && (guess.confidence - confidence).abs() < 1e-5, "{shares:?}: {guess:?}");
+        }
+    }
+
+    #[test]
+    fn words_and_types_belong_together() {
+        for kind in KINDS {
+            assert_eq!(SceneType::of_word(kind.as_str()), Some(kind));
+            assert_eq!(KINDS[kind as usize - 1], kind);
+        }
+        assert_eq!(SceneType::of_word("kitchen"), None);
     }
 
     #[test]

@@ -49,9 +49,10 @@ fn stretch(gray: &GrayF, side: usize) -> GrayF {
     GrayF::from_fn(side, side, |x, y| small.at(x * small.width / side, y * small.height / side))
 }
 
-/// Difference hash: 8 x 8 bits, each whether a pixel of the 9 x 8 picture is brighter than its left neighbour.
+/// Difference hash (Krawetz 2013): 8 x 8 bits row by row, the first is the highest, each whether a pixel of the 9 x 8 picture is
+/// brighter than its left neighbour. The same as `dhash` of the Python package ImageHash.
 pub fn difference_hash(gray: &GrayF) -> u64 {
-    let small = stretch_to(gray, 9, 8);
+    let small = lanczos(gray, 9, 8);
     let mut hash = 0;
     for y in 0..8 {
         for x in 0..8 {
@@ -61,33 +62,74 @@ pub fn difference_hash(gray: &GrayF) -> u64 {
     hash
 }
 
-/// Perceptual hash: the signs, about their median, of the 8 x 8 lowest cosine frequencies of the 32 x 32 picture.
+/// Perceptual hash (Zauner 2010): whether each of the 8 x 8 lowest cosine frequencies (DCT-II) of the 32 x 32 picture is above
+/// their median, row by row, the first bit is the highest. The same as `phash` of the Python package ImageHash.
 pub fn perceptual_hash(gray: &GrayF) -> u64 {
     const N: usize = 32;
-    let small = stretch_to(gray, N, N);
-    let basis: Vec<Vec<f32>> =
-        (0..8).map(|k| (0..N).map(|n| (std::f32::consts::PI / N as f32 * (n as f32 + 0.5) * k as f32).cos()).collect()).collect();
+    let small = lanczos(gray, N, N);
+    let basis: Vec<Vec<f64>> = (0..8)
+        .map(|k| (0..N).map(|n| (std::f64::consts::PI / N as f64 * (n as f64 + 0.5) * f64::from(k)).cos()).collect())
+        .collect();
     let mut coefficients = Vec::with_capacity(64);
     for row in &basis {
         for column in &basis {
-            let value: f32 = (0..N).map(|y| row[y] * (0..N).map(|x| column[x] * small.at(x, y)).sum::<f32>()).sum();
-            coefficients.push(value);
+            let along = |y: usize| (0..N).map(|x| column[x] * f64::from(small.at(x, y))).sum::<f64>();
+            coefficients.push((0..N).map(|y| row[y] * along(y)).sum::<f64>());
         }
     }
-    // The mean brightness says nothing about the content.
-    coefficients[0] = 0.0;
     let mut sorted = coefficients.clone();
-    sorted.sort_by(f32::total_cmp);
+    sorted.sort_by(f64::total_cmp);
     let median = (sorted[31] + sorted[32]) / 2.0;
     coefficients.iter().fold(0, |hash, c| hash << 1 | u64::from(*c > median))
 }
 
-fn stretch_to(gray: &GrayF, width: usize, height: usize) -> GrayF {
-    let small = gray.shrink(width, height);
-    if small.data.is_empty() {
+/// Bits in which two hashes differ, 0..64.
+pub fn hamming(a: u64, b: u64) -> u32 {
+    (a ^ b).count_ones()
+}
+
+/// The picture in whole levels at another size, by Lanczos' filter of three lobes over the area of a pixel, with the fixed-point numbers of
+/// Pillow's `resize` (22 bits after the point, whole levels between the two directions), so that hashes agree to the bit. Black for a
+/// picture without pixels.
+fn lanczos(gray: &GrayF, width: usize, height: usize) -> GrayF {
+    if gray.data.is_empty() {
         return GrayF::from_fn(width, height, |_, _| 0.0);
     }
-    GrayF::from_fn(width, height, |x, y| small.at(x * small.width / width, y * small.height / height))
+    let levels: Vec<u8> = gray.data.iter().map(|v| (v + 0.5) as u8).collect();
+    let (columns, rows) = (taps(gray.width, width), taps(gray.height, height));
+    let narrow: Vec<u8> = levels
+        .chunks_exact(gray.width)
+        .flat_map(|row| columns.iter().map(|(first, weights)| weighted(weights, row[*first..].iter().copied())))
+        .collect();
+    GrayF::from_fn(width, height, |x, y| {
+        let (first, weights) = &rows[y];
+        f32::from(weighted(weights, narrow[first * width + x..].iter().step_by(width).copied()))
+    })
+}
+
+const POINT: u32 = 22;
+
+/// For each pixel of the result the first that it takes in and their weights, times 2 to the [`POINT`].
+fn taps(from: usize, to: usize) -> Vec<(usize, Vec<i32>)> {
+    let sinc = |x: f64| if x == 0.0 { 1.0 } else { (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI) };
+    let lobes = |x: f64| if (-3.0..3.0).contains(&x) { sinc(x) * sinc(x / 3.0) } else { 0.0 };
+    let scale = from as f64 / to as f64;
+    let wide = scale.max(1.0);
+    let of = |n: usize| {
+        let middle = (n as f64 + 0.5) * scale;
+        let first = (middle - 3.0 * wide + 0.5).max(0.0) as usize;
+        let last = ((middle + 3.0 * wide + 0.5) as usize).min(from);
+        let weights: Vec<f64> = (first..last).map(|x| lobes((x as f64 - middle + 0.5) / wide)).collect();
+        let sum: f64 = weights.iter().sum();
+        let whole = |w: f64| (w / sum * f64::from(1_u32 << POINT) + 0.5_f64.copysign(w)) as i32;
+        (first, weights.into_iter().map(whole).collect())
+    };
+    (0..to).map(of).collect()
+}
+
+fn weighted(weights: &[i32], levels: impl Iterator<Item = u8>) -> u8 {
+    let sum: i64 = weights.iter().zip(levels).map(|(w, v)| i64::from(*w) * i64::from(v)).sum();
+    ((sum + (1 << (POINT - 1))) >> POINT).clamp(0, 255) as u8
 }
 
 /// Mean structural similarity (Wang et al. 2004), -1..1, with a flat window of 7 x 7, unbiased variances, and constants for a
@@ -153,7 +195,7 @@ mod tests {
     fn the_same_at_another_size_is_nearer_than_another_picture() {
         let (a, small, other) = (wave(160, 120, 9.0), wave(80, 60, 9.0), wave(160, 120, 31.0));
         let (same, different) = (similarity(&a, &small, None), similarity(&a, &other, None));
-        assert!(same.score > 0.9 && different.score < 0.5, "{same:?} {different:?}");
+        assert!(same.score > 0.8 && different.score < 0.5, "{same:?} {different:?}");
     }
 
     #[test]

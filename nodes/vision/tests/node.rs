@@ -42,7 +42,7 @@ fn a_picture_gives_detections_scene_and_features() {
     let scene = bench.take::<SceneAnalysis>("vision/scene");
     assert!(scene[0].objects.iter().any(|o| o.label == "cup") && !scene[0].provenance.simulated && !scene[0].provenance.degraded);
     let features = bench.take::<VisionFeatures>("vision/features");
-    assert_eq!(features[0].embedding.len(), 1000);
+    assert_eq!(features[0].embedding.len(), 1280);
     assert!(features[0].edge_density > 0.0 && features[0].provenance.inference_ms > 0.0);
     assert_eq!(bench.status("vision", "models").unwrap().0, Level::Ok);
 }
