@@ -1,32 +1,22 @@
 //! The `audio` node: microphone in; features, transcripts, speakers, moods and the robot's own voice out.
 
+mod speak;
+
 use crate::ear::{BlockFeatures, Ear, EarSettings, HeardUtterance};
 use crate::emotion;
 use crate::features::SAMPLE_RATE;
 use crate::resample::resample;
 use crate::segmenter::SegmenterSettings;
 use crate::speaker::{self, Embedding, SpeakerBook, SpeakerEncoder};
-use crate::speech_queue::SpeechQueue;
 use crate::stt::{self, Moonshine, Transcription};
-use crate::tts::{Speech, SynthesizeError, Synthesizer};
 use crate::vad::VadSettings;
 use crate::wav::to_mono;
-use graph::{Context, GoalHandle, GoalId, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time};
-use msgs::omnimind_msgs::action::{Speak, SpeakFeedback, SpeakGoal, SpeakResult};
+use graph::{Context, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time};
 use msgs::omnimind_msgs::msg::{AudioChunk, AudioFeatures, Provenance, SpeakerMatch, SpeechEmotion, SpeechSegment, Transcript};
-use msgs::omnimind_msgs::srv::{
-    EnrollSpeaker, EnrollSpeakerRequest, EnrollSpeakerResponse, Synthesize, SynthesizeRequest, SynthesizeResponse,
-};
+use msgs::omnimind_msgs::srv::{EnrollSpeaker, EnrollSpeakerRequest, EnrollSpeakerResponse};
 use msgs::std_msgs::msg::Header;
+use speak::Speaking;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Length of one chunk of the robot's voice.
-const CHUNK_MS: u64 = 20;
-/// The room goes on sounding after the robot has spoken, s.
-const OWN_ECHO_S: f64 = 0.3;
-/// Chunks between two reports of progress while speaking.
-const FEEDBACK_EVERY: u64 = 25;
 
 /// Hearing and speaking. See the crate's README for topics and parameters.
 pub struct Audio {
@@ -36,15 +26,11 @@ pub struct Audio {
     transcript: Publisher<Transcript>,
     speaker: Publisher<SpeakerMatch>,
     emotion: Publisher<SpeechEmotion>,
-    voice: Publisher<AudioChunk>,
     ear: Ear,
     recogniser: Option<Moonshine>,
     encoder: Option<SpeakerEncoder>,
-    synthesizer: Option<Synthesizer>,
+    speaking: Speaking,
     book: SpeakerBook,
-    queue: SpeechQueue<GoalHandle<Speak>>,
-    spoken_chunks: u64,
-    deaf_until: Option<Time>,
     frame_id: String,
 }
 
@@ -55,7 +41,6 @@ struct Settings {
     transcribe: Param<bool>,
     identify: Param<bool>,
     report_time: Param<bool>,
-    voice: Param<String>,
 }
 
 /// How the recogniser searches.
@@ -92,19 +77,7 @@ impl Node for Audio {
                 .param("report_inference_time", true)
                 .describe("fill in provenance.inference_ms; off where runs must agree byte for byte")
                 .declare()?,
-            voice: s
-                .param("tts_voice", String::new())
-                .describe(
-                    "voice of the synthesiser, empty for its default (flite: slt, rms, awb, kal16; espeak-ng: en-us, en-gb, ...)",
-                )
-                .declare()?,
         };
-        let engine = s
-            .param("tts_engine", "auto".to_owned())
-            .one_of(&["auto", "flite", "espeak-ng", "none"])
-            .describe("speech synthesiser program; auto takes flite before espeak-ng, none speaks as text only")
-            .read_only()
-            .declare()?;
         let hearing = Hearing {
             vocabulary: s
                 .param("vocabulary", Vec::<String>::new())
@@ -128,19 +101,14 @@ impl Node for Audio {
                 .declare()?
                 .get(),
         };
-        let synthesizer = Synthesizer::find(&engine.get(), &std::env::var_os("PATH").unwrap_or_default()).ok();
-
         let features = s.publisher::<AudioFeatures>("audio/features", Qos::sensor_data())?;
         let transcript = s.publisher::<Transcript>("speech/transcript", Qos::reliable(10))?;
         let speaker = s.publisher::<SpeakerMatch>("speech/speaker", Qos::reliable(10))?;
         let emotion = s.publisher::<SpeechEmotion>("speech/emotion", Qos::reliable(10))?;
-        let voice = s.publisher::<AudioChunk>("speaker/audio", Qos::reliable(50))?;
         // Deep: while an utterance is being transcribed, the sound that goes on must not be lost.
         s.subscribe("microphone/audio", Qos::reliable(500), Self::on_audio)?;
-        s.service::<Synthesize>("audio/synthesize", Self::on_synthesize)?;
         s.service::<EnrollSpeaker>("audio/enroll_speaker", Self::on_enroll)?;
-        s.action_server::<Speak>("speak", Self::on_speak, Self::on_speak_cancel)?;
-        s.timer(Duration::from_millis(CHUNK_MS), Self::speak_on)?;
+        let speaking = speak::declare(s)?;
         Ok(Self {
             settings,
             hearing,
@@ -148,15 +116,11 @@ impl Node for Audio {
             transcript,
             speaker,
             emotion,
-            voice,
             ear,
             recogniser: None,
             encoder: None,
-            synthesizer,
+            speaking,
             book: SpeakerBook::default(),
-            queue: SpeechQueue::new(),
-            spoken_chunks: 0,
-            deaf_until: None,
             frame_id: String::new(),
         })
     }
@@ -177,10 +141,7 @@ impl Node for Audio {
                 ctx.status(Level::Warn, "speech recognition", what);
             }
         }
-        match &self.synthesizer {
-            Some(s) => ctx.status(Level::Ok, "speech synthesis", s.engine().name()),
-            None => ctx.status(Level::Warn, "speech synthesis", format!("text only: {}", SynthesizeError::NoEngine)),
-        }
+        self.speaking.report(ctx);
         Ok(())
     }
 }
@@ -243,7 +204,7 @@ impl Audio {
     fn on_audio(&mut self, ctx: &mut Context, chunk: Arc<AudioChunk>) -> HandlerResult {
         self.frame_id.clone_from(&chunk.header.frame_id);
         let stamp = Time::from_msg(&chunk.header.stamp);
-        let muted = !self.queue.is_empty() || self.deaf_until.is_some_and(|t| stamp < t);
+        let muted = self.speaking.deafens(stamp);
         let heard = self.ear.push(stamp.as_nanos(), chunk.sample_rate, chunk.channels, &chunk.samples, muted)?;
         match heard.gap_s {
             Some(gap) => {
@@ -339,28 +300,6 @@ impl Audio {
         Ok(None)
     }
 
-    fn say(&self, text: &str, voice: &str) -> Result<Speech, SynthesizeError> {
-        let voice = if voice.is_empty() { self.settings.voice.get() } else { voice.to_owned() };
-        self.synthesizer.as_ref().ok_or(SynthesizeError::NoEngine)?.speak(text, &voice)
-    }
-
-    fn on_synthesize(&mut self, ctx: &mut Context, request: SynthesizeRequest) -> Result<SynthesizeResponse, NodeError> {
-        Ok(match self.say(&request.text, &request.voice) {
-            Ok(speech) => SynthesizeResponse {
-                success: true,
-                message: String::new(),
-                provenance: algorithm_provenance(speech.engine.name(), &speech.voice, false),
-                audio: voice_chunk(ctx.now(), speech.samples),
-            },
-            Err(e) => SynthesizeResponse {
-                success: false,
-                message: e.to_string(),
-                provenance: algorithm_provenance("none", "", true),
-                ..SynthesizeResponse::default()
-            },
-        })
-    }
-
     fn on_enroll(&mut self, _ctx: &mut Context, request: EnrollSpeakerRequest) -> Result<EnrollSpeakerResponse, NodeError> {
         let refuse = |message: String| EnrollSpeakerResponse { success: false, message, confidence: 0.0 };
         let Some(encoder) = self.encoder.as_mut() else {
@@ -386,58 +325,6 @@ impl Audio {
             Err(e) => refuse(e.to_string()),
         })
     }
-
-    fn on_speak(&mut self, ctx: &mut Context, handle: GoalHandle<Speak>) -> HandlerResult {
-        let SpeakGoal { text } = handle.goal().clone();
-        if text.trim().is_empty() {
-            handle.reject(ctx);
-            return Ok(());
-        }
-        ctx.info(format!("says: {text}"));
-        match self.say(&text, "") {
-            Ok(speech) => {
-                let reason = format!("spoken by {} with voice {}", speech.engine.name(), speech.voice);
-                self.queue.push(handle, speech.samples, reason);
-            }
-            Err(e @ SynthesizeError::NoEngine) => {
-                let reason = format!("said as text only: {e}");
-                handle.succeed(ctx, SpeakResult { success: true, reason, duration: 0.0 });
-            }
-            Err(e) => {
-                ctx.status(Level::Warn, "speech synthesis", e.to_string());
-                handle.abort(ctx, SpeakResult { success: false, reason: e.to_string(), duration: 0.0 });
-            }
-        }
-        Ok(())
-    }
-
-    fn on_speak_cancel(&mut self, ctx: &mut Context, id: GoalId) -> HandlerResult {
-        if let Some(stopped) = self.queue.cancel(|handle| handle.id() == id) {
-            let duration = stopped.played as f32 / SAMPLE_RATE as f32;
-            let reason = "stopped while speaking".to_owned();
-            stopped.handle.canceled(ctx, SpeakResult { success: false, reason, duration });
-        }
-        Ok(())
-    }
-
-    /// Plays the next piece of the robot's voice, in real time of the graph's clock.
-    fn speak_on(&mut self, ctx: &mut Context) -> HandlerResult {
-        let n = (u64::from(SAMPLE_RATE) * CHUNK_MS / 1_000) as usize;
-        let Some(turn) = self.queue.turn(n) else { return Ok(()) };
-        let chunk = voice_chunk(ctx.now(), turn.chunk);
-        self.voice.publish(ctx, chunk);
-        self.spoken_chunks += 1;
-        self.deaf_until = Some(ctx.now() + Duration::from_secs_f64(OWN_ECHO_S + CHUNK_MS as f64 * 1e-3));
-        if let Some(done) = turn.finished {
-            let duration = done.samples.len() as f32 / SAMPLE_RATE as f32;
-            done.handle.succeed(ctx, SpeakResult { success: true, reason: done.reason, duration });
-        } else if self.spoken_chunks.is_multiple_of(FEEDBACK_EVERY)
-            && let Some(handle) = self.queue.current()
-        {
-            handle.feedback(ctx, SpeakFeedback { progress: turn.progress });
-        }
-        Ok(())
-    }
 }
 
 fn model_provenance(model: &str, version: &str, inference_ms: f32, device: &str) -> Provenance {
@@ -453,15 +340,6 @@ fn model_provenance(model: &str, version: &str, inference_ms: f32, device: &str)
 
 fn algorithm_provenance(name: &str, version: &str, degraded: bool) -> Provenance {
     Provenance { degraded, ..model_provenance(name, version, 0.0, "cpu") }
-}
-
-fn voice_chunk(now: Time, samples: Vec<f32>) -> AudioChunk {
-    AudioChunk {
-        header: Header { stamp: now.to_msg(), frame_id: "base_link".to_owned() },
-        sample_rate: SAMPLE_RATE,
-        channels: 1,
-        samples,
-    }
 }
 
 fn features_message(block: &BlockFeatures, header: Header) -> AudioFeatures {
