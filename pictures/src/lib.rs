@@ -1,9 +1,10 @@
-//! Picture files and pixels, for every node that meets them: decoding with limits, JPEG of raw frames.
+//! Picture files and pixels, for every node that meets them: decoding with limits, JPEG of raw frames, drawing charts.
 
 use std::io::Cursor;
 
 use image::{ImageReader, Limits, RgbImage};
 
+pub mod canvas;
 pub mod jpeg;
 
 /// No side of a picture may be longer, in pixels.

@@ -6,6 +6,7 @@
 //! assert_eq!(dbfs(rms(&[0.5, -0.5, 0.5, -0.5])).round(), -6.0);
 //! ```
 
+pub mod barge_in;
 pub mod direction;
 pub mod ear;
 pub mod emotion;
@@ -16,6 +17,7 @@ pub mod pitch;
 pub mod resample;
 pub mod segmenter;
 pub mod speaker;
+pub mod spectrogram;
 mod speech_queue;
 pub mod stt;
 pub mod tokenizer;

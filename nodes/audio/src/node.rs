@@ -1,6 +1,7 @@
 //! The `audio` node: microphone in; features, transcripts, speakers, moods and the robot's own voice out.
 
 mod speak;
+mod spectrograph;
 
 use crate::ear::{BlockFeatures, Ear, EarSettings, HeardUtterance};
 use crate::emotion;
@@ -16,6 +17,7 @@ use msgs::omnimind_msgs::msg::{AudioChunk, AudioFeatures, Provenance, SpeakerMat
 use msgs::omnimind_msgs::srv::{EnrollSpeaker, EnrollSpeakerRequest, EnrollSpeakerResponse};
 use msgs::std_msgs::msg::Header;
 use speak::Speaking;
+use spectrograph::Spectrograph;
 use std::sync::Arc;
 
 /// Hearing and speaking. See the crate's README for topics and parameters.
@@ -30,6 +32,7 @@ pub struct Audio {
     recogniser: Option<Moonshine>,
     encoder: Option<SpeakerEncoder>,
     speaking: Speaking,
+    spectrograph: Spectrograph,
     book: SpeakerBook,
     frame_id: String,
 }
@@ -108,7 +111,8 @@ impl Node for Audio {
         // Deep: while an utterance is being transcribed, the sound that goes on must not be lost.
         s.subscribe("microphone/audio", Qos::reliable(500), Self::on_audio)?;
         s.service::<EnrollSpeaker>("audio/enroll_speaker", Self::on_enroll)?;
-        let speaking = speak::declare(s)?;
+        let speaking = speak::declare(s, &settings.report_time)?;
+        let spectrograph = Spectrograph::declare(s)?;
         Ok(Self {
             settings,
             hearing,
@@ -120,6 +124,7 @@ impl Node for Audio {
             recogniser: None,
             encoder: None,
             speaking,
+            spectrograph,
             book: SpeakerBook::default(),
             frame_id: String::new(),
         })
@@ -141,7 +146,7 @@ impl Node for Audio {
                 ctx.status(Level::Warn, "speech recognition", what);
             }
         }
-        self.speaking.report(ctx);
+        self.speaking.start(ctx);
         Ok(())
     }
 }
@@ -203,8 +208,17 @@ fn or_degraded<T>(ctx: &mut Context, what: &str, missing: &str, opened: Result<T
 impl Audio {
     fn on_audio(&mut self, ctx: &mut Context, chunk: Arc<AudioChunk>) -> HandlerResult {
         self.frame_id.clone_from(&chunk.header.frame_id);
+        for message in self.spectrograph.push(&chunk)? {
+            self.spectrograph.publisher.publish(ctx, message);
+        }
+        for (chunk, own_voice) in self.gate(ctx, chunk)? {
+            self.hear(ctx, &chunk, own_voice)?;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, ctx: &mut Context, chunk: &AudioChunk, muted: bool) -> HandlerResult {
         let stamp = Time::from_msg(&chunk.header.stamp);
-        let muted = self.speaking.deafens(stamp);
         let heard = self.ear.push(stamp.as_nanos(), chunk.sample_rate, chunk.channels, &chunk.samples, muted)?;
         match heard.gap_s {
             Some(gap) => {
