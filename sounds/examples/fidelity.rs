@@ -19,10 +19,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Encoding::Ogg { quality: 0.2 },
         Encoding::Ogg { quality: 0.5 },
         Encoding::Ogg { quality: 0.9 },
-        Encoding::Mp3 { kbps: 32 },
-        Encoding::Mp3 { kbps: 64 },
-        Encoding::Mp3 { kbps: 128 },
-        Encoding::Mp3 { kbps: 160 },
+        Encoding::Mp3 { kbps: None },
+        Encoding::Mp3 { kbps: Some(32) },
+        Encoding::Mp3 { kbps: Some(64) },
+        Encoding::Mp3 { kbps: Some(128) },
+        Encoding::Mp3 { kbps: Some(160) },
     ] {
         let begin = Instant::now();
         let bytes = match encode(&clip, encoding) {
@@ -54,9 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Delay of the first channel by the best match, and the signal-to-noise ratio at that delay.
 fn fidelity(original: &Clip, back: &Clip) -> (usize, f64) {
     let (a, b) = (original.channel(0), back.channel(0));
-    let error = |delay: usize| -> f64 {
-        a.iter().zip(b.iter().skip(delay)).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>()
-    };
+    let error = |delay: usize| -> f64 { a.iter().zip(b.iter().skip(delay)).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>() };
     let delay = (0..2_400.min(b.len())).min_by(|i, j| error(*i).total_cmp(&error(*j))).unwrap_or(0);
     let power: f64 = a.iter().zip(b.iter().skip(delay)).map(|(x, _)| f64::from(*x).powi(2)).sum();
     (delay, 10.0 * (power / error(delay).max(1e-30)).log10())

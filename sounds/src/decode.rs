@@ -170,12 +170,14 @@ impl<'s> Decoder<'s> {
                 mpeg::is_cut_short(&mut source, start + zeros, length)?
             }
             Format::Ogg => !ends_with_its_last_page(&mut source, length)?,
-            Format::Wav | Format::Flac => false,
+            Format::Wav => data_is_cut_short(&mut source, start, length)?,
+            Format::Flac => false,
         };
         source.seek(SeekFrom::Start(start))?;
         // The length of an MP3 file without a tag would be estimated from the bit rate of its first frame, and the rest cut
         // off: a source that cannot be sought gives no such estimate.
-        let seekable = format != Format::Mp3;
+        // In an Ogg file cut short the search for the last page would fail before the first is read.
+        let seekable = format != Format::Mp3 && !cut_short;
         let source = Source { inner: source, start, length: length - start, seekable };
         let stream = MediaSourceStream::new(Box::new(source), Default::default());
         let failed = |e| failure(format, e, None, 0);
@@ -278,6 +280,10 @@ impl<'s> Decoder<'s> {
             let packet = match self.reader.next_packet() {
                 Ok(Some(packet)) => packet,
                 Ok(None) => return Ok(false),
+                // A WAV file whose header does not know its length goes on to the end of the file.
+                Err(Error::IoError(e)) if format == Format::Wav && e.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Ok(false);
+                }
                 Err(e) => return Err(failure(format, e, self.declared, self.decoded)),
             };
             if packet.track_id != self.track {
@@ -349,6 +355,25 @@ fn head(source: &mut (impl Read + Seek), at: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(HEAD);
     source.take(HEAD as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// True if the chunk of samples says that it goes on after the end of the file (RIFF: chunks of a name, a length and contents of
+/// even length). Programs that write into a pipe put a huge number there: that says nothing.
+fn data_is_cut_short(source: &mut (impl Read + Seek), start: u64, end: u64) -> io::Result<bool> {
+    const UNKNOWN: u32 = 0x7fff_f000;
+    let mut at = start + 12;
+    while at + 8 <= end {
+        source.seek(SeekFrom::Start(at))?;
+        let mut chunk = [0; 8];
+        source.read_exact(&mut chunk)?;
+        let length = u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]);
+        let next = at + 8 + u64::from(length);
+        if chunk.starts_with(b"data") {
+            return Ok(length < UNKNOWN && next > end);
+        }
+        at = next + u64::from(length & 1);
+    }
+    Ok(false)
 }
 
 /// True if the file ends with a whole page that is marked as the last of its stream (RFC 3533, section 6: bit 2 of the flags).

@@ -1,10 +1,8 @@
 //! Samples to sound files: WAV by hound, FLAC by flacenc, Ogg Vorbis by libvorbis (aoTuV), MP3 by oxideav-mp3.
 
-use crate::{Clip, Format};
+use crate::{Clip, Format, mp3};
 use flacenc::component::BitRepr;
 use flacenc::error::Verify;
-use oxideav_mp3::frame::ChannelMode;
-use oxideav_mp3::stream_encoder::Mp3Encoder;
 use std::io::Cursor;
 use std::num::{NonZeroU8, NonZeroU32};
 use std::path::Path;
@@ -42,7 +40,8 @@ pub enum Encoding {
     /// MP3 with constant bit rate.
     Mp3 {
         /// Bit rate in kbit/s: one that the standard has for the sample rate (8 to 160 below 32 kHz, 32 to 320 from there on).
-        kbps: u32,
+        /// `None` takes the highest up to 128 per channel that the encoder can use. It does poorly with less than 96 per channel.
+        kbps: Option<u32>,
     },
 }
 
@@ -59,13 +58,13 @@ impl Encoding {
 }
 
 impl From<Format> for Encoding {
-    /// WAV and FLAC with 16 bits, Vorbis quality 0.5, MP3 with 128 kbit/s.
+    /// WAV and FLAC with 16 bits, Vorbis quality 0.5, MP3 with up to 128 kbit/s per channel.
     fn from(format: Format) -> Self {
         match format {
             Format::Wav => Self::Wav(WavSamples::Int16),
             Format::Flac => Self::Flac { bits: 16 },
             Format::Ogg => Self::Ogg { quality: 0.5 },
-            Format::Mp3 => Self::Mp3 { kbps: 128 },
+            Format::Mp3 => Self::Mp3 { kbps: None },
         }
     }
 }
@@ -133,7 +132,7 @@ pub fn encode(clip: &Clip, encoding: impl Into<Encoding>) -> Result<Vec<u8>, Enc
         Encoding::Wav(samples) => wav(clip, samples),
         Encoding::Flac { bits } => flac(clip, bits),
         Encoding::Ogg { quality } => ogg(clip, quality),
-        Encoding::Mp3 { kbps } => mp3(clip, kbps),
+        Encoding::Mp3 { kbps } => mp3::encode(clip, kbps),
     }
 }
 
@@ -148,12 +147,12 @@ pub fn write(path: impl AsRef<Path>, clip: &Clip) -> Result<(), EncodeError> {
     Ok(())
 }
 
-fn unsupported(format: Format, what: impl Into<String>) -> EncodeError {
+pub(crate) fn unsupported(format: Format, what: impl Into<String>) -> EncodeError {
     EncodeError::Unsupported { format, what: what.into() }
 }
 
 /// Nearest integer of `bits` bits: -1 is the most negative one; +1 is the most positive one, one less than it should be.
-fn quantise(sample: f32, bits: u32) -> i32 {
+pub(crate) fn quantise(sample: f32, bits: u32) -> i32 {
     let scale = (1_i64 << (bits - 1)) as f64;
     (f64::from(sample) * scale).round().clamp(-scale, scale - 1.0) as i32
 }
@@ -231,20 +230,4 @@ fn ogg(clip: &Clip, quality: f32) -> Result<Vec<u8>, EncodeError> {
         encoder.encode_audio_block(&block).map_err(failed)?;
     }
     encoder.finish().map_err(failed)
-}
-
-fn mp3(clip: &Clip, kbps: u32) -> Result<Vec<u8>, EncodeError> {
-    let format = Format::Mp3;
-    let mode = match clip.channels {
-        1 => ChannelMode::SingleChannel,
-        2 => ChannelMode::Stereo,
-        n => return Err(unsupported(format, format!("{n} channels"))),
-    };
-    let failed = |e: oxideav_mp3::stream_encoder::StreamEncodeError| EncodeError::Encoder { format, what: e.to_string() };
-    let mut encoder = Mp3Encoder::new(kbps, clip.sample_rate, mode).map_err(|e| unsupported(format, e.to_string()))?;
-    let samples: Vec<i16> = clip.samples.iter().map(|s| quantise(*s, 16) as i16).collect();
-    encoder.push_samples(&samples).map_err(failed)?;
-    let mut bytes = Vec::new();
-    encoder.finish(&mut bytes).map_err(failed)?;
-    Ok(bytes)
 }

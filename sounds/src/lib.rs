@@ -16,6 +16,7 @@ use std::str::FromStr;
 mod decode;
 mod detect;
 mod encode;
+mod mp3;
 mod mpeg;
 
 pub use decode::{DecodeError, Decoder, Limits, decode, read};

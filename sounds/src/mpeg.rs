@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 pub(crate) const HEADER: usize = 4;
 
 /// Bit rates of layer III in kbit/s for MPEG-1, and for MPEG-2 and 2.5.
-const KBPS: [[u32; 15]; 2] = [
+pub(crate) const KBPS: [[u32; 15]; 2] = [
     [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
     [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
 ];
