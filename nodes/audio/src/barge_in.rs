@@ -2,9 +2,10 @@
 //!
 //! A robot with a loudspeaker hears itself. Without an echo canceller the two voices can only be told apart by level, as
 //! Geigel's double-talk detector does (Duttweiler 1978, "A Twelve-Channel Digital Echo Canceler"): what the microphone may
-//! hear of the robot's own voice is bounded by the loudest thing played within the length of the echo, times the gain of
-//! the way from loudspeaker to microphone. That gain is learnt here while the robot speaks. Somebody interrupts when sound
-//! with voice in it (by the voice activity detector) lies a margin above that bound for a while.
+//! hear of the robot's own voice is bounded by the loudest thing played within the length of the echo (here less what the
+//! room has swallowed since), times the gain of the way from loudspeaker to microphone. That gain is learnt here while the
+//! robot speaks. Somebody interrupts when sound with voice in it (by the voice activity detector) lies a margin above that
+//! bound for a while.
 //!
 //! So this hears people who are louder at the microphone than the robot is, and people who speak in its pauses. Somebody
 //! far away who speaks under a loud robot is not heard; nothing is claimed about that.
@@ -17,6 +18,10 @@ use std::collections::VecDeque;
 
 /// The robot's own voice may sound so long in the room, with the way through the sound hardware, ns.
 const ECHO_NS: i64 = 500_000_000;
+/// Sound hardware may take so long, during which nothing decays, ns.
+const HOLD_NS: i64 = 150_000_000;
+/// A room with a reverberation time of a whole second swallows so much, dB/s.
+const DECAY_DB_PER_S: f32 = 60.0;
 /// Clocks of microphone and loudspeaker may differ by so much, ns.
 const SLACK_NS: i64 = 50_000_000;
 /// Voice is counted over so long, ns.
@@ -41,7 +46,7 @@ pub struct BargeInSettings {
 
 impl Default for BargeInSettings {
     fn default() -> Self {
-        Self { margin_db: 6.0, voice_s: 0.24, min_dbfs: -50.0 }
+        Self { margin_db: 3.0, voice_s: 0.24, min_dbfs: -50.0 }
     }
 }
 
@@ -54,8 +59,9 @@ pub struct BargeIn {
     played: VecDeque<(i64, f32)>,
     /// Levels of the microphone against what was played, dB.
     ratios: VecDeque<f32>,
-    /// Begin and length of chunks with a voice that is not the robot's, ns.
-    voice: VecDeque<(i64, i64)>,
+    /// Chunks that seem to hold a voice that is not the robot's: begin and length in ns, and their level against what was
+    /// played, from which nothing is learnt before it is clear whether they do.
+    voice: VecDeque<(i64, i64, Option<f32>)>,
 }
 
 impl BargeIn {
@@ -107,29 +113,44 @@ impl BargeIn {
         let voiced = self.vad.push(&at_16k).iter().any(|frame| frame.speech);
         let length_ns = (mono.len() as f64 / f64::from(rate) * 1e9) as i64;
         let level = dbfs(rms(&mono));
-        let near = |t: i64| t >= stamp_ns - ECHO_NS && t <= stamp_ns + length_ns + SLACK_NS;
-        let loudest = self.played.iter().filter(|(t, _)| near(*t)).map(|(_, db)| *db).fold(f32::NEG_INFINITY, f32::max);
+        let echo = |t: i64, db: f32| {
+            let age_ns = stamp_ns - t;
+            (-(SLACK_NS + length_ns)..=ECHO_NS)
+                .contains(&age_ns)
+                .then(|| db - (age_ns - HOLD_NS).max(0) as f32 * 1e-9 * DECAY_DB_PER_S)
+        };
+        let bound = self.played.iter().filter_map(|(t, db)| echo(*t, *db)).fold(f32::NEG_INFINITY, f32::max);
+        let ratio = (bound > REFERENCE_DBFS).then_some(level - bound);
+        while self.voice.front().is_some_and(|(t, ..)| *t < stamp_ns - WINDOW_NS) {
+            // Too little for a voice: it was the echo after all.
+            let echo = self.voice.pop_front().and_then(|(.., ratio)| ratio);
+            self.learn(echo);
+        }
         let gain = self.echo_gain_db();
-        if loudest > REFERENCE_DBFS {
-            self.ratios.push_back(level - loudest);
-            if self.ratios.len() > *RATIOS.end() {
-                self.ratios.pop_front();
-            }
+        let above = gain.is_some_and(|gain| level > bound + gain + self.settings.margin_db);
+        if !(voiced && above && level > self.settings.min_dbfs) {
+            self.learn(ratio);
+            return Ok(None);
         }
-        let Some(gain) = gain else { return Ok(None) };
-        if voiced && level > self.settings.min_dbfs && level > loudest + gain + self.settings.margin_db {
-            self.voice.push_back((stamp_ns, length_ns));
-        }
-        while self.voice.front().is_some_and(|(t, _)| *t < stamp_ns - WINDOW_NS) {
-            self.voice.pop_front();
-        }
-        let heard_ns: i64 = self.voice.iter().map(|(_, length)| length).sum();
+        self.voice.push_back((stamp_ns, length_ns, ratio));
+        let heard_ns: i64 = self.voice.iter().map(|(_, length, _)| length).sum();
         if (heard_ns as f64) < self.settings.voice_s * 1e9 {
             return Ok(None);
         }
-        let begin = self.voice.front().map(|(t, _)| *t);
+        let begin = self.voice.front().map(|(t, ..)| *t);
+        // If the echo has become louder, that is learnt from a few false interruptions; a person's voice is soon forgotten.
+        for (.., ratio) in std::mem::take(&mut self.voice) {
+            self.learn(ratio);
+        }
         self.begin_anew();
         Ok(begin)
+    }
+
+    fn learn(&mut self, ratio: Option<f32>) {
+        self.ratios.extend(ratio);
+        while self.ratios.len() > *RATIOS.end() {
+            self.ratios.pop_front();
+        }
     }
 
     /// Forgets voices that were heard, not what was learnt about the room.

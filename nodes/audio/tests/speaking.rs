@@ -199,7 +199,8 @@ fn the_service_gives_samples_or_a_file_of_each_format() {
         assert!(answer.success && answer.audio.samples.is_empty(), "{}", answer.message);
         let clip = sounds::decode(&answer.speech.audio_data).unwrap();
         assert_eq!(sounds::detect(&answer.speech.audio_data), Some(format));
-        assert!((clip.duration_s() - seconds).abs() < 0.06 && (f64::from(answer.speech.duration) - seconds).abs() < 0.01);
+        let allowed_s = if format == sounds::Format::Mp3 { 0.15 } else { 0.001 };
+        assert!((clip.duration_s() - seconds).abs() < allowed_s && (f64::from(answer.speech.duration) - seconds).abs() < 0.01);
         assert_eq!((answer.speech.format.as_str(), answer.speech.sample_rate), (format.extension(), clip.sample_rate));
         assert_eq!((answer.speech.text_length, answer.speech.word_count), (15, 4));
         assert!(!answer.speech.voice_id.is_empty() && !answer.speech.provenance.model.is_empty());

@@ -4,7 +4,7 @@
 use models::testing::broker_or_skip;
 use omnimind_audio::resample::resample;
 use omnimind_audio::stt::Moonshine;
-use omnimind_audio::tts::phonemes::Phonemizer;
+use omnimind_audio::tts::phonemes::{PhonemeIds, Phonemizer, phoneme_ids};
 use omnimind_audio::tts::{Engine, MAX_TEXT, SpeakOptions, SynthesizeError, Synthesizer, piper, sentences};
 use omnimind_audio::wer::{word_errors, words};
 use sounds::{Clip, Format};
@@ -154,9 +154,42 @@ fn phonemes_keep_the_signs_between_clauses_however_espeak_cuts_them() {
     assert_eq!((bracketed.matches(',').count(), bracketed.matches(';').count(), bracketed.ends_with('.')), (1, 1, true));
     assert!(!bracketed.contains('(') && !bracketed.contains('\n'), "{bracketed}");
     // Numbers and units are read out.
-    assert!(espeak.phonemes("3.5 kg").unwrap().contains("pˈɔɪnt"));
+    assert!(espeak.phonemes("3.5 kg").unwrap().contains("pɔɪnt"));
     let nobody = Phonemizer::find(&path(), "xx-nosuch").unwrap().phonemes("hello");
     assert!(matches!(nobody, Err(SynthesizeError::Program { .. })), "{nobody:?}");
+}
+
+#[test]
+fn sentences_phonemes_and_their_numbers_are_those_of_piper() {
+    let Some(broker) = broker_or_skip(&[piper::MODEL]) else { return };
+    let config = std::fs::read_to_string(broker.store().locate("piper_en_us_joe/config").unwrap()).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    let map: PhonemeIds = serde_json::from_value(config["phoneme_id_map"].clone()).unwrap();
+    let Ok(espeak) = Phonemizer::find(&path(), "en-us") else {
+        println!("skipped: espeak-ng is not installed");
+        return;
+    };
+    // Made by fixtures/make_piper_ids.py with piper-tts 1.3.0.
+    let rows: Vec<serde_json::Value> = serde_json::from_str(include_str!("../fixtures/piper_ids.json")).unwrap();
+    assert!(rows.len() >= 7);
+    for row in rows {
+        let expected: Vec<(String, Vec<i64>)> = row["sentences"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| (s["phonemes"].as_str().unwrap().to_owned(), serde_json::from_value(s["ids"].clone()).unwrap()))
+            .collect();
+        let found: Vec<(String, Vec<i64>)> = sentences(row["text"].as_str().unwrap())
+            .iter()
+            .map(|sentence| {
+                let phonemes = espeak.phonemes(sentence).unwrap();
+                let (ids, unknown) = phoneme_ids(&phonemes, &map).unwrap();
+                assert_eq!(unknown, 0, "{phonemes}");
+                (phonemes, ids)
+            })
+            .collect();
+        assert_eq!(found, expected, "{}", row["text"]);
+    }
 }
 
 #[test]
@@ -180,7 +213,9 @@ fn speech_in_each_format_is_decoded_and_understood() {
             let bytes = sounds::encode(&clip, format).unwrap();
             assert_eq!(sounds::detect(&bytes), Some(format));
             let back = sounds::decode(&bytes).unwrap();
-            assert!((back.duration_s() - speech.duration_s()).abs() < 0.06, "{name}: {} s", back.duration_s());
+            // MP3 has whole frames, and a delay that players leave in.
+            let allowed_s = if format == Format::Mp3 { 0.15 } else { 0.001 };
+            assert!((back.duration_s() - speech.duration_s()).abs() < allowed_s, "{name}: {} s", back.duration_s());
             let mono = resample(&back.mono(), 1, back.sample_rate, 16_000).unwrap();
             let heard = recogniser.transcribe(&mono).unwrap();
             // espeak-ng's robot voice is hard to understand for any recogniser.

@@ -135,13 +135,17 @@ pub fn clauses(sentence: &str) -> Vec<Clause> {
         };
         match mark {
             Some(mark) => {
-                words.push(bare);
+                if bare.chars().any(char::is_alphanumeric) {
+                    words.push(bare);
+                }
                 close(&mut words, mark);
             }
             None => words.push(token),
         }
     }
-    close(&mut words, '.');
+    if !words.is_empty() {
+        close(&mut words, '.');
+    }
     found
 }
 
