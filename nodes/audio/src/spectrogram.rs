@@ -59,7 +59,7 @@ impl MelSpectrogram {
 /// The columns of a whole clip, the end filled up with silence; see [`MelSpectrogram::push`].
 pub fn mel_spectrogram(samples: &[f32]) -> Vec<Vec<f32>> {
     let mut padded = samples.to_vec();
-    padded.resize(samples.len() + FRAME - HOP, 0.0);
+    padded.resize((samples.len() + FRAME - HOP).max(FRAME), 0.0);
     MelSpectrogram::new().push(&padded)
 }
 
