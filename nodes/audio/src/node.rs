@@ -1,151 +1,73 @@
 //! The `audio` node: microphone in; features, transcripts, speakers, moods and the robot's own voice out.
 
+mod hear;
 mod speak;
 mod spectrograph;
 
-use crate::ear::{BlockFeatures, Ear, EarSettings, HeardUtterance};
-use crate::emotion;
+use crate::ear::{BlockFeatures, Ear, EarSettings};
 use crate::features::SAMPLE_RATE;
-use crate::resample::resample;
 use crate::segmenter::SegmenterSettings;
-use crate::speaker::{self, Embedding, SpeakerBook, SpeakerEncoder};
-use crate::stt::{self, Moonshine, Transcription};
-use crate::vad::VadSettings;
-use crate::wav::to_mono;
-use graph::{Context, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time};
-use msgs::omnimind_msgs::msg::{AudioChunk, AudioFeatures, Provenance, SpeakerMatch, SpeechEmotion, SpeechSegment, Transcript};
-use msgs::omnimind_msgs::srv::{EnrollSpeaker, EnrollSpeakerRequest, EnrollSpeakerResponse};
+use crate::silero::Silero;
+use crate::vad::{Vad, VadSettings};
+use graph::{Context, HandlerResult, Level, Node, Publisher, Qos, Setup, SetupError, Time};
+use msgs::omnimind_msgs::msg::{AudioChunk, AudioFeatures, Provenance};
 use msgs::std_msgs::msg::Header;
+use hear::Hearing;
 use speak::Speaking;
 use spectrograph::Spectrograph;
 use std::sync::Arc;
 
 /// Hearing and speaking. See the crate's README for topics and parameters.
 pub struct Audio {
-    settings: Settings,
     hearing: Hearing,
+    /// Set where Silero's network is to tell voice.
+    silero_vad: Option<VadSettings>,
     features: Publisher<AudioFeatures>,
-    transcript: Publisher<Transcript>,
-    speaker: Publisher<SpeakerMatch>,
-    emotion: Publisher<SpeechEmotion>,
     ear: Ear,
-    recogniser: Option<Moonshine>,
-    encoder: Option<SpeakerEncoder>,
     speaking: Speaking,
     spectrograph: Spectrograph,
-    book: SpeakerBook,
     frame_id: String,
-}
-
-struct Settings {
-    min_confidence: Param<f64>,
-    speaker_threshold: Param<f64>,
-    emotion_threshold: Param<f64>,
-    transcribe: Param<bool>,
-    identify: Param<bool>,
-    report_time: Param<bool>,
-}
-
-/// How the recogniser searches.
-struct Hearing {
-    vocabulary: Vec<String>,
-    boost: f64,
-    beam_width: i64,
 }
 
 impl Node for Audio {
     const NAME: &'static str = "audio";
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
-        let ear = Ear::new(ear_settings(s)?);
-        let settings = Settings {
-            min_confidence: s
-                .param("min_confidence", 0.35)
-                .range(0.0, 1.0)
-                .describe("transcripts less sure than this are logged, not published (exp of the mean token log-probability)")
-                .declare()?,
-            speaker_threshold: s
-                .param("speaker_threshold", 0.75)
-                .range(-1.0, 1.0)
-                .describe("cosine from which an enrolled speaker is named")
-                .declare()?,
-            emotion_threshold: s
-                .param("emotion_threshold", 0.55)
-                .range(0.0, 1.0)
-                .describe("share of the nearest prototype below which a mood is unknown")
-                .declare()?,
-            transcribe: s.param("transcribe", true).describe("turn utterances into text").declare()?,
-            identify: s.param("identify_speakers", true).describe("compute speaker embeddings").declare()?,
-            report_time: s
-                .param("report_inference_time", true)
-                .describe("fill in provenance.inference_ms; off where runs must agree byte for byte")
-                .declare()?,
-        };
-        let hearing = Hearing {
-            vocabulary: s
-                .param("vocabulary", Vec::<String>::new())
-                .describe("phrases to expect, in lower case: names of things, rooms, the robot's own")
-                .read_only()
-                .declare()?
-                .get(),
-            boost: s
-                .param("vocabulary_boost", 6.0)
-                .unit("nat")
-                .range(0.0, 10.0)
-                .describe("what each word of an expected phrase is worth in the search")
-                .read_only()
-                .declare()?
-                .get(),
-            beam_width: s
-                .param("beam_width", 4_i64)
-                .range(1, 8)
-                .describe("hypotheses kept in the search; 1 is greedy and the fastest")
-                .read_only()
-                .declare()?
-                .get(),
-        };
+        let ear_settings = ear_settings(s)?;
+        let ear = Ear::new(ear_settings);
+        let silero = s
+            .param("vad_engine", "earshot".to_owned())
+            .one_of(&["earshot", "silero"])
+            .describe("network that tells voice: earshot (built in) or silero (model silero_vad)")
+            .read_only()
+            .declare()?
+            .get()
+            == "silero";
+        let hearing = hear::declare(s)?;
         let features = s.publisher::<AudioFeatures>("audio/features", Qos::sensor_data())?;
-        let transcript = s.publisher::<Transcript>("speech/transcript", Qos::reliable(10))?;
-        let speaker = s.publisher::<SpeakerMatch>("speech/speaker", Qos::reliable(10))?;
-        let emotion = s.publisher::<SpeechEmotion>("speech/emotion", Qos::reliable(10))?;
         // Deep: while an utterance is being transcribed, the sound that goes on must not be lost.
         s.subscribe("microphone/audio", Qos::reliable(500), Self::on_audio)?;
-        s.service::<EnrollSpeaker>("audio/enroll_speaker", Self::on_enroll)?;
-        let speaking = speak::declare(s, &settings.report_time)?;
+        let speaking = speak::declare(s, hearing.report_time())?;
         let spectrograph = Spectrograph::declare(s)?;
         Ok(Self {
-            settings,
             hearing,
+            silero_vad: silero.then_some(ear_settings.vad),
             features,
-            transcript,
-            speaker,
-            emotion,
             ear,
-            recogniser: None,
-            encoder: None,
             speaking,
             spectrograph,
-            book: SpeakerBook::default(),
             frame_id: String::new(),
         })
     }
 
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
-        match models::Broker::shared() {
-            Ok(broker) => {
-                let search = &self.hearing;
-                let stt = Moonshine::open(&broker)
-                    .map(|m| m.with_beam(search.beam_width as usize).with_vocabulary(&search.vocabulary, search.boost))
-                    .map_err(|e| e.to_string());
-                self.recogniser = or_degraded(ctx, "speech recognition", "no transcripts", stt);
-                let encoder = SpeakerEncoder::open(&broker).map_err(|e| e.to_string());
-                self.encoder = or_degraded(ctx, "speaker recognition", "speakers are not told apart", encoder);
-            }
-            Err(e) => {
-                let what = format!("no transcripts and no speaker recognition: {e}");
-                ctx.status(Level::Warn, "speech recognition", what);
+        if let Some(settings) = self.silero_vad {
+            let opened = models::Broker::shared().map_err(|e| e.to_string()).and_then(|b| Silero::open(&b).map_err(|e| e.to_string()));
+            if let Some(silero) = hear::or_degraded(ctx, "voice activity", "earshot is used instead of silero", opened) {
+                self.ear.set_vad(Vad::with_silero(settings, silero));
             }
         }
+        self.hearing.start(ctx);
         self.speaking.start(ctx);
         Ok(())
     }
@@ -188,21 +110,13 @@ fn ear_settings(s: &mut Setup<Audio>) -> Result<EarSettings, SetupError> {
         .declare()?
         .get();
     let vad = VadSettings { start_threshold: threshold, stop_threshold: threshold * 0.7, ..vad };
-    Ok(EarSettings { vad, segmenter, mic_spacing_m })
-}
-
-/// Keeps what was opened; otherwise says on the diagnostics what is missing because of it.
-fn or_degraded<T>(ctx: &mut Context, what: &str, missing: &str, opened: Result<T, String>) -> Option<T> {
-    match opened {
-        Ok(value) => {
-            ctx.status(Level::Ok, what, "ready");
-            Some(value)
-        }
-        Err(reason) => {
-            ctx.status(Level::Warn, what, format!("{missing}: {reason}"));
-            None
-        }
-    }
+    let noise_suppression = s
+        .param("noise_suppression", false)
+        .describe("clean utterances by RNNoise before they are transcribed; off, because the recogniser does better without")
+        .read_only()
+        .declare()?
+        .get();
+    Ok(EarSettings { vad, segmenter, mic_spacing_m, noise_suppression })
 }
 
 impl Audio {
@@ -231,113 +145,14 @@ impl Audio {
             self.features.publish(ctx, features_message(block, self.header(block.stamp_ns)));
         }
         for utterance in &heard.utterances {
-            self.understand(ctx, utterance)?;
+            let header = self.header(utterance.stamp_ns);
+            self.hearing.understand(ctx, utterance, header)?;
         }
-        Ok(())
+        self.follow(ctx)
     }
 
     fn header(&self, stamp_ns: i64) -> Header {
         Header { stamp: Time::from_nanos(stamp_ns).to_msg(), frame_id: self.frame_id.clone() }
-    }
-
-    /// Everything that is told from a whole utterance. Runs networks, so only once somebody spoke.
-    fn understand(&mut self, ctx: &mut Context, utterance: &HeardUtterance) -> HandlerResult {
-        let header = self.header(utterance.stamp_ns);
-        let who = self.who(ctx, utterance)?;
-        let mood = emotion::prosody(&utterance.mono)
-            .map(|p| emotion::classify(&p, self.settings.emotion_threshold.get() as f32))
-            .unwrap_or(emotion::Mood { label: "unknown", confidence: 0.0 });
-        let mut speaker_id = String::new();
-        if let Some((embedding, found)) = who {
-            speaker_id.clone_from(&found.speaker_id);
-            let run_ms = if self.settings.report_time.get() { embedding.run_ms } else { 0.0 };
-            let provenance = model_provenance(speaker::MODEL, speaker::MODEL_VERSION, run_ms, &embedding.device);
-            let message = SpeakerMatch {
-                header: header.clone(),
-                speaker_id: found.speaker_id,
-                similarity: found.similarity,
-                embedding: embedding.vector,
-                provenance,
-            };
-            self.speaker.publish(ctx, message);
-        }
-        let message = SpeechEmotion {
-            header: header.clone(),
-            emotion: mood.label.to_owned(),
-            confidence: mood.confidence,
-            provenance: algorithm_provenance(emotion::ALGORITHM, emotion::VERSION, true),
-        };
-        self.emotion.publish(ctx, message);
-        if let Some(mut text) = self.transcribe(ctx, utterance)? {
-            text.run_ms = if self.settings.report_time.get() { text.run_ms } else { 0.0 };
-            let message = transcript_message(header, utterance, text, speaker_id, mood.label);
-            self.transcript.publish(ctx, message);
-        }
-        Ok(())
-    }
-
-    fn who(
-        &mut self,
-        ctx: &mut Context,
-        utterance: &HeardUtterance,
-    ) -> Result<Option<(Embedding, speaker::SpeakerMatch)>, NodeError> {
-        let Some(encoder) = self.encoder.as_mut().filter(|_| self.settings.identify.get()) else { return Ok(None) };
-        match encoder.embed(&utterance.mono) {
-            Ok(embedding) => {
-                let found = self.book.identify(&embedding.vector, self.settings.speaker_threshold.get() as f32);
-                Ok(Some((embedding, found)))
-            }
-            Err(speaker::SpeakerError::TooShort(_)) => Ok(None),
-            Err(e) => {
-                ctx.status(Level::Error, "speaker recognition", e.to_string());
-                Ok(None)
-            }
-        }
-    }
-
-    fn transcribe(&mut self, ctx: &mut Context, utterance: &HeardUtterance) -> Result<Option<Transcription>, NodeError> {
-        if !self.settings.transcribe.get() {
-            return Ok(None);
-        }
-        let Some(recogniser) = self.recogniser.as_mut() else {
-            ctx.warn("somebody spoke, but there is no speech recognition: nothing is understood");
-            return Ok(None);
-        };
-        let text = recogniser.transcribe(&utterance.mono)?;
-        let sure = f64::from(text.confidence) >= self.settings.min_confidence.get();
-        let words = text.text.chars().any(char::is_alphanumeric);
-        if sure && words {
-            ctx.info(format!("heard \"{}\" (confidence {:.2})", text.text, text.confidence));
-            return Ok(Some(text));
-        }
-        ctx.info(format!("heard something like \"{}\", not sure enough ({:.2})", text.text, text.confidence));
-        Ok(None)
-    }
-
-    fn on_enroll(&mut self, _ctx: &mut Context, request: EnrollSpeakerRequest) -> Result<EnrollSpeakerResponse, NodeError> {
-        let refuse = |message: String| EnrollSpeakerResponse { success: false, message, confidence: 0.0 };
-        let Some(encoder) = self.encoder.as_mut() else {
-            return Ok(refuse("there is no speaker recognition: its model is not available".to_owned()));
-        };
-        let mut embeddings = Vec::with_capacity(request.samples.len());
-        for (i, chunk) in request.samples.iter().enumerate() {
-            let mono = to_mono(&chunk.samples, chunk.channels);
-            let embedding = resample(&mono, 1, chunk.sample_rate, SAMPLE_RATE)
-                .map_err(|e| e.to_string())
-                .and_then(|samples| encoder.embed(&samples).map_err(|e| e.to_string()));
-            match embedding {
-                Ok(embedding) => embeddings.push(embedding.vector),
-                Err(reason) => return Ok(refuse(format!("sample {i}: {reason}"))),
-            }
-        }
-        Ok(match self.book.enroll(&request.speaker_id, &embeddings) {
-            Ok(confidence) => EnrollSpeakerResponse {
-                success: true,
-                message: format!("{} learnt from {} samples", request.speaker_id, embeddings.len()),
-                confidence,
-            },
-            Err(e) => refuse(e.to_string()),
-        })
     }
 }
 
@@ -371,36 +186,5 @@ fn features_message(block: &BlockFeatures, header: Header) -> AudioFeatures {
         speech_probability: block.speech_probability,
         direction: block.bearing_rad.map_or(f32::NAN, |b| b as f32),
         provenance: algorithm_provenance("dsp+earshot", "1", false),
-    }
-}
-
-fn transcript_message(
-    header: Header,
-    utterance: &HeardUtterance,
-    text: Transcription,
-    speaker_id: String,
-    mood: &str,
-) -> Transcript {
-    let segment = SpeechSegment {
-        text: text.text.clone(),
-        start_time: 0.0,
-        end_time: utterance.mono.len() as f64 / f64::from(SAMPLE_RATE),
-        confidence: text.confidence,
-        speaker_id,
-        emotion: mood.to_owned(),
-        language: stt::LANGUAGE.to_owned(),
-    };
-    Transcript {
-        header,
-        segments: vec![segment],
-        text: text.text,
-        confidence: text.confidence,
-        language: stt::LANGUAGE.to_owned(),
-        num_speakers: 1,
-        direction: utterance.bearing.map_or(f32::NAN, |b| b.bearing_rad as f32),
-        provenance: Provenance {
-            degraded: text.stopped,
-            ..model_provenance(stt::MODEL, stt::MODEL_VERSION, text.run_ms, &text.device)
-        },
     }
 }
