@@ -158,3 +158,82 @@ fn a_missing_model_names_the_command_that_fetches_it() {
         assert!(said.contains("`omnimind models fetch`"), "{said}");
     }
 }
+
+#[test]
+fn an_enrolled_voice_is_known_again_and_a_stranger_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    if !is_installed("flite") {
+        return;
+    }
+    let speak = |text: &str, voice: &str, file: &str| {
+        works(&["speak", text, "--engine", "flite", "--voice", voice, "-o", file], dir.path());
+    };
+    speak("I would like you to bring the red cup to the kitchen.", "slt", "a.wav");
+    speak("Then go to the living room, and look for the teddy bear.", "slt", "b.ogg");
+    speak("Is there a bottle on the table in the study?", "slt", "c.flac");
+    speak("Is there a bottle on the table in the study?", "rms", "d.wav");
+    let book = ["--book", "book.json"];
+    assert!(refused(&["identify", "c.flac", book[0], book[1]], dir.path()).contains("omnimind audio enroll"));
+    let learnt = json(&["enroll", "ann", "a.wav", "b.ogg", book[0], book[1], "--json"], dir.path());
+    assert_eq!((learnt["speaker"].as_str(), learnt["samples"].as_i64()), (Some("ann"), Some(2)));
+    let known = json(&["identify", "c.flac", book[0], book[1], "--json"], dir.path());
+    assert_eq!((known["speaker"].as_str(), known["models"][0]["model"].as_str()), (Some("ann"), Some("resemblyzer_ge2e")));
+    let stranger = json(&["identify", "d.wav", book[0], book[1], "--json"], dir.path());
+    assert!(stranger["speaker"].is_null() && stranger["similarity"].as_f64() < known["similarity"].as_f64(), "{stranger}");
+    assert!(works(&["identify", "c.flac", book[0], book[1]], dir.path()).contains("  ann ("));
+
+    // One after the other in one file: two speakers, one of them by name.
+    let mut samples = Vec::new();
+    for file in ["a.wav", "d.wav", "b.ogg", "d.wav"] {
+        let clip = sounds::read(dir.path().join(file)).unwrap();
+        assert_eq!(clip.sample_rate, 16_000);
+        samples.extend(clip.mono());
+        samples.extend([0.0; 8_000]);
+    }
+    let clip = sounds::Clip { sample_rate: 16_000, channels: 1, samples };
+    std::fs::write(dir.path().join("talk.flac"), sounds::encode(&clip, sounds::Format::Flac).unwrap()).unwrap();
+    let talk = json(&["diarise", "talk.flac", book[0], book[1], "--json", "--output", "talk.png"], dir.path());
+    assert_eq!(talk["speakers"], serde_json::json!(["ann", "speaker 2"]), "{talk}");
+    assert!(talk["turns"].as_array().unwrap().len() >= 4 && dir.path().join("talk.png").is_file());
+    std::fs::write(dir.path().join("book.json"), "no book").unwrap();
+    assert!(refused(&["identify", "c.flac", book[0], book[1]], dir.path()).contains("not a book of speakers"));
+    assert!(refused(&["enroll", " ", "gone.wav", book[0], book[1]], dir.path()).contains("gone.wav"));
+}
+
+#[test]
+fn the_wake_phrase_is_found_and_other_words_are_not_taken_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    if !is_installed("flite") || !recogniser_is_here() {
+        return;
+    }
+    for (text, file) in [("Hey omni, bring the red cup to the kitchen.", "a.wav"), ("Where is the red cup, please?", "b.wav")] {
+        works(&["speak", text, "--engine", "flite", "--voice", "slt", "-o", file], dir.path());
+    }
+    let called = json(&["wake", "a.wav", "--json"], dir.path());
+    assert!(called["called"] == true && called["calls"][0]["rest"].as_str().unwrap().contains("red cup"), "{called}");
+    let not = json(&["wake", "b.wav", "--json"], dir.path());
+    assert!(not["called"] == false && not["calls"].as_array().unwrap().is_empty(), "{not}");
+    assert!(works(&["wake", "b.wav"], dir.path()).contains("nobody said \"hey omni\""));
+    assert!(refused(&["wake", "a.wav", "--phrase", "?!"], dir.path()).contains("no letters"));
+}
+
+#[test]
+fn the_direction_of_a_voice_in_a_stereo_file_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    if !is_installed("flite") {
+        return;
+    }
+    works(&["speak", "Please bring the red cup to the kitchen.", "--engine", "flite", "-o", "a.wav"], dir.path());
+    let mono = sounds::read(dir.path().join("a.wav")).unwrap();
+    // Microphones 0.2 m apart, the right one 5 samples of 16 kHz late: asin(5 / 16000 * 343.2 / 0.2) = 32.4 degrees to the left.
+    let late = 5 * mono.sample_rate as usize / 16_000;
+    let samples =
+        (0..mono.samples.len()).flat_map(|i| [mono.samples[i], if i < late { 0.0 } else { mono.samples[i - late] }]).collect();
+    let stereo = sounds::Clip { sample_rate: mono.sample_rate, channels: 2, samples };
+    std::fs::write(dir.path().join("b.flac"), sounds::encode(&stereo, sounds::Format::Flac).unwrap()).unwrap();
+    let found = json(&["direction", "b.flac", "--spacing", "0.2", "--json"], dir.path());
+    let bearing = found["segments"][0]["bearing_deg"].as_f64().unwrap();
+    assert!((bearing - 32.4).abs() < 5.0, "{bearing}");
+    assert!(works(&["direction", "b.flac", "--spacing", "0.2"], dir.path()).contains("to the left"));
+    assert!(refused(&["direction", "b.flac", "--spacing", "9"], dir.path()).contains("0.01 to 1 m"));
+}

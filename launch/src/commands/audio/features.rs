@@ -37,7 +37,7 @@ pub fn run(args: &ClipArgs) -> Result<()> {
     let makers = [Maker::algorithm("features", "dsp", "1"), Maker::algorithm("speech found", "earshot", "1")];
     if let Some(path) = &args.output {
         let mark = |u: &omnimind_audio::ear::HeardUtterance| {
-            let start_s = u.stamp_ns as f64 * 1e-9;
+            let start_s = (u.stamp_ns as f64 * 1e-9).max(0.0);
             Mark { start_s, end_s: start_s + u.mono.len() as f64 / 16_000.0, text: "speech".to_owned(), lane: 0 }
         };
         let foot = format!("{:.1} dBFS, pitch {pitch:.0} Hz, centroid {centroid:.0} Hz", dbfs(level));
@@ -64,7 +64,7 @@ pub fn run(args: &ClipArgs) -> Result<()> {
     println!("  spectral centroid   {centroid:.0} Hz");
     println!("  zero crossings      {:.2} % of the samples", crossings * 100.0);
     println!("  cepstrum (13 MFCC)  {}", mfcc.map(|c| format!("{c:.2}")).join("  "));
-    println!("  speech              {speech_s:.2} s in {} utterances", utterances.len());
+    println!("  speech              {speech_s:.2} s in {} stretches", utterances.len());
     print_makers(&makers);
     Ok(())
 }

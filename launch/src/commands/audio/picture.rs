@@ -71,7 +71,7 @@ fn paint(title: &str, mono: &[f32], marks: &[Mark], foot: &str) -> image::RgbIma
     let text_top = bars_top + bars + 8;
     let height = text_top + text_rows * 26 + 44;
     let mut canvas = Canvas::new(WIDTH as u32, height as u32, BACKGROUND);
-    let title: String = title.chars().take(((WIDTH - 48) / Font::Title.advance()) as usize).collect();
+    let title: String = title.chars().take(((WIDTH - 140) / Font::Title.advance()) as usize).collect();
     canvas.text(24, 18, &title, Font::Title, INK);
     wave(&mut canvas, mono, &axis, wave_top);
     spectrogram(&mut canvas, mono, &axis, mel_top);
@@ -179,8 +179,8 @@ fn pitch(canvas: &mut Canvas, mono: &[f32], axis: &Axis, bottom: i32) {
         }
     }
     if track.iter().any(|p| p.voiced) {
-        canvas.fill(LEFT + 8, bottom - 20, 18, 2, PITCH, 1.0);
-        canvas.text(LEFT + 32, bottom - 27, "pitch", Font::Small, PITCH);
+        canvas.fill(WIDTH - 98, 30, 18, 2, PITCH, 1.0);
+        canvas.text(WIDTH - 72, 22, "pitch", Font::Small, PITCH);
     }
 }
 

@@ -133,22 +133,28 @@ fn play(synthesizer: &mut Synthesizer, words: &str, options: &SpeakOptions) -> R
             Some(playing) => playing,
             none => {
                 let Some((program, words)) = player(speech.sample_rate) else { bail!("the player is gone") };
-                let child = Command::new(&program).args(words).stdin(Stdio::piped()).spawn();
+                let child =
+                    Command::new(&program).args(words).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
                 none.insert((child.with_context(|| format!("cannot run {}", program.display()))?, speech.sample_rate))
             }
         };
         let bytes: Vec<u8> =
             speech.samples.iter().flat_map(|s| ((s.clamp(-1.0, 1.0) * 32_767.0).round() as i16).to_le_bytes()).collect();
         if let Some(pipe) = &mut child.stdin {
-            pipe.write_all(&bytes).context("the player stopped")?;
+            // A player that has gone away says why at its end.
+            let _ = pipe.write_all(&bytes);
         }
         spoken_s += speech.duration_s();
         last = Some(speech);
     }
     if let Some((mut child, _)) = playing {
         drop(child.stdin.take());
-        if !child.wait().context("the player stopped")?.success() {
-            bail!("the player could not play the sound; write a file with -o speech.wav");
+        let ended = child.wait_with_output().context("the player stopped")?;
+        // ffplay calls it a success when there is no sound card, but says so.
+        let said = String::from_utf8_lossy(&ended.stderr);
+        if !ended.status.success() || !said.trim().is_empty() {
+            let reason = said.trim().lines().last().unwrap_or("it failed").to_owned();
+            bail!("the player could not play the sound ({reason}); write a file with -o speech.wav");
         }
     }
     if let Some(speech) = last {
