@@ -1,4 +1,4 @@
-//! Errors of the bearing in simulated rooms: speech from every side, 1.5 m away, with white noise at each microphone.
+//! Errors of the bearing in simulated rooms: speech from every side, 1 m away, with white noise at each microphone.
 //!
 //!     cargo run --release -p omnimind-audio --example direction_errors
 
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn errors(finder: &ArrayFinder, places: &[[f64; 2]], room: Room, speech: &[f32], degrees: f64) -> [f64; SNR_DB.len()] {
     let bearing = degrees.to_radians();
     let centre = [room.size[0] / 2.0, room.size[1] / 2.0 - 0.3, room.size[2].min(2.6) / 2.0];
-    let source = [centre[0] + 1.5 * bearing.cos(), centre[1] + 1.5 * bearing.sin(), centre[2] + 0.1];
+    let source = [centre[0] + bearing.cos(), centre[1] + bearing.sin(), centre[2] + 0.1];
     let microphones: Vec<[f64; 3]> = places.iter().map(|p| [centre[0] + p[0], centre[1] + p[1], centre[2]]).collect();
     let clean = room.hear(source, &microphones, speech);
     SNR_DB.map(|snr| {

@@ -76,24 +76,26 @@ impl ArrayFinder {
                 pairs.push(([a[0] - b[0], a[1] - b[1]], self.correlator.lags(&frames[i], &frames[j])?));
             }
         }
-        let power = |bearing: f64| steered_power(&pairs, bearing);
+        let coarse = |bearing: f64| steered_power(&pairs, bearing, Lags::near);
+        let power = |bearing: f64| steered_power(&pairs, bearing, Lags::exact);
         let step = TAU / Self::STEPS as f64;
         let mut best = (f64::NEG_INFINITY, 0.0);
         for k in 0..Self::STEPS {
             let bearing = k as f64 * step - PI;
-            if self.is_on_the_chosen_side(bearing) && power(bearing) > best.0 {
-                best = (power(bearing), bearing);
+            if self.is_on_the_chosen_side(bearing) && coarse(bearing) > best.0 {
+                best = (coarse(bearing), bearing);
             }
         }
+        best.0 = power(best.1);
         // Ever finer around the best.
-        let mut width = step;
+        let mut width = 4.0 * step;
         while width > 1e-3 {
-            width /= 2.0;
             for bearing in [best.1 - width, best.1 + width] {
                 if self.is_on_the_chosen_side(bearing) && power(bearing) > best.0 {
                     best = (power(bearing), bearing);
                 }
             }
+            width /= 2.0;
         }
         let mirror_rad = self.line.map(|line| wrap(2.0 * line - best.1));
         Ok(ArrayBearing { bearing_rad: wrap(best.1), strength: best.0.clamp(0.0, 1.0), mirror_rad })
@@ -107,14 +109,14 @@ impl ArrayFinder {
     }
 }
 
-fn steered_power(pairs: &[([f64; 2], Lags)], bearing: f64) -> f64 {
+fn steered_power(pairs: &[([f64; 2], Lags)], bearing: f64, at: impl Fn(&Lags, f64) -> f64) -> f64 {
     let (sine, cosine) = bearing.sin_cos();
     let sum: f64 = pairs
         .iter()
         .map(|(apart, lags)| {
             // The microphone that is farther towards the source hears it earlier.
             let later_s = -(apart[0] * cosine + apart[1] * sine) / SPEED_OF_SOUND;
-            lags.at_time(later_s)
+            at(lags, later_s)
         })
         .sum();
     sum / pairs.len() as f64

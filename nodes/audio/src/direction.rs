@@ -1,7 +1,8 @@
 //! Direction of arrival from two microphones: generalised cross-correlation with phase transform
 //! (Knapp and Carter, "The generalized correlation method for estimation of time delay", 1976), whitened by a power less than one
 //! so that bins of mere noise count less (PHAT-beta; Donohue, Hannemann and Dietz, "Performance of phase transform for detecting
-//! sound sources with microphone arrays in reverberant and noisy environments", 2007).
+//! sound sources with microphone arrays in reverberant and noisy environments", 2007), and weighted by how much of each bin is new
+//! sound rather than echo of what was heard before (the precedence effect).
 //!
 //! The array is two microphones on the y axis, channel 0 at the left (+y). A bearing is in rad about z:
 //! 0 straight ahead (+x), positive to the left. Two microphones cannot tell front from back: the answer is the
@@ -58,34 +59,52 @@ pub(crate) struct Correlator {
 }
 
 /// The correlation over lags; 1 where one source without echo or noise is.
-pub(crate) struct Lags(Vec<f32>);
+pub(crate) struct Lags {
+    /// On fine lags, the negative ones at the end.
+    fine: Vec<f32>,
+    /// Weighted cross-spectrum: frequency in rad/s and value.
+    spectrum: Vec<(f64, Complex32)>,
+}
 
 impl Lags {
-    /// Lags per second.
+    /// Fine lags per second.
     pub(crate) const RATE: f64 = SAMPLE_RATE as f64 * Correlator::FINER as f64;
 
-    /// At a whole number of fine lags: positive where the first microphone hears it later than the second.
-    fn at(&self, lag: i64) -> f64 {
-        f64::from(self.0[lag.rem_euclid(self.0.len() as i64) as usize])
+    /// Where the first microphone hears it `later_s` later than the second, to the nearest fine lag.
+    pub(crate) fn near(&self, later_s: f64) -> f64 {
+        let lag = (later_s * Self::RATE).round() as i64;
+        f64::from(self.fine[lag.rem_euclid(self.fine.len() as i64) as usize])
     }
 
-    /// At any time (s), between the fine lags.
-    pub(crate) fn at_time(&self, later_s: f64) -> f64 {
-        let lag = later_s * Self::RATE;
-        let (whole, part) = (lag.floor(), lag - lag.floor());
-        self.at(whole as i64) * (1.0 - part) + self.at(whole as i64 + 1) * part
+    /// The same between all lags.
+    pub(crate) fn exact(&self, later_s: f64) -> f64 {
+        let sum: f64 = self
+            .spectrum
+            .iter()
+            .map(|(omega, c)| {
+                let (sine, cosine) = (omega * later_s).sin_cos();
+                f64::from(c.re) * cosine - f64::from(c.im) * sine
+            })
+            .sum();
+        sum
     }
 }
 
 impl Correlator {
-    const FRAME: usize = 1024;
-    const HOP: usize = 512;
+    const FRAME: usize = 512;
+    const HOP: usize = 128;
     /// The cross-spectrum is padded by this factor before the inverse transform: finer lags.
     const FINER: usize = 16;
     /// Band that is used, Hz: below, the microphones cannot tell; above, phase is ambiguous noise.
-    const BAND_HZ: (f64, f64) = (150.0, 5_000.0);
+    const BAND_HZ: (f64, f64) = (400.0, 5_000.0);
     /// Whitening: 1 is the phase transform itself, 0 none.
     const BETA: f32 = 0.75;
+    /// What rises above this share of the level just heard is new sound, which comes straight; the rest may be echo.
+    const ONSET: f32 = 0.9;
+    /// How the level just heard fades from frame to frame (8 ms).
+    const FADE: f32 = 0.8;
+    /// Weight of what is no onset: a steady source has a bearing too.
+    const STEADY: f32 = 0.02;
 
     pub(crate) fn new() -> Self {
         let mut planner = RealFftPlanner::<f32>::new();
@@ -96,7 +115,7 @@ impl Correlator {
         }
     }
 
-    /// Spectra of the frames of a channel; frames of silence have none.
+    /// Level and spectrum of the frames of a channel.
     pub(crate) fn frames(&self, channel: &[f32]) -> Vec<(f32, Vec<Complex32>)> {
         let frames = channel.windows(Self::FRAME).step_by(Self::HOP);
         frames.map(|frame| (rms(frame), self.transform(frame).unwrap_or_default())).collect()
@@ -108,34 +127,41 @@ impl Correlator {
     /// [`DirectionError::TooLittle`].
     pub(crate) fn lags(&self, first: &[(f32, Vec<Complex32>)], second: &[(f32, Vec<Complex32>)]) -> Result<Lags, DirectionError> {
         let bin_hz = f64::from(SAMPLE_RATE) / Self::FRAME as f64;
-        let band = (Self::BAND_HZ.0 / bin_hz).ceil() as usize..=(Self::BAND_HZ.1 / bin_hz) as usize;
-        let fine = Self::FRAME * Self::FINER;
-        let mut spectrum = vec![Complex32::default(); fine / 2 + 1];
+        let (low, high) = ((Self::BAND_HZ.0 / bin_hz).ceil() as usize, (Self::BAND_HZ.1 / bin_hz) as usize);
+        let size = Self::FRAME * Self::FINER;
+        let mut spectrum = vec![Complex32::default(); size / 2 + 1];
+        let mut heard = vec![0.0_f32; high + 1];
         let mut total = 0.0_f32;
         for ((level_a, a), (level_b, b)) in first.iter().zip(second) {
-            if level_a.min(*level_b) < 1e-4 {
-                continue;
-            }
-            for ((c, x), y) in spectrum.iter_mut().zip(a).zip(b).take(*band.end() + 1).skip(*band.start()) {
+            let silent = level_a.min(*level_b) < 1e-4;
+            for bin in low..=high {
+                let (Some(x), Some(y)) = (a.get(bin), b.get(bin)) else { continue };
                 let product = x * y.conj();
                 let magnitude = product.norm();
-                if magnitude > 1e-12 {
-                    // Loud frames and bins carry the direct sound.
-                    let weight = magnitude.powf(1.0 - Self::BETA);
-                    *c += product / magnitude * weight;
-                    total += weight;
+                let level = magnitude.sqrt();
+                let before = heard[bin];
+                heard[bin] = level.max(Self::FADE * before);
+                if silent || magnitude <= 1e-12 {
+                    continue;
                 }
+                let onset = ((level - Self::ONSET * before) / level).max(Self::STEADY);
+                let weight = magnitude.powf(1.0 - Self::BETA) * onset;
+                spectrum[bin] += product / magnitude * weight;
+                total += weight;
             }
         }
         if total <= 0.0 {
             return Err(DirectionError::TooLittle);
         }
-        let mut lags = vec![0.0_f32; fine];
-        if self.inverse.process(&mut spectrum, &mut lags).is_err() {
+        spectrum.iter_mut().for_each(|c| *c /= total);
+        let omega = |bin: usize| std::f64::consts::TAU * bin as f64 * bin_hz;
+        let band = (low..=high).map(|bin| (omega(bin), spectrum[bin])).collect();
+        let mut fine = vec![0.0_f32; size];
+        if self.inverse.process(&mut spectrum, &mut fine).is_err() {
             return Err(DirectionError::TooLittle);
         }
-        lags.iter_mut().for_each(|v| *v /= 2.0 * total);
-        Ok(Lags(lags))
+        fine.iter_mut().for_each(|v| *v /= 2.0);
+        Ok(Lags { fine, spectrum: band })
     }
 
     fn transform(&self, frame: &[f32]) -> Option<Vec<Complex32>> {
@@ -167,19 +193,31 @@ impl DirectionFinder {
             return Err(DirectionError::Length { left: left.len(), right: right.len() });
         }
         let lags = self.correlator.lags(&self.correlator.frames(left), &self.correlator.frames(right))?;
-        let limit = (self.spacing_m / SPEED_OF_SOUND * Lags::RATE).ceil() as i64;
-        let mut best = 0;
+        let limit_s = self.spacing_m / SPEED_OF_SOUND;
+        let limit = (limit_s * Lags::RATE).floor() as i64;
+        let mut best = (f64::NEG_INFINITY, 0.0);
         for lag in -limit..=limit {
-            if lags.at(lag) > lags.at(best) {
-                best = lag;
+            let later_s = lag as f64 / Lags::RATE;
+            if lags.near(later_s) > best.0 {
+                best = (lags.near(later_s), later_s);
             }
         }
-        let (a, b, c) = (lags.at(best - 1), lags.at(best), lags.at(best + 1));
-        let curvature = a - 2.0 * b + c;
-        let shift = if curvature < -1e-12 { (0.5 * (a - c) / curvature).clamp(-0.5, 0.5) } else { 0.0 };
-        let delay_s = -(best as f64 + shift) / Lags::RATE;
-        let sine = (delay_s * SPEED_OF_SOUND / self.spacing_m).clamp(-1.0, 1.0);
-        Ok(Bearing { bearing_rad: sine.asin(), delay_s, strength: b.clamp(0.0, 1.0) })
+        best.0 = lags.exact(best.1);
+        // Ever finer around the best.
+        let mut width = 1.0 / Lags::RATE;
+        for _ in 0..6 {
+            for later_s in [best.1 - width, best.1 + width].map(|t| t.clamp(-limit_s, limit_s)) {
+                let height = lags.exact(later_s);
+                if height > best.0 {
+                    best = (height, later_s);
+                }
+            }
+            width /= 2.0;
+        }
+        // The left channel is the first: right later is negative.
+        let delay_s = -best.1;
+        let sine = (delay_s / limit_s).clamp(-1.0, 1.0);
+        Ok(Bearing { bearing_rad: sine.asin(), delay_s, strength: best.0.clamp(0.0, 1.0) })
     }
 }
 
