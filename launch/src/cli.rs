@@ -62,6 +62,9 @@ pub enum Command {
     /// Networks: which there are, and their files
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Hear and speak: transcribe, measure and draw sound files, speak texts
+    #[command(subcommand)]
+    Audio(crate::commands::audio::AudioCommand),
     /// Record, play, look at and recover bags, as `ros2 bag` does
     #[command(subcommand)]
     Bag(crate::commands::bag::BagCommand),

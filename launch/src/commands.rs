@@ -1,5 +1,6 @@
 //! What each command does. Results go to standard output; a command that fails returns one sentence.
 
+pub mod audio;
 pub mod bag;
 mod bench;
 mod bridge;
@@ -54,6 +55,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, anyhow::Error> {
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::BenchPublish(args)) => bench::publish(&args),
         Some(Command::Models(command)) => models::run(&command),
+        Some(Command::Audio(command)) => audio::run(&command),
         Some(Command::Bag(command)) => bag::run(&command),
         Some(Command::Bridge(command)) => bridge::run(&command),
     }

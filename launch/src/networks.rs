@@ -16,6 +16,8 @@ const VISION: [(&str, &str); 6] = [
 ];
 /// What audio asks for.
 const AUDIO: [&str; 2] = ["moonshine_tiny_en", "resemblyzer_ge2e"];
+/// And for its voice, if that is to be Piper's.
+const PIPER: &str = omnimind_audio::tts::piper::MODEL;
 
 /// Names of the networks that the nodes of `launch` will ask for.
 #[must_use]
@@ -28,7 +30,14 @@ pub fn needed(launch: &Launch) -> Vec<String> {
     for node in &launch.nodes {
         match node.type_.as_str() {
             "vision" => names.extend(VISION.map(|(parameter, default)| chosen(node, parameter, default))),
-            "audio" => names.extend(AUDIO.map(str::to_owned)),
+            "audio" => {
+                names.extend(AUDIO.map(str::to_owned));
+                // A voice that is a file of the user's is not fetched.
+                let voice = chosen(node, "tts_voice", "");
+                if chosen(node, "tts_engine", "") == "piper" && !voice.ends_with(".onnx") {
+                    names.push(if voice.is_empty() { PIPER.to_owned() } else { voice });
+                }
+            }
             _ => {}
         }
     }
@@ -68,5 +77,9 @@ mod tests {
         let few = "nodes: [{type: vision, parameters: {scene_model: '', text_model: '', keypoint_model: ''}}]";
         assert_eq!(names(few), ["nanodet_g_416"]);
         assert_eq!(names("nodes: [{type: audio}]"), ["moonshine_tiny_en", "resemblyzer_ge2e"]);
+        let piper = names("nodes: [{type: audio, parameters: {tts_engine: piper}}]");
+        assert_eq!(piper, ["moonshine_tiny_en", "piper_en_us_joe", "resemblyzer_ge2e"]);
+        let file = names("nodes: [{type: audio, parameters: {tts_engine: piper, tts_voice: my.onnx}}]");
+        assert_eq!(file, ["moonshine_tiny_en", "resemblyzer_ge2e"]);
     }
 }

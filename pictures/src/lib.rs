@@ -1,5 +1,6 @@
-//! Picture files and pixels, for every node that meets them: decoding with limits, JPEG of raw frames, straightening of lenses.
+//! Picture files and pixels, for every node that meets them: decoding with limits, JPEG of raw frames, straightening of lenses, drawing charts.
 
+pub mod canvas;
 pub mod jpeg;
 mod still;
 

@@ -1,5 +1,8 @@
 //! Direction of arrival from two microphones: generalised cross-correlation with phase transform
-//! (Knapp and Carter, "The generalized correlation method for estimation of time delay", 1976).
+//! (Knapp and Carter, "The generalized correlation method for estimation of time delay", 1976), whitened by a power less than one
+//! so that bins of mere noise count less (PHAT-beta; Donohue, Hannemann and Dietz, "Performance of phase transform for detecting
+//! sound sources with microphone arrays in reverberant and noisy environments", 2007), and weighted by how much of each bin is new
+//! sound rather than echo of what was heard before (the precedence effect).
 //!
 //! The array is two microphones on the y axis, channel 0 at the left (+y). A bearing is in rad about z:
 //! 0 straight ahead (+x), positive to the left. Two microphones cannot tell front from back: the answer is the
@@ -35,95 +38,130 @@ pub enum DirectionError {
         /// Samples of the right channel.
         right: usize,
     },
+    /// The number of channels is not that of the microphones.
+    #[error("{channels} channels for {microphones} microphones")]
+    Channels {
+        /// Channels given.
+        channels: usize,
+        /// Microphones of the array.
+        microphones: usize,
+    },
     /// Less sound than one analysis frame, or all of it quieter than -80 dBFS.
     #[error("too little sound for a bearing")]
     TooLittle,
 }
 
-/// GCC-PHAT for a pair of microphones at 16 kHz.
-pub struct DirectionFinder {
-    spacing_m: f64,
+/// Cross-correlation with phase transform of two microphones at 16 kHz, on fine lags.
+pub(crate) struct Correlator {
     forward: Arc<dyn RealToComplex<f32>>,
     inverse: Arc<dyn ComplexToReal<f32>>,
     window: Vec<f32>,
 }
 
-impl DirectionFinder {
-    const FRAME: usize = 1024;
-    const HOP: usize = 512;
+/// The correlation over lags; 1 where one source without echo or noise is.
+pub(crate) struct Lags {
+    /// On fine lags, the negative ones at the end.
+    fine: Vec<f32>,
+    /// Weighted cross-spectrum: frequency in rad/s and value.
+    spectrum: Vec<(f64, Complex32)>,
+}
+
+impl Lags {
+    /// Fine lags per second.
+    pub(crate) const RATE: f64 = SAMPLE_RATE as f64 * Correlator::FINER as f64;
+
+    /// Where the first microphone hears it `later_s` later than the second, to the nearest fine lag.
+    pub(crate) fn near(&self, later_s: f64) -> f64 {
+        let lag = (later_s * Self::RATE).round() as i64;
+        f64::from(self.fine[lag.rem_euclid(self.fine.len() as i64) as usize])
+    }
+
+    /// The same between all lags.
+    pub(crate) fn exact(&self, later_s: f64) -> f64 {
+        let sum: f64 = self
+            .spectrum
+            .iter()
+            .map(|(omega, c)| {
+                let (sine, cosine) = (omega * later_s).sin_cos();
+                f64::from(c.re) * cosine - f64::from(c.im) * sine
+            })
+            .sum();
+        sum
+    }
+}
+
+impl Correlator {
+    const FRAME: usize = 512;
+    const HOP: usize = 128;
     /// The cross-spectrum is padded by this factor before the inverse transform: finer lags.
     const FINER: usize = 16;
     /// Band that is used, Hz: below, the microphones cannot tell; above, phase is ambiguous noise.
-    const BAND_HZ: (f64, f64) = (150.0, 5_000.0);
+    const BAND_HZ: (f64, f64) = (400.0, 5_000.0);
+    /// Whitening: 1 is the phase transform itself, 0 none.
+    const BETA: f32 = 0.75;
+    /// What rises above this share of the level just heard is new sound, which comes straight; the rest may be echo.
+    const ONSET: f32 = 0.9;
+    /// How the level just heard fades from frame to frame (8 ms).
+    const FADE: f32 = 0.8;
+    /// Weight of what is no onset: a steady source has a bearing too.
+    const STEADY: f32 = 0.02;
 
-    /// A finder for microphones `spacing_m` apart (m, above 0).
-    pub fn new(spacing_m: f64) -> Self {
+    pub(crate) fn new() -> Self {
         let mut planner = RealFftPlanner::<f32>::new();
         Self {
-            spacing_m: spacing_m.abs().max(1e-3),
             forward: planner.plan_fft_forward(Self::FRAME),
             inverse: planner.plan_fft_inverse(Self::FRAME * Self::FINER),
             window: hann(Self::FRAME),
         }
     }
 
-    /// Bearing of the strongest source in a piece of two-channel sound (each `[n]`, 16 kHz).
-    pub fn bearing(&self, left: &[f32], right: &[f32]) -> Result<Bearing, DirectionError> {
-        if left.len() != right.len() {
-            return Err(DirectionError::Length { left: left.len(), right: right.len() });
-        }
-        let mut cross = vec![Complex32::default(); Self::FRAME / 2 + 1];
-        let mut weight = 0.0_f32;
-        // Loud frames carry the direct sound: each counts with its level.
-        for (l, r) in left.windows(Self::FRAME).step_by(Self::HOP).zip(right.windows(Self::FRAME).step_by(Self::HOP)) {
-            let level = rms(l).min(rms(r));
-            if level < 1e-4 {
-                continue;
-            }
-            let (Some(a), Some(b)) = (self.transform(l), self.transform(r)) else { continue };
-            for ((c, x), y) in cross.iter_mut().zip(&a).zip(&b) {
+    /// Level and spectrum of the frames of a channel.
+    pub(crate) fn frames(&self, channel: &[f32]) -> Vec<(f32, Vec<Complex32>)> {
+        let frames = channel.windows(Self::FRAME).step_by(Self::HOP);
+        frames.map(|frame| (rms(frame), self.transform(frame).unwrap_or_default())).collect()
+    }
+
+    /// Correlation of two channels by the spectra of their frames.
+    ///
+    /// # Errors
+    /// [`DirectionError::TooLittle`].
+    pub(crate) fn lags(&self, first: &[(f32, Vec<Complex32>)], second: &[(f32, Vec<Complex32>)]) -> Result<Lags, DirectionError> {
+        let bin_hz = f64::from(SAMPLE_RATE) / Self::FRAME as f64;
+        let (low, high) = ((Self::BAND_HZ.0 / bin_hz).ceil() as usize, (Self::BAND_HZ.1 / bin_hz) as usize);
+        let size = Self::FRAME * Self::FINER;
+        let mut spectrum = vec![Complex32::default(); size / 2 + 1];
+        let mut heard = vec![0.0_f32; high + 1];
+        let mut total = 0.0_f32;
+        for ((level_a, a), (level_b, b)) in first.iter().zip(second) {
+            let silent = level_a.min(*level_b) < 1e-4;
+            for bin in low..=high {
+                let (Some(x), Some(y)) = (a.get(bin), b.get(bin)) else { continue };
                 let product = x * y.conj();
                 let magnitude = product.norm();
-                if magnitude > 1e-12 {
-                    *c += product / magnitude * level;
+                let level = magnitude.sqrt();
+                let before = heard[bin];
+                heard[bin] = level.max(Self::FADE * before);
+                if silent || magnitude <= 1e-12 {
+                    continue;
                 }
+                let onset = ((level - Self::ONSET * before) / level).max(Self::STEADY);
+                let weight = magnitude.powf(1.0 - Self::BETA) * onset;
+                spectrum[bin] += product / magnitude * weight;
+                total += weight;
             }
-            weight += level;
         }
-        if weight <= 0.0 {
+        if total <= 0.0 {
             return Err(DirectionError::TooLittle);
         }
-        let fine = Self::FRAME * Self::FINER;
-        let mut spectrum = vec![Complex32::default(); fine / 2 + 1];
-        let bin_hz = f64::from(SAMPLE_RATE) / Self::FRAME as f64;
-        let mut bins = 0;
-        for (bin, c) in cross.iter().enumerate() {
-            let hz = bin as f64 * bin_hz;
-            if hz >= Self::BAND_HZ.0 && hz <= Self::BAND_HZ.1 {
-                spectrum[bin] = c / weight;
-                bins += 1;
-            }
-        }
-        let mut lags = vec![0.0_f32; fine];
-        if self.inverse.process(&mut spectrum, &mut lags).is_err() {
+        spectrum.iter_mut().for_each(|c| *c /= total);
+        let omega = |bin: usize| std::f64::consts::TAU * bin as f64 * bin_hz;
+        let band = (low..=high).map(|bin| (omega(bin), spectrum[bin])).collect();
+        let mut fine = vec![0.0_f32; size];
+        if self.inverse.process(&mut spectrum, &mut fine).is_err() {
             return Err(DirectionError::TooLittle);
         }
-        let rate = f64::from(SAMPLE_RATE) * Self::FINER as f64;
-        let limit = (self.spacing_m / SPEED_OF_SOUND * rate).ceil() as i64;
-        // The left channel later by `lag` puts the peak at +lag; right later is negative.
-        let at = |lag: i64| lags[lag.rem_euclid(fine as i64) as usize];
-        let mut best = 0;
-        for lag in -limit..=limit {
-            if at(lag) > at(best) {
-                best = lag;
-            }
-        }
-        let (a, b, c) = (f64::from(at(best - 1)), f64::from(at(best)), f64::from(at(best + 1)));
-        let curvature = a - 2.0 * b + c;
-        let shift = if curvature < -1e-12 { (0.5 * (a - c) / curvature).clamp(-0.5, 0.5) } else { 0.0 };
-        let delay_s = -(best as f64 + shift) / rate;
-        let sine = (delay_s * SPEED_OF_SOUND / self.spacing_m).clamp(-1.0, 1.0);
-        Ok(Bearing { bearing_rad: sine.asin(), delay_s, strength: (b / (2.0 * f64::from(bins))).clamp(0.0, 1.0) })
+        fine.iter_mut().for_each(|v| *v /= 2.0);
+        Ok(Lags { fine, spectrum: band })
     }
 
     fn transform(&self, frame: &[f32]) -> Option<Vec<Complex32>> {
@@ -131,6 +169,55 @@ impl DirectionFinder {
         let mut output = self.forward.make_output_vec();
         self.forward.process(&mut input, &mut output).ok()?;
         Some(output)
+    }
+}
+
+/// GCC-PHAT for a pair of microphones at 16 kHz.
+pub struct DirectionFinder {
+    spacing_m: f64,
+    correlator: Correlator,
+}
+
+impl DirectionFinder {
+    /// A finder for microphones `spacing_m` apart (m, above 0).
+    pub fn new(spacing_m: f64) -> Self {
+        Self { spacing_m: spacing_m.abs().max(1e-3), correlator: Correlator::new() }
+    }
+
+    /// Bearing of the strongest source in a piece of two-channel sound (each `[n]`, 16 kHz).
+    ///
+    /// # Errors
+    /// [`DirectionError`].
+    pub fn bearing(&self, left: &[f32], right: &[f32]) -> Result<Bearing, DirectionError> {
+        if left.len() != right.len() {
+            return Err(DirectionError::Length { left: left.len(), right: right.len() });
+        }
+        let lags = self.correlator.lags(&self.correlator.frames(left), &self.correlator.frames(right))?;
+        let limit_s = self.spacing_m / SPEED_OF_SOUND;
+        let limit = (limit_s * Lags::RATE).floor() as i64;
+        let mut best = (f64::NEG_INFINITY, 0.0);
+        for lag in -limit..=limit {
+            let later_s = lag as f64 / Lags::RATE;
+            if lags.near(later_s) > best.0 {
+                best = (lags.near(later_s), later_s);
+            }
+        }
+        best.0 = lags.exact(best.1);
+        // Ever finer around the best.
+        let mut width = 1.0 / Lags::RATE;
+        for _ in 0..6 {
+            for later_s in [best.1 - width, best.1 + width].map(|t| t.clamp(-limit_s, limit_s)) {
+                let height = lags.exact(later_s);
+                if height > best.0 {
+                    best = (height, later_s);
+                }
+            }
+            width /= 2.0;
+        }
+        // The left channel is the first: right later is negative.
+        let delay_s = -best.1;
+        let sine = (delay_s / limit_s).clamp(-1.0, 1.0);
+        Ok(Bearing { bearing_rad: sine.asin(), delay_s, strength: best.0.clamp(0.0, 1.0) })
     }
 }
 

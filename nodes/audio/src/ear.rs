@@ -1,6 +1,7 @@
 //! From chunks of sound to features ten times a second and to utterances: everything that is not a neural network of
 //! its own.
 
+use crate::denoise::denoise;
 use crate::direction::{Bearing, DirectionFinder, delay_and_sum};
 use crate::features::{
     MFCC_COUNT, Mfcc, SAMPLE_RATE, Spectrum, dbfs, mean_coefficients, rms, spectral_centroid, zero_crossing_rate,
@@ -8,7 +9,7 @@ use crate::features::{
 use crate::pitch::Yin;
 use crate::resample::{ResampleError, StreamResampler};
 use crate::segmenter::{Segmenter, SegmenterSettings, Utterance};
-use crate::vad::VadSettings;
+use crate::vad::{Vad, VadSettings};
 use crate::wav::{channel, to_mono};
 
 /// Samples per feature block: 0.1 s.
@@ -27,11 +28,18 @@ pub struct EarSettings {
     pub segmenter: SegmenterSettings,
     /// Distance of the two microphones, m.
     pub mic_spacing_m: f64,
+    /// Suppress noise (RNNoise) in the utterances; levels, pitch, voice activity and bearing are those of the sound as it came.
+    pub noise_suppression: bool,
 }
 
 impl Default for EarSettings {
     fn default() -> Self {
-        Self { vad: VadSettings::default(), segmenter: SegmenterSettings::default(), mic_spacing_m: 0.10 }
+        Self {
+            vad: VadSettings::default(),
+            segmenter: SegmenterSettings::default(),
+            mic_spacing_m: 0.10,
+            noise_suppression: false,
+        }
     }
 }
 
@@ -89,6 +97,8 @@ pub struct Ear {
     settings: EarSettings,
     analysis: Analysis,
     stream: Option<Stream>,
+    /// The voice activity detector while there is no stream.
+    vad: Option<Vad>,
 }
 
 struct Analysis {
@@ -96,6 +106,7 @@ struct Analysis {
     spectrum: Spectrum,
     yin: Yin,
     finder: DirectionFinder,
+    noise_suppression: bool,
 }
 
 /// What belongs to one uninterrupted stream of one format.
@@ -119,18 +130,42 @@ struct Stream {
 impl Ear {
     /// An ear that has heard nothing.
     pub fn new(settings: EarSettings) -> Self {
+        Self::with_vad(settings, Vad::new(settings.vad))
+    }
+
+    /// An ear with a voice activity detector of one's own, which has heard nothing yet.
+    pub fn with_vad(settings: EarSettings, vad: Vad) -> Self {
         let analysis = Analysis {
             mfcc: Mfcc::new(),
             spectrum: Spectrum::new(Mfcc::FRAME, 512),
             yin: Yin::default(),
             finder: DirectionFinder::new(settings.mic_spacing_m),
+            noise_suppression: settings.noise_suppression,
         };
-        Self { settings, analysis, stream: None }
+        Self { settings, analysis, stream: None, vad: Some(vad) }
+    }
+
+    /// Takes another voice activity detector, which has heard nothing yet; what is being heard is forgotten.
+    pub fn set_vad(&mut self, vad: Vad) {
+        self.stream = None;
+        self.vad = Some(vad);
     }
 
     /// True while an utterance is going on.
     pub fn is_listening(&self) -> bool {
         self.stream.as_ref().is_some_and(|s| s.segmenter.is_open())
+    }
+
+    /// Length of the utterance that is going on so far, samples at 16 kHz.
+    pub fn open_length(&self) -> Option<usize> {
+        self.stream.as_ref()?.segmenter.open_length()
+    }
+
+    /// The utterance that is going on so far: time of its first sample in ns, and its first channel at 16 kHz.
+    pub fn open_utterance(&self) -> Option<(i64, Vec<f32>)> {
+        let stream = self.stream.as_ref()?;
+        let (start, samples) = stream.segmenter.open_samples()?;
+        Some((stream.stamp_ns(stream.segmenter_origin + start), channel(&samples, stream.channels, 0)))
     }
 
     /// Takes one chunk: interleaved samples in -1..1, with the time of the first in ns. While `muted` (the robot itself
@@ -151,12 +186,15 @@ impl Ear {
         let same = |s: &Stream| s.rate == rate && s.channels == channels;
         let gap_s = self.stream.as_ref().map_or(0.0, |s| (stamp_ns - s.next_stamp_ns) as f64 * 1e-9);
         if gap_s.abs() > GAP_S || !self.stream.as_ref().is_some_and(same) {
-            let next = Stream::new(&self.settings, rate, channels, stamp_ns)?;
-            if let Some(mut old) = self.stream.replace(next) {
+            let resampler = StreamResampler::new(channels, rate, SAMPLE_RATE)?;
+            if let Some(mut old) = self.stream.take() {
                 heard.gap_s = Some(gap_s);
                 let last = old.segmenter.flush();
                 heard.utterances.extend(last.map(|u| self.analysis.locate(&old, u)));
+                self.vad = Some(old.segmenter.into_vad());
             }
+            let vad = self.vad.take().unwrap_or_else(|| Vad::new(self.settings.vad));
+            self.stream = Some(Stream::new(&self.settings, vad, resampler, rate, channels, stamp_ns));
         }
         let Some(stream) = &mut self.stream else { return Ok(heard) };
         let frames = samples.len() / usize::from(channels.max(1));
@@ -206,20 +244,22 @@ impl Ear {
 }
 
 impl Stream {
-    fn new(settings: &EarSettings, rate: u32, channels: u16, stamp_ns: i64) -> Result<Self, ResampleError> {
-        Ok(Self {
+    fn new(settings: &EarSettings, vad: Vad, resampler: StreamResampler, rate: u32, channels: u16, stamp_ns: i64) -> Self {
+        // What comes out of the resampler first is older than what went in.
+        let delay_ns = (resampler.delay_s() * 1e9).round() as i64;
+        Self {
             rate,
             channels,
-            resampler: StreamResampler::new(channels, rate, SAMPLE_RATE)?,
-            segmenter: Segmenter::new(channels, settings.vad, settings.segmenter),
-            origin_ns: stamp_ns,
+            resampler,
+            segmenter: Segmenter::with_vad(channels, vad, settings.segmenter),
+            origin_ns: stamp_ns - delay_ns,
             next_stamp_ns: stamp_ns,
             block: Vec::with_capacity(BLOCK * usize::from(channels)),
             block_start: 0,
             probability: 0.0,
             muted: false,
             segmenter_origin: 0,
-        })
+        }
     }
 
     fn stamp_ns(&self, sample: u64) -> i64 {
@@ -274,6 +314,7 @@ impl Analysis {
             // Without a bearing the sum could cancel: one microphone is safer.
             None => channel(&utterance.samples, utterance.channels, 0),
         };
+        let mono = if self.noise_suppression { denoise(&mono).unwrap_or(mono) } else { mono };
         let stamp_ns = stream.stamp_ns(stream.segmenter_origin + utterance.start_sample);
         HeardUtterance { stamp_ns, mono, bearing, cut: utterance.cut }
     }

@@ -1,6 +1,6 @@
 //! The one door through which this crate runs neural networks.
 
-use models::{Broker, ModelHandle, Priority, Tensor};
+use models::{Broker, ModelHandle, Port, Priority, Tensor};
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,6 +60,11 @@ pub trait Network: Send {
     /// # Errors
     /// [`NetworkError::Run`] with the runtime's words.
     fn run(&mut self, inputs: Vec<(&str, Tensor)>) -> Result<NetworkOutputs, NetworkError>;
+
+    /// Its inputs: names, element types and shapes. Empty if the network cannot tell.
+    fn inputs(&self) -> Vec<Port> {
+        Vec::new()
+    }
 }
 
 /// A network of the process's broker.
@@ -81,6 +86,10 @@ impl BrokerNetwork {
 }
 
 impl Network for BrokerNetwork {
+    fn inputs(&self) -> Vec<Port> {
+        self.model.inputs().to_vec()
+    }
+
     fn run(&mut self, inputs: Vec<(&str, Tensor)>) -> Result<NetworkOutputs, NetworkError> {
         let out = self.broker.infer(&self.model, self.priority, inputs).map_err(|e| NetworkError::Run(e.to_string()))?;
         let floats = out.tensors().into_iter().filter_map(|(name, tensor)| match tensor {

@@ -1,186 +1,74 @@
 //! The `audio` node: microphone in; features, transcripts, speakers, moods and the robot's own voice out.
 
-use crate::ear::{BlockFeatures, Ear, EarSettings, HeardUtterance};
-use crate::emotion;
-use crate::features::SAMPLE_RATE;
-use crate::resample::resample;
-use crate::segmenter::SegmenterSettings;
-use crate::speaker::{self, Embedding, SpeakerBook, SpeakerEncoder};
-use crate::speech_queue::SpeechQueue;
-use crate::stt::{self, Moonshine, Transcription};
-use crate::tts::{Speech, SynthesizeError, Synthesizer};
-use crate::vad::VadSettings;
-use crate::wav::to_mono;
-use graph::{Context, GoalHandle, GoalId, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time};
-use msgs::omnimind_msgs::action::{Speak, SpeakFeedback, SpeakGoal, SpeakResult};
-use msgs::omnimind_msgs::msg::{AudioChunk, AudioFeatures, Provenance, SpeakerMatch, SpeechEmotion, SpeechSegment, Transcript};
-use msgs::omnimind_msgs::srv::{
-    EnrollSpeaker, EnrollSpeakerRequest, EnrollSpeakerResponse, Synthesize, SynthesizeRequest, SynthesizeResponse,
-};
-use msgs::std_msgs::msg::Header;
-use std::sync::Arc;
-use std::time::Duration;
+mod hear;
+mod speak;
+mod spectrograph;
 
-/// Length of one chunk of the robot's voice.
-const CHUNK_MS: u64 = 20;
-/// The room goes on sounding after the robot has spoken, s.
-const OWN_ECHO_S: f64 = 0.3;
-/// Chunks between two reports of progress while speaking.
-const FEEDBACK_EVERY: u64 = 25;
+use crate::ear::{BlockFeatures, Ear, EarSettings};
+use crate::features::SAMPLE_RATE;
+use crate::segmenter::SegmenterSettings;
+use crate::silero::Silero;
+use crate::vad::{Vad, VadSettings};
+use graph::{Context, HandlerResult, Level, Node, Publisher, Qos, Setup, SetupError, Time};
+use msgs::omnimind_msgs::msg::{AudioChunk, AudioFeatures, Provenance};
+use msgs::std_msgs::msg::Header;
+use hear::Hearing;
+use speak::Speaking;
+use spectrograph::Spectrograph;
+use std::sync::Arc;
 
 /// Hearing and speaking. See the crate's README for topics and parameters.
 pub struct Audio {
-    settings: Settings,
     hearing: Hearing,
+    /// Set where Silero's network is to tell voice.
+    silero_vad: Option<VadSettings>,
     features: Publisher<AudioFeatures>,
-    transcript: Publisher<Transcript>,
-    speaker: Publisher<SpeakerMatch>,
-    emotion: Publisher<SpeechEmotion>,
-    voice: Publisher<AudioChunk>,
     ear: Ear,
-    recogniser: Option<Moonshine>,
-    encoder: Option<SpeakerEncoder>,
-    synthesizer: Option<Synthesizer>,
-    book: SpeakerBook,
-    queue: SpeechQueue<GoalHandle<Speak>>,
-    spoken_chunks: u64,
-    deaf_until: Option<Time>,
+    speaking: Speaking,
+    spectrograph: Spectrograph,
     frame_id: String,
-}
-
-struct Settings {
-    min_confidence: Param<f64>,
-    speaker_threshold: Param<f64>,
-    emotion_threshold: Param<f64>,
-    transcribe: Param<bool>,
-    identify: Param<bool>,
-    report_time: Param<bool>,
-    voice: Param<String>,
-}
-
-/// How the recogniser searches.
-struct Hearing {
-    vocabulary: Vec<String>,
-    boost: f64,
-    beam_width: i64,
 }
 
 impl Node for Audio {
     const NAME: &'static str = "audio";
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
-        let ear = Ear::new(ear_settings(s)?);
-        let settings = Settings {
-            min_confidence: s
-                .param("min_confidence", 0.35)
-                .range(0.0, 1.0)
-                .describe("transcripts less sure than this are logged, not published (exp of the mean token log-probability)")
-                .declare()?,
-            speaker_threshold: s
-                .param("speaker_threshold", 0.75)
-                .range(-1.0, 1.0)
-                .describe("cosine from which an enrolled speaker is named")
-                .declare()?,
-            emotion_threshold: s
-                .param("emotion_threshold", 0.55)
-                .range(0.0, 1.0)
-                .describe("share of the nearest prototype below which a mood is unknown")
-                .declare()?,
-            transcribe: s.param("transcribe", true).describe("turn utterances into text").declare()?,
-            identify: s.param("identify_speakers", true).describe("compute speaker embeddings").declare()?,
-            report_time: s
-                .param("report_inference_time", true)
-                .describe("fill in provenance.inference_ms; off where runs must agree byte for byte")
-                .declare()?,
-            voice: s
-                .param("tts_voice", String::new())
-                .describe(
-                    "voice of the synthesiser, empty for its default (flite: slt, rms, awb, kal16; espeak-ng: en-us, en-gb, ...)",
-                )
-                .declare()?,
-        };
-        let engine = s
-            .param("tts_engine", "auto".to_owned())
-            .one_of(&["auto", "flite", "espeak-ng", "none"])
-            .describe("speech synthesiser program; auto takes flite before espeak-ng, none speaks as text only")
+        let ear_settings = ear_settings(s)?;
+        let ear = Ear::new(ear_settings);
+        let silero = s
+            .param("vad_engine", "earshot".to_owned())
+            .one_of(&["earshot", "silero"])
+            .describe("network that tells voice: earshot (built in) or silero (model silero_vad)")
             .read_only()
-            .declare()?;
-        let hearing = Hearing {
-            vocabulary: s
-                .param("vocabulary", Vec::<String>::new())
-                .describe("phrases to expect, in lower case: names of things, rooms, the robot's own")
-                .read_only()
-                .declare()?
-                .get(),
-            boost: s
-                .param("vocabulary_boost", 6.0)
-                .unit("nat")
-                .range(0.0, 10.0)
-                .describe("what each word of an expected phrase is worth in the search")
-                .read_only()
-                .declare()?
-                .get(),
-            beam_width: s
-                .param("beam_width", 4_i64)
-                .range(1, 8)
-                .describe("hypotheses kept in the search; 1 is greedy and the fastest")
-                .read_only()
-                .declare()?
-                .get(),
-        };
-        let synthesizer = Synthesizer::find(&engine.get(), &std::env::var_os("PATH").unwrap_or_default()).ok();
-
+            .declare()?
+            .get()
+            == "silero";
+        let hearing = hear::declare(s)?;
         let features = s.publisher::<AudioFeatures>("audio/features", Qos::sensor_data())?;
-        let transcript = s.publisher::<Transcript>("speech/transcript", Qos::reliable(10))?;
-        let speaker = s.publisher::<SpeakerMatch>("speech/speaker", Qos::reliable(10))?;
-        let emotion = s.publisher::<SpeechEmotion>("speech/emotion", Qos::reliable(10))?;
-        let voice = s.publisher::<AudioChunk>("speaker/audio", Qos::reliable(50))?;
         // Deep: while an utterance is being transcribed, the sound that goes on must not be lost.
         s.subscribe("microphone/audio", Qos::reliable(500), Self::on_audio)?;
-        s.service::<Synthesize>("audio/synthesize", Self::on_synthesize)?;
-        s.service::<EnrollSpeaker>("audio/enroll_speaker", Self::on_enroll)?;
-        s.action_server::<Speak>("speak", Self::on_speak, Self::on_speak_cancel)?;
-        s.timer(Duration::from_millis(CHUNK_MS), Self::speak_on)?;
+        let speaking = speak::declare(s, hearing.report_time())?;
+        let spectrograph = Spectrograph::declare(s)?;
         Ok(Self {
-            settings,
             hearing,
+            silero_vad: silero.then_some(ear_settings.vad),
             features,
-            transcript,
-            speaker,
-            emotion,
-            voice,
             ear,
-            recogniser: None,
-            encoder: None,
-            synthesizer,
-            book: SpeakerBook::default(),
-            queue: SpeechQueue::new(),
-            spoken_chunks: 0,
-            deaf_until: None,
+            speaking,
+            spectrograph,
             frame_id: String::new(),
         })
     }
 
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
-        match models::Broker::shared() {
-            Ok(broker) => {
-                let search = &self.hearing;
-                let stt = Moonshine::open(&broker)
-                    .map(|m| m.with_beam(search.beam_width as usize).with_vocabulary(&search.vocabulary, search.boost))
-                    .map_err(|e| e.to_string());
-                self.recogniser = or_degraded(ctx, "speech recognition", "no transcripts", stt);
-                let encoder = SpeakerEncoder::open(&broker).map_err(|e| e.to_string());
-                self.encoder = or_degraded(ctx, "speaker recognition", "speakers are not told apart", encoder);
-            }
-            Err(e) => {
-                let what = format!("no transcripts and no speaker recognition: {e}");
-                ctx.status(Level::Warn, "speech recognition", what);
+        if let Some(settings) = self.silero_vad {
+            let opened = models::Broker::shared().map_err(|e| e.to_string()).and_then(|b| Silero::open(&b).map_err(|e| e.to_string()));
+            if let Some(silero) = hear::or_degraded(ctx, "voice activity", "earshot is used instead of silero", opened) {
+                self.ear.set_vad(Vad::with_silero(settings, silero));
             }
         }
-        match &self.synthesizer {
-            Some(s) => ctx.status(Level::Ok, "speech synthesis", s.engine().name()),
-            None => ctx.status(Level::Warn, "speech synthesis", format!("text only: {}", SynthesizeError::NoEngine)),
-        }
+        self.hearing.start(ctx);
+        self.speaking.start(ctx);
         Ok(())
     }
 }
@@ -222,28 +110,29 @@ fn ear_settings(s: &mut Setup<Audio>) -> Result<EarSettings, SetupError> {
         .declare()?
         .get();
     let vad = VadSettings { start_threshold: threshold, stop_threshold: threshold * 0.7, ..vad };
-    Ok(EarSettings { vad, segmenter, mic_spacing_m })
-}
-
-/// Keeps what was opened; otherwise says on the diagnostics what is missing because of it.
-fn or_degraded<T>(ctx: &mut Context, what: &str, missing: &str, opened: Result<T, String>) -> Option<T> {
-    match opened {
-        Ok(value) => {
-            ctx.status(Level::Ok, what, "ready");
-            Some(value)
-        }
-        Err(reason) => {
-            ctx.status(Level::Warn, what, format!("{missing}: {reason}"));
-            None
-        }
-    }
+    let noise_suppression = s
+        .param("noise_suppression", false)
+        .describe("clean utterances by RNNoise before they are transcribed; off, because the recogniser does better without")
+        .read_only()
+        .declare()?
+        .get();
+    Ok(EarSettings { vad, segmenter, mic_spacing_m, noise_suppression })
 }
 
 impl Audio {
     fn on_audio(&mut self, ctx: &mut Context, chunk: Arc<AudioChunk>) -> HandlerResult {
         self.frame_id.clone_from(&chunk.header.frame_id);
+        for message in self.spectrograph.push(&chunk)? {
+            self.spectrograph.publisher.publish(ctx, message);
+        }
+        for (chunk, own_voice) in self.gate(ctx, chunk)? {
+            self.hear(ctx, &chunk, own_voice)?;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, ctx: &mut Context, chunk: &AudioChunk, muted: bool) -> HandlerResult {
         let stamp = Time::from_msg(&chunk.header.stamp);
-        let muted = !self.queue.is_empty() || self.deaf_until.is_some_and(|t| stamp < t);
         let heard = self.ear.push(stamp.as_nanos(), chunk.sample_rate, chunk.channels, &chunk.samples, muted)?;
         match heard.gap_s {
             Some(gap) => {
@@ -256,187 +145,14 @@ impl Audio {
             self.features.publish(ctx, features_message(block, self.header(block.stamp_ns)));
         }
         for utterance in &heard.utterances {
-            self.understand(ctx, utterance)?;
+            let header = self.header(utterance.stamp_ns);
+            self.hearing.understand(ctx, utterance, header)?;
         }
-        Ok(())
+        self.follow(ctx)
     }
 
     fn header(&self, stamp_ns: i64) -> Header {
         Header { stamp: Time::from_nanos(stamp_ns).to_msg(), frame_id: self.frame_id.clone() }
-    }
-
-    /// Everything that is told from a whole utterance. Runs networks, so only once somebody spoke.
-    fn understand(&mut self, ctx: &mut Context, utterance: &HeardUtterance) -> HandlerResult {
-        let header = self.header(utterance.stamp_ns);
-        let who = self.who(ctx, utterance)?;
-        let mood = emotion::prosody(&utterance.mono)
-            .map(|p| emotion::classify(&p, self.settings.emotion_threshold.get() as f32))
-            .unwrap_or(emotion::Mood { label: "unknown", confidence: 0.0 });
-        let mut speaker_id = String::new();
-        if let Some((embedding, found)) = who {
-            speaker_id.clone_from(&found.speaker_id);
-            let run_ms = if self.settings.report_time.get() { embedding.run_ms } else { 0.0 };
-            let provenance = model_provenance(speaker::MODEL, speaker::MODEL_VERSION, run_ms, &embedding.device);
-            let message = SpeakerMatch {
-                header: header.clone(),
-                speaker_id: found.speaker_id,
-                similarity: found.similarity,
-                embedding: embedding.vector,
-                provenance,
-            };
-            self.speaker.publish(ctx, message);
-        }
-        let message = SpeechEmotion {
-            header: header.clone(),
-            emotion: mood.label.to_owned(),
-            confidence: mood.confidence,
-            provenance: algorithm_provenance(emotion::ALGORITHM, emotion::VERSION, true),
-        };
-        self.emotion.publish(ctx, message);
-        if let Some(mut text) = self.transcribe(ctx, utterance)? {
-            text.run_ms = if self.settings.report_time.get() { text.run_ms } else { 0.0 };
-            let message = transcript_message(header, utterance, text, speaker_id, mood.label);
-            self.transcript.publish(ctx, message);
-        }
-        Ok(())
-    }
-
-    fn who(
-        &mut self,
-        ctx: &mut Context,
-        utterance: &HeardUtterance,
-    ) -> Result<Option<(Embedding, speaker::SpeakerMatch)>, NodeError> {
-        let Some(encoder) = self.encoder.as_mut().filter(|_| self.settings.identify.get()) else { return Ok(None) };
-        match encoder.embed(&utterance.mono) {
-            Ok(embedding) => {
-                let found = self.book.identify(&embedding.vector, self.settings.speaker_threshold.get() as f32);
-                Ok(Some((embedding, found)))
-            }
-            Err(speaker::SpeakerError::TooShort(_)) => Ok(None),
-            Err(e) => {
-                ctx.status(Level::Error, "speaker recognition", e.to_string());
-                Ok(None)
-            }
-        }
-    }
-
-    fn transcribe(&mut self, ctx: &mut Context, utterance: &HeardUtterance) -> Result<Option<Transcription>, NodeError> {
-        if !self.settings.transcribe.get() {
-            return Ok(None);
-        }
-        let Some(recogniser) = self.recogniser.as_mut() else {
-            ctx.warn("somebody spoke, but there is no speech recognition: nothing is understood");
-            return Ok(None);
-        };
-        let text = recogniser.transcribe(&utterance.mono)?;
-        let sure = f64::from(text.confidence) >= self.settings.min_confidence.get();
-        let words = text.text.chars().any(char::is_alphanumeric);
-        if sure && words {
-            ctx.info(format!("heard \"{}\" (confidence {:.2})", text.text, text.confidence));
-            return Ok(Some(text));
-        }
-        ctx.info(format!("heard something like \"{}\", not sure enough ({:.2})", text.text, text.confidence));
-        Ok(None)
-    }
-
-    fn say(&self, text: &str, voice: &str) -> Result<Speech, SynthesizeError> {
-        let voice = if voice.is_empty() { self.settings.voice.get() } else { voice.to_owned() };
-        self.synthesizer.as_ref().ok_or(SynthesizeError::NoEngine)?.speak(text, &voice)
-    }
-
-    fn on_synthesize(&mut self, ctx: &mut Context, request: SynthesizeRequest) -> Result<SynthesizeResponse, NodeError> {
-        Ok(match self.say(&request.text, &request.voice) {
-            Ok(speech) => SynthesizeResponse {
-                success: true,
-                message: String::new(),
-                provenance: algorithm_provenance(speech.engine.name(), &speech.voice, false),
-                audio: voice_chunk(ctx.now(), speech.samples),
-            },
-            Err(e) => SynthesizeResponse {
-                success: false,
-                message: e.to_string(),
-                provenance: algorithm_provenance("none", "", true),
-                ..SynthesizeResponse::default()
-            },
-        })
-    }
-
-    fn on_enroll(&mut self, _ctx: &mut Context, request: EnrollSpeakerRequest) -> Result<EnrollSpeakerResponse, NodeError> {
-        let refuse = |message: String| EnrollSpeakerResponse { success: false, message, confidence: 0.0 };
-        let Some(encoder) = self.encoder.as_mut() else {
-            return Ok(refuse("there is no speaker recognition: its model is not available".to_owned()));
-        };
-        let mut embeddings = Vec::with_capacity(request.samples.len());
-        for (i, chunk) in request.samples.iter().enumerate() {
-            let mono = to_mono(&chunk.samples, chunk.channels);
-            let embedding = resample(&mono, 1, chunk.sample_rate, SAMPLE_RATE)
-                .map_err(|e| e.to_string())
-                .and_then(|samples| encoder.embed(&samples).map_err(|e| e.to_string()));
-            match embedding {
-                Ok(embedding) => embeddings.push(embedding.vector),
-                Err(reason) => return Ok(refuse(format!("sample {i}: {reason}"))),
-            }
-        }
-        Ok(match self.book.enroll(&request.speaker_id, &embeddings) {
-            Ok(confidence) => EnrollSpeakerResponse {
-                success: true,
-                message: format!("{} learnt from {} samples", request.speaker_id, embeddings.len()),
-                confidence,
-            },
-            Err(e) => refuse(e.to_string()),
-        })
-    }
-
-    fn on_speak(&mut self, ctx: &mut Context, handle: GoalHandle<Speak>) -> HandlerResult {
-        let SpeakGoal { text } = handle.goal().clone();
-        if text.trim().is_empty() {
-            handle.reject(ctx);
-            return Ok(());
-        }
-        ctx.info(format!("says: {text}"));
-        match self.say(&text, "") {
-            Ok(speech) => {
-                let reason = format!("spoken by {} with voice {}", speech.engine.name(), speech.voice);
-                self.queue.push(handle, speech.samples, reason);
-            }
-            Err(e @ SynthesizeError::NoEngine) => {
-                let reason = format!("said as text only: {e}");
-                handle.succeed(ctx, SpeakResult { success: true, reason, duration: 0.0 });
-            }
-            Err(e) => {
-                ctx.status(Level::Warn, "speech synthesis", e.to_string());
-                handle.abort(ctx, SpeakResult { success: false, reason: e.to_string(), duration: 0.0 });
-            }
-        }
-        Ok(())
-    }
-
-    fn on_speak_cancel(&mut self, ctx: &mut Context, id: GoalId) -> HandlerResult {
-        if let Some(stopped) = self.queue.cancel(|handle| handle.id() == id) {
-            let duration = stopped.played as f32 / SAMPLE_RATE as f32;
-            let reason = "stopped while speaking".to_owned();
-            stopped.handle.canceled(ctx, SpeakResult { success: false, reason, duration });
-        }
-        Ok(())
-    }
-
-    /// Plays the next piece of the robot's voice, in real time of the graph's clock.
-    fn speak_on(&mut self, ctx: &mut Context) -> HandlerResult {
-        let n = (u64::from(SAMPLE_RATE) * CHUNK_MS / 1_000) as usize;
-        let Some(turn) = self.queue.turn(n) else { return Ok(()) };
-        let chunk = voice_chunk(ctx.now(), turn.chunk);
-        self.voice.publish(ctx, chunk);
-        self.spoken_chunks += 1;
-        self.deaf_until = Some(ctx.now() + Duration::from_secs_f64(OWN_ECHO_S + CHUNK_MS as f64 * 1e-3));
-        if let Some(done) = turn.finished {
-            let duration = done.samples.len() as f32 / SAMPLE_RATE as f32;
-            done.handle.succeed(ctx, SpeakResult { success: true, reason: done.reason, duration });
-        } else if self.spoken_chunks.is_multiple_of(FEEDBACK_EVERY)
-            && let Some(handle) = self.queue.current()
-        {
-            handle.feedback(ctx, SpeakFeedback { progress: turn.progress });
-        }
-        Ok(())
     }
 }
 
@@ -455,15 +171,6 @@ fn algorithm_provenance(name: &str, version: &str, degraded: bool) -> Provenance
     Provenance { degraded, ..model_provenance(name, version, 0.0, "cpu") }
 }
 
-fn voice_chunk(now: Time, samples: Vec<f32>) -> AudioChunk {
-    AudioChunk {
-        header: Header { stamp: now.to_msg(), frame_id: "base_link".to_owned() },
-        sample_rate: SAMPLE_RATE,
-        channels: 1,
-        samples,
-    }
-}
-
 fn features_message(block: &BlockFeatures, header: Header) -> AudioFeatures {
     AudioFeatures {
         header,
@@ -479,36 +186,5 @@ fn features_message(block: &BlockFeatures, header: Header) -> AudioFeatures {
         speech_probability: block.speech_probability,
         direction: block.bearing_rad.map_or(f32::NAN, |b| b as f32),
         provenance: algorithm_provenance("dsp+earshot", "1", false),
-    }
-}
-
-fn transcript_message(
-    header: Header,
-    utterance: &HeardUtterance,
-    text: Transcription,
-    speaker_id: String,
-    mood: &str,
-) -> Transcript {
-    let segment = SpeechSegment {
-        text: text.text.clone(),
-        start_time: 0.0,
-        end_time: utterance.mono.len() as f64 / f64::from(SAMPLE_RATE),
-        confidence: text.confidence,
-        speaker_id,
-        emotion: mood.to_owned(),
-        language: stt::LANGUAGE.to_owned(),
-    };
-    Transcript {
-        header,
-        segments: vec![segment],
-        text: text.text,
-        confidence: text.confidence,
-        language: stt::LANGUAGE.to_owned(),
-        num_speakers: 1,
-        direction: utterance.bearing.map_or(f32::NAN, |b| b.bearing_rad as f32),
-        provenance: Provenance {
-            degraded: text.stopped,
-            ..model_provenance(stt::MODEL, stt::MODEL_VERSION, text.run_ms, &text.device)
-        },
     }
 }

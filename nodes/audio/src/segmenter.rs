@@ -79,7 +79,7 @@ pub struct Pushed {
 struct Open {
     start: u64,
     last_speech: u64,
-    speech_frames: usize,
+    speech_samples: usize,
 }
 
 /// The state machine: silence -> utterance -> silence.
@@ -94,16 +94,14 @@ pub struct Segmenter {
 }
 
 impl Segmenter {
-    /// A segmenter for interleaved 16 kHz sound of `channels` channels (at least 1).
+    /// A segmenter for interleaved 16 kHz sound of `channels` channels (at least 1), with the usual detector.
     pub fn new(channels: u16, vad: VadSettings, settings: SegmenterSettings) -> Self {
-        Self {
-            settings,
-            vad: Vad::new(vad),
-            channels: usize::from(channels.max(1)),
-            kept: VecDeque::new(),
-            kept_from: 0,
-            open: None,
-        }
+        Self::with_vad(channels, Vad::new(vad), settings)
+    }
+
+    /// A segmenter with a detector of one's own, which has heard nothing yet.
+    pub fn with_vad(channels: u16, vad: Vad, settings: SegmenterSettings) -> Self {
+        Self { settings, vad, channels: usize::from(channels.max(1)), kept: VecDeque::new(), kept_from: 0, open: None }
     }
 
     /// Forgets everything heard; sample counting starts anew.
@@ -114,9 +112,28 @@ impl Segmenter {
         self.open = None;
     }
 
+    /// Takes the detector out, to be used for another stream.
+    pub fn into_vad(mut self) -> Vad {
+        self.vad.reset();
+        self.vad
+    }
+
     /// True between the first speech frame of an utterance and its end.
     pub fn is_open(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Frames of the utterance that is going on, up to now.
+    pub fn open_length(&self) -> Option<usize> {
+        let open = self.open.as_ref()?;
+        Some(self.kept.len() / self.channels - (open.start - self.kept_from) as usize)
+    }
+
+    /// Number of the first sample and interleaved samples of the utterance that is going on.
+    pub fn open_samples(&self) -> Option<(u64, Vec<f32>)> {
+        let open = self.open.as_ref()?;
+        let from = (open.start - self.kept_from) as usize * self.channels;
+        Some((open.start, self.kept.range(from..).copied().collect()))
     }
 
     /// Takes interleaved samples; an incomplete last frame is dropped.
@@ -140,19 +157,21 @@ impl Segmenter {
     }
 
     fn step(&mut self, frame: &VadFrame) -> Option<Utterance> {
-        let end = frame.start_sample + Vad::FRAME as u64;
+        let end = frame.start_sample + frame.samples as u64;
         let mut open = match self.open.take() {
             Some(open) => open,
             None if frame.speech => {
                 let pre_roll = (self.settings.pre_roll_s * RATE) as u64;
-                let start = frame.start_sample.saturating_sub(pre_roll).max(self.kept_from);
-                Open { start, last_speech: end, speech_frames: 0 }
+                // Speech is said only after some frames of it: the roll goes back from the first of them.
+                let first = frame.start_sample.saturating_sub(self.late());
+                let start = first.saturating_sub(pre_roll).max(self.kept_from);
+                Open { start, last_speech: end, speech_samples: 0 }
             }
             None => return None,
         };
         if frame.speech {
             open.last_speech = end;
-            open.speech_frames += 1;
+            open.speech_samples += frame.samples;
         }
         let silent = (end - open.last_speech) as f64 / RATE;
         let length = (end - open.start) as f64 / RATE;
@@ -168,7 +187,7 @@ impl Segmenter {
     }
 
     fn close(&self, open: &Open, cut: bool) -> Option<Utterance> {
-        let speech_s = (open.speech_frames * Vad::FRAME) as f64 / RATE;
+        let speech_s = open.speech_samples as f64 / RATE;
         if speech_s < self.settings.min_speech_s {
             return None;
         }
@@ -188,13 +207,23 @@ impl Segmenter {
         lively.then_some(utterance)
     }
 
+    /// Samples by which the first speech frame lies before the one that is called speech first.
+    fn late(&self) -> u64 {
+        let frame = self.vad.frame();
+        let frames = (self.vad.settings().start_frames * Vad::FRAME).div_ceil(frame);
+        (frames.saturating_sub(1) * frame) as u64
+    }
+
     /// Lets go of sound that no utterance can need any more.
     fn trim(&mut self) {
         let have = self.kept_from + (self.kept.len() / self.channels) as u64;
         let keep_from = match &self.open {
             Some(open) => open.start,
             // One voice activity frame may still be incomplete, and speech starts a few frames late.
-            None => have.saturating_sub((self.settings.pre_roll_s * RATE) as u64 + 2 * Vad::FRAME as u64),
+            None => {
+                let frame = self.vad.frame() as u64;
+                have.saturating_sub((self.settings.pre_roll_s * RATE) as u64 + self.late() + 2 * frame)
+            }
         };
         let drop = (keep_from.saturating_sub(self.kept_from)) as usize;
         self.kept.drain(..drop * self.channels);

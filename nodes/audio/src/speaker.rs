@@ -4,8 +4,7 @@
 use crate::features::{MelBank, MelScale, SAMPLE_RATE, Spectrum, dbfs, rms};
 use crate::network::{BrokerNetwork, Network, NetworkError};
 use models::{Broker, Priority, Tensor};
-use ndarray::Array3;
-use std::collections::BTreeMap;
+use ndarray::{Array3, ArrayD};
 use std::sync::Arc;
 
 /// The encoder's name in the model catalogue.
@@ -18,6 +17,10 @@ pub const EMBEDDING_SIZE: usize = 256;
 
 /// Mel frames per window of the network (1.6 s).
 const WINDOW: usize = 160;
+/// Samples per window of the network.
+pub const WINDOW_SAMPLES: usize = WINDOW * HOP;
+/// Windows given to the network at once.
+const BATCH: usize = 32;
 /// Mel frames between windows: 1.3 windows per second, as in Resemblyzer.
 const STEP: usize = 77;
 const MELS: usize = 40;
@@ -34,9 +37,6 @@ pub enum SpeakerError {
     /// Less sound than 0.6 s.
     #[error("{0:.2} s of sound is too short to tell a speaker, at least 0.6 s are needed")]
     TooShort(f64),
-    /// An identifier must not be empty.
-    #[error("a speaker needs a name")]
-    NoName,
     /// The network failed.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -92,19 +92,14 @@ impl SpeakerEncoder {
         if seconds < MIN_SECONDS {
             return Err(SpeakerError::TooShort(seconds));
         }
-        let gain = 10.0_f32.powf((TARGET_DBFS - dbfs(rms(samples))).max(0.0) / 20.0).min(100.0);
-        let levelled: Vec<f32> = samples.iter().map(|s| s * gain).collect();
-        let mut mels = mel_spectrogram(&levelled);
+        let mut mels = mel_spectrogram(&raised(samples));
         if mels.len() < WINDOW {
             mels.resize(WINDOW, vec![0.0; MELS]);
         }
         let starts: Vec<usize> = (0..=mels.len() - WINDOW).step_by(STEP).collect();
         let batch = Array3::from_shape_fn((starts.len(), WINDOW, MELS), |(w, t, m)| mels[starts[w] + t][m]);
         let mut out = self.network.run(vec![("mels", Tensor::from(batch))])?;
-        let embed = out.take("embed")?;
-        if embed.shape() != [starts.len(), EMBEDDING_SIZE] {
-            return Err(NetworkError::Shape { name: "embed".to_owned(), shape: embed.shape().to_vec() }.into());
-        }
+        let embed = checked(out.take("embed")?, starts.len())?;
         let mut vector = vec![0.0_f32; EMBEDDING_SIZE];
         for (i, value) in embed.iter().enumerate() {
             vector[i % EMBEDDING_SIZE] += value;
@@ -112,79 +107,46 @@ impl SpeakerEncoder {
         normalise(&mut vector);
         Ok(Embedding { vector, run_ms: out.run_ms, device: out.device })
     }
-}
 
-/// The most similar known speaker.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SpeakerMatch {
-    /// Empty if nobody enrolled reaches the threshold.
-    pub speaker_id: String,
-    /// Cosine with the most similar enrolled speaker, -1..1; 0 if nobody is enrolled.
-    pub similarity: f32,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct Profile {
-    sum: Vec<f32>,
-    samples: usize,
-}
-
-/// Enrolled speakers.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SpeakerBook {
-    profiles: BTreeMap<String, Profile>,
-}
-
-impl SpeakerBook {
-    /// Adds samples of a speaker's voice; more samples of the same name sharpen the profile. Gives back the profile's
-    /// coherence: the mean cosine of its samples with their own mean, near 1 if they are one voice.
+    /// One unit vector `[256]` for each window of [`WINDOW_SAMPLES`] that begins at one of `starts`: for telling who speaks when. What lies beyond the
+    /// sound counts as silence. Each window is brought to the level that the network knows by itself.
     ///
     /// # Errors
-    /// [`SpeakerError::NoName`], [`SpeakerError::TooShort`] if there are no embeddings.
-    pub fn enroll(&mut self, speaker_id: &str, embeddings: &[Vec<f32>]) -> Result<f32, SpeakerError> {
-        if speaker_id.trim().is_empty() {
-            return Err(SpeakerError::NoName);
-        }
-        if embeddings.is_empty() {
-            return Err(SpeakerError::TooShort(0.0));
-        }
-        let profile =
-            self.profiles.entry(speaker_id.to_owned()).or_insert_with(|| Profile { sum: vec![0.0; EMBEDDING_SIZE], samples: 0 });
-        for embedding in embeddings {
-            for (s, e) in profile.sum.iter_mut().zip(embedding) {
-                *s += e;
+    /// [`SpeakerError::Network`].
+    pub fn embed_windows(&mut self, samples: &[f32], starts: &[usize]) -> Result<Vec<Vec<f32>>, SpeakerError> {
+        let mut vectors = Vec::with_capacity(starts.len());
+        for chunk in starts.chunks(BATCH) {
+            let mut batch = Array3::zeros((chunk.len(), WINDOW, MELS));
+            for (w, start) in chunk.iter().enumerate() {
+                let part = &samples[(*start).min(samples.len())..(start + WINDOW_SAMPLES).min(samples.len())];
+                for (t, mel) in mel_spectrogram(&raised(part)).into_iter().take(WINDOW).enumerate() {
+                    for (m, value) in mel.into_iter().enumerate() {
+                        batch[[w, t, m]] = value;
+                    }
+                }
             }
-            profile.samples += 1;
-        }
-        let total: f32 = embeddings.iter().map(|e| cosine(e, &profile.sum)).sum();
-        Ok((total / embeddings.len() as f32).clamp(0.0, 1.0))
-    }
-
-    /// Number of enrolled speakers.
-    pub fn len(&self) -> usize {
-        self.profiles.len()
-    }
-
-    /// True if nobody is enrolled.
-    pub fn is_empty(&self) -> bool {
-        self.profiles.is_empty()
-    }
-
-    /// The most similar speaker, named only from `threshold` (cosine) on.
-    pub fn identify(&self, embedding: &[f32], threshold: f32) -> SpeakerMatch {
-        let mut best: Option<(&str, f32)> = None;
-        for (name, profile) in &self.profiles {
-            let similarity = cosine(embedding, &profile.sum);
-            if best.is_none_or(|(_, s)| similarity > s) {
-                best = Some((name, similarity));
+            let embed = checked(self.network.run(vec![("mels", Tensor::from(batch))])?.take("embed")?, chunk.len())?;
+            for row in embed.rows() {
+                let mut vector = row.to_vec();
+                normalise(&mut vector);
+                vectors.push(vector);
             }
         }
-        match best {
-            Some((name, similarity)) if similarity >= threshold => SpeakerMatch { speaker_id: name.to_owned(), similarity },
-            Some((_, similarity)) => SpeakerMatch { speaker_id: String::new(), similarity },
-            None => SpeakerMatch { speaker_id: String::new(), similarity: 0.0 },
-        }
+        Ok(vectors)
     }
+}
+
+/// The sound at the level that the network was trained on.
+fn raised(samples: &[f32]) -> Vec<f32> {
+    let gain = 10.0_f32.powf((TARGET_DBFS - dbfs(rms(samples))).max(0.0) / 20.0).min(100.0);
+    samples.iter().map(|s| s * gain).collect()
+}
+
+fn checked(embed: ArrayD<f32>, windows: usize) -> Result<ArrayD<f32>, NetworkError> {
+    if embed.shape() == [windows, EMBEDDING_SIZE] {
+        return Ok(embed);
+    }
+    Err(NetworkError::Shape { name: "embed".to_owned(), shape: embed.shape().to_vec() })
 }
 
 /// Cosine of two vectors, 0 if one of them is zero.
@@ -195,7 +157,8 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
     if product > 0.0 { (dot / product).clamp(-1.0, 1.0) } else { 0.0 }
 }
 
-fn normalise(vector: &mut [f32]) {
+/// Brings a vector to length 1; a zero vector stays.
+pub(crate) fn normalise(vector: &mut [f32]) {
     let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     if norm > 0.0 {
         for x in vector {
@@ -207,34 +170,6 @@ fn normalise(vector: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn unit(axis: usize, tilt: f32) -> Vec<f32> {
-        let mut v = vec![0.0; EMBEDDING_SIZE];
-        v[axis] = 1.0;
-        v[axis + 1] = tilt;
-        normalise(&mut v);
-        v
-    }
-
-    #[test]
-    fn the_nearest_speaker_is_named_and_a_stranger_is_not() {
-        let mut book = SpeakerBook::default();
-        book.enroll("ann", &[unit(0, 0.1), unit(0, -0.1)]).unwrap();
-        book.enroll("bob", &[unit(10, 0.0)]).unwrap();
-        assert_eq!(book.identify(&unit(0, 0.2), 0.8).speaker_id, "ann");
-        assert_eq!(book.identify(&unit(10, 0.2), 0.8).speaker_id, "bob");
-        let stranger = book.identify(&unit(100, 0.0), 0.8);
-        assert_eq!((stranger.speaker_id.as_str(), stranger.similarity), ("", 0.0));
-        assert_eq!(SpeakerBook::default().identify(&unit(0, 0.0), 0.8).similarity, 0.0);
-    }
-
-    #[test]
-    fn a_name_and_a_sample_are_needed() {
-        let mut book = SpeakerBook::default();
-        assert!(matches!(book.enroll("  ", &[unit(0, 0.0)]), Err(SpeakerError::NoName)));
-        assert!(matches!(book.enroll("ann", &[]), Err(SpeakerError::TooShort(_))));
-        assert!(book.is_empty());
-    }
 
     #[test]
     fn one_second_has_101_centred_frames_of_40_bands() {

@@ -1,9 +1,13 @@
 //! Speech to text with Moonshine (Jeffries et al., "Moonshine: Speech Recognition for Live Transcription and Voice
 //! Commands", 2024): an encoder over raw samples, a decoder with key-value cache, beam search that can be told which
 //! words to expect.
+//!
+//! The network is small and wavers: the same words a tenth of a second later in its input come out as others. So it looks at the utterance several
+//! times, each time with another length of silence before it ([`Moonshine::with_views`]), and the search follows the mean of the log-probabilities.
 
 use crate::features::{SAMPLE_RATE, rms};
 use crate::network::{BrokerNetwork, Network, NetworkError, NetworkOutputs};
+use crate::recogniser::{Piece, Recogniser, Spotted, log_sum_exp, repetition};
 use crate::tokenizer::Tokenizer;
 use crate::vocabulary::{Progress, Vocabulary};
 use models::{Broker, Priority, Tensor};
@@ -17,33 +21,7 @@ pub const MODEL_VERSION: &str = "0.0.63";
 /// Language it knows (BCP 47).
 pub const LANGUAGE: &str = "en";
 
-/// Text of one utterance.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Transcription {
-    /// The words, with the network's capitals and punctuation; empty if it heard none.
-    pub text: String,
-    /// exp of the mean log-probability of the chosen tokens, 0..1.
-    pub confidence: f32,
-    /// Number of tokens chosen, the end token included.
-    pub tokens: usize,
-    /// True if decoding was stopped (repetition or length limit) instead of ended by the network.
-    pub stopped: bool,
-    /// Wall time inside the networks, ms.
-    pub run_ms: f32,
-    /// Where they ran.
-    pub device: String,
-}
-
-/// Why an utterance could not be transcribed.
-#[derive(Debug, thiserror::Error)]
-pub enum TranscribeError {
-    /// Shorter than 0.1 s or longer than 30 s.
-    #[error("{0:.2} s of sound is outside 0.1 to 30 s")]
-    Length(f64),
-    /// A network failed.
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-}
+pub use crate::recogniser::{TranscribeError, Transcription};
 
 /// The recogniser: two networks, a tokenizer and the words expected.
 pub struct Moonshine {
@@ -52,6 +30,9 @@ pub struct Moonshine {
     tokenizer: Tokenizer,
     vocabulary: Vocabulary,
     beam_width: usize,
+    views: usize,
+    name: String,
+    version: String,
     /// Lead over the open hypotheses at which a finished one wins, nats.
     patience: f64,
 }
@@ -63,6 +44,11 @@ const HEADS: usize = 8;
 const HEAD_SIZE: usize = 36;
 /// Moonshine's authors limit decoding to this many tokens per second of sound: more is invention.
 const TOKENS_PER_SECOND: f64 = 6.5;
+/// Silence before the sound in each view, and all silence added, s: found on every fourth sentence of tests/audio/commands.txt.
+const VIEW_LEADS_S: [f64; 3] = [0.0, 0.2, 0.5];
+const VIEW_SILENCE_S: f64 = 0.7;
+/// Sound that all views together may have, s: their cost grows with the square of it, and long utterances waver less.
+const VIEWED_S: f64 = 18.0;
 /// Level that speech is brought to before recognition, as RMS: -25 dBFS.
 const TARGET_RMS: f32 = 0.056;
 /// Lead over the open hypotheses at which a finished one wins, nats.
@@ -75,7 +61,25 @@ const MAX_GAIN: f32 = 30.0;
 impl Moonshine {
     /// Puts the parts together.
     pub fn new(encoder: Box<dyn Network>, decoder: Box<dyn Network>, tokenizer: Tokenizer) -> Self {
-        Self { encoder, decoder, tokenizer, vocabulary: Vocabulary::default(), beam_width: 1, patience: PATIENCE }
+        Self {
+            encoder,
+            decoder,
+            tokenizer,
+            vocabulary: Vocabulary::default(),
+            beam_width: 1,
+            views: 1,
+            name: MODEL.to_owned(),
+            version: MODEL_VERSION.to_owned(),
+            patience: PATIENCE,
+        }
+    }
+
+    /// Looks at each utterance `views` times (1 to 3) with the sound at another place; 1 takes it as it comes and is the fastest. Utterances above 6 s
+    /// are looked at twice at most, those above 9 s once.
+    #[must_use]
+    pub fn with_views(mut self, views: usize) -> Self {
+        self.views = views.clamp(1, VIEW_LEADS_S.len());
+        self
     }
 
     /// Searches with `width` hypotheses (1 to 8; 1 is greedy decoding).
@@ -99,12 +103,23 @@ impl Moonshine {
     /// # Errors
     /// [`NetworkError::Unavailable`] with what to do about it.
     pub fn open(broker: &Arc<Broker>) -> Result<Self, NetworkError> {
-        let unavailable = |reason: String| NetworkError::Unavailable { model: MODEL.to_owned(), reason };
-        let part = |file: &str| BrokerNetwork::open(broker, &format!("{MODEL}/{file}"), Priority::MISSION);
-        let path = broker.store().locate(&format!("{MODEL}/tokenizer")).map_err(|e| unavailable(e.to_string()))?;
+        Self::open_model(broker, MODEL)
+    }
+
+    /// Loads another entry of the catalogue with the same networks (files `encoder`, `decoder`, `tokenizer`).
+    ///
+    /// # Errors
+    /// [`NetworkError::Unavailable`] with what to do about it.
+    pub fn open_model(broker: &Arc<Broker>, model: &str) -> Result<Self, NetworkError> {
+        let unavailable = |reason: String| NetworkError::Unavailable { model: model.to_owned(), reason };
+        let part = |file: &str| BrokerNetwork::open(broker, &format!("{model}/{file}"), Priority::MISSION);
+        let entry = broker.store().catalogue().model(model).map_err(|e| unavailable(e.to_string()))?;
+        let path = broker.store().locate(&format!("{model}/tokenizer")).map_err(|e| unavailable(e.to_string()))?;
         let bytes = std::fs::read(path).map_err(|e| unavailable(e.to_string()))?;
         let tokenizer = Tokenizer::parse(&bytes).map_err(|e| unavailable(e.to_string()))?;
-        Ok(Self::new(Box::new(part("encoder")?), Box::new(part("decoder")?), tokenizer))
+        let mut opened = Self::new(Box::new(part("encoder")?), Box::new(part("decoder")?), tokenizer);
+        (opened.name, opened.version) = (model.to_owned(), entry.version.clone());
+        Ok(opened)
     }
 
     /// Text of 16 kHz mono samples `[n]`, 0.1 to 30 s. The level is brought to a fixed one first.
@@ -112,31 +127,40 @@ impl Moonshine {
     /// # Errors
     /// [`TranscribeError`].
     pub fn transcribe(&mut self, samples: &[f32]) -> Result<Transcription, TranscribeError> {
+        self.search(samples, self.beam_width, self.views)
+    }
+
+    fn search(&mut self, samples: &[f32], beam_width: usize, views: usize) -> Result<Transcription, TranscribeError> {
         let seconds = samples.len() as f64 / f64::from(SAMPLE_RATE);
         if !(0.1..=30.0).contains(&seconds) {
             return Err(TranscribeError::Length(seconds));
         }
-        let samples = levelled(samples);
-        let n = samples.len();
-        let input = Array2::from_shape_fn((1, n), |(_, i)| samples[i]);
-        let mut encoded = self
-            .encoder
-            .run(vec![("input_values", Tensor::from(input)), ("attention_mask", Tensor::from(Array2::<i64>::ones((1, n))))])?;
+        let views = views.min(((VIEWED_S / seconds) as usize).max(1));
+        let input = viewed(&levelled(samples), views);
+        let n = input.ncols();
+        let mut encoded = self.encoder.run(vec![
+            ("input_values", Tensor::from(input)),
+            ("attention_mask", Tensor::from(Array2::<i64>::ones((views, n)))),
+        ])?;
         let hidden = encoded.take("last_hidden_state")?;
+        if hidden.shape().first() != Some(&views) {
+            return Err(NetworkError::Shape { name: "last_hidden_state".to_owned(), shape: hidden.shape().to_vec() }.into());
+        }
         let mut run_ms = encoded.run_ms;
 
         let limit = (seconds * TOKENS_PER_SECOND).ceil() as usize + 4;
-        let mut cache = Cache::new();
+        let mut cache = Cache::new(views);
         let mut beam = vec![Hypothesis::default()];
         let mut finished: Vec<Hypothesis> = Vec::new();
         for step in 0..limit {
             let width = beam.len();
             let last = |h: &Hypothesis| h.tokens.last().map_or(START, |t| i64::from(*t));
-            let ids = Array2::from_shape_fn((width, 1), |(i, _)| last(&beam[i]));
+            // Row v * width + i is hypothesis i seen in view v.
+            let ids = Array2::from_shape_fn((views * width, 1), |(row, _)| last(&beam[row % width]));
             let mut inputs = vec![
-                ("encoder_attention_mask", Tensor::from(Array2::<i64>::ones((width, n)))),
+                ("encoder_attention_mask", Tensor::from(Array2::<i64>::ones((views * width, n)))),
                 ("input_ids", Tensor::from(ids)),
-                ("encoder_hidden_states", Tensor::F32(repeated(&hidden, width))),
+                ("encoder_hidden_states", Tensor::F32(hidden.select(Axis(0), &rows(views, 1, &vec![0; width])))),
                 ("use_cache_branch", Tensor::from(Array1::from_elem(1, step > 0))),
             ];
             inputs.extend(cache.inputs());
@@ -144,26 +168,26 @@ impl Moonshine {
             run_ms += out.run_ms;
             let logits = out.take("logits")?;
             cache.keep(&mut out, step == 0)?;
-            let grown = self.grow(&beam, &logits)?;
+            let grown = self.grow(&beam, &mean_log_probabilities(&logits, views, width)?, beam_width);
             let mut parents = Vec::new();
             beam.clear();
             for (rank, (parent, hypothesis)) in grown.into_iter().enumerate() {
                 if hypothesis.ended || hypothesis.stopped {
                     // An end that others outrank is an end too early.
-                    if rank < self.beam_width {
+                    if rank < beam_width {
                         finished.push(hypothesis);
                     }
-                } else if beam.len() < self.beam_width {
+                } else if beam.len() < beam_width {
                     parents.push(parent);
                     beam.push(hypothesis);
                 }
             }
             let best_open = beam.iter().map(|h| self.score(h)).fold(f64::MIN, f64::max);
             let best_done = finished.iter().map(|h| self.score(h)).fold(f64::MIN, f64::max);
-            if beam.is_empty() || finished.len() >= self.beam_width || best_done > best_open + self.patience {
+            if beam.is_empty() || finished.len() >= 2 * beam_width || best_done > best_open + self.patience {
                 break;
             }
-            cache.follow(&parents);
+            cache.follow(width, &parents);
         }
         finished.extend(beam.into_iter().map(|h| Hypothesis { stopped: true, ..h }));
         let mut best = Hypothesis { stopped: true, ..Hypothesis::default() };
@@ -171,17 +195,28 @@ impl Moonshine {
         for hypothesis in finished {
             // What the network ended itself goes before what was cut off.
             let cost = if hypothesis.stopped { CUT_OFF_COST } else { 0.0 };
-            // Per token: otherwise the shortest text would always win.
-            let score = (self.score(&hypothesis) - cost) / (hypothesis.tokens.len() + 1) as f64;
+            // Not per token: that would favour words spelt with more of them ("to day", "sand which").
+            let score = self.score(&hypothesis) - cost;
             if score > best_score {
                 (best, best_score) = (hypothesis, score);
             }
         }
         let count = best.tokens.len() + usize::from(best.ended);
         let confidence = if count == 0 { 0.0 } else { (best.log_probability / count as f64).exp() as f32 };
+        let text = self.tokenizer.decode(&best.tokens);
+        let confidence = confidence.clamp(0.0, 1.0);
+        let pieces = if text.is_empty() {
+            Vec::new()
+        } else {
+            vec![Piece { text: text.clone(), start_s: 0.0, end_s: seconds, confidence }]
+        };
         Ok(Transcription {
-            text: self.tokenizer.decode(&best.tokens),
-            confidence: confidence.clamp(0.0, 1.0),
+            text,
+            pieces,
+            language: LANGUAGE.to_owned(),
+            language_probability: 1.0,
+            confidence,
+            no_speech: None,
             tokens: count,
             stopped: best.stopped,
             run_ms,
@@ -196,25 +231,178 @@ impl Moonshine {
     }
 
     /// All hypotheses with one more token, best first, each with the index of its parent; twice the beam's width of them.
-    fn grow(&self, beam: &[Hypothesis], logits: &ArrayD<f32>) -> Result<Vec<(usize, Hypothesis)>, NetworkError> {
+    fn grow(&self, beam: &[Hypothesis], log_p: &[Vec<f32>], beam_width: usize) -> Vec<(usize, Hypothesis)> {
         let mut grown = Vec::new();
-        for (parent, hypothesis) in beam.iter().enumerate() {
-            let row = last_row(logits, parent, beam.len())?;
-            let mut tokens = largest(row, self.beam_width + 1);
+        for (parent, (hypothesis, row)) in beam.iter().zip(log_p).enumerate() {
+            let mut tokens = largest(row, beam_width + 1);
             tokens.extend(self.vocabulary.candidates(&hypothesis.progress));
             tokens.sort_unstable();
             tokens.dedup();
-            let normaliser = log_sum_exp(row);
             for token in tokens {
-                let Some(logit) = row.get(token as usize) else { continue };
-                let log_p = f64::from(*logit) - normaliser;
-                grown.push((parent, hypothesis.with(token, log_p, &self.vocabulary)));
+                let Some(log_p) = row.get(token as usize) else { continue };
+                grown.push((parent, hypothesis.with(token, f64::from(*log_p), &self.vocabulary)));
             }
         }
         grown.sort_by(|a, b| self.score(&b.1).total_cmp(&self.score(&a.1)));
-        grown.truncate(2 * self.beam_width);
-        Ok(grown)
+        grown.truncate(2 * beam_width);
+        grown
     }
+
+    fn known_language(&self, language: &str) -> Result<(), TranscribeError> {
+        let code = language.split('-').next().unwrap_or(language);
+        if code.is_empty() || code.eq_ignore_ascii_case(LANGUAGE) {
+            return Ok(());
+        }
+        Err(TranscribeError::Language { asked: language.to_owned(), known: LANGUAGE.to_owned() })
+    }
+}
+
+impl Recogniser for Moonshine {
+    fn model(&self) -> &str {
+        &self.name
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn transcribe(&mut self, samples: &[f32], language: &str) -> Result<Transcription, TranscribeError> {
+        self.known_language(language)?;
+        self.search(samples, self.beam_width, self.views)
+    }
+
+    fn draft(&mut self, samples: &[f32], language: &str) -> Result<Transcription, TranscribeError> {
+        self.known_language(language)?;
+        self.search(samples, 1, 1)
+    }
+
+    fn spot(&mut self, samples: &[f32], phrase: &str) -> Result<Option<Spotted>, TranscribeError> {
+        let seconds = samples.len() as f64 / f64::from(SAMPLE_RATE);
+        if !(0.1..=30.0).contains(&seconds) {
+            return Err(TranscribeError::Length(seconds));
+        }
+        let spellings: Vec<Vec<u32>> =
+            spellings(phrase).iter().filter_map(|s| self.tokenizer.encode(s)).filter(|t| !t.is_empty()).collect();
+        if spellings.is_empty() {
+            return Ok(None);
+        }
+        let input = viewed(&levelled(samples), 1);
+        let n = input.ncols();
+        let mut encoded = self
+            .encoder
+            .run(vec![("input_values", Tensor::from(input)), ("attention_mask", Tensor::from(Array2::<i64>::ones((1, n))))])?;
+        let hidden = encoded.take("last_hidden_state")?;
+        let mut run_ms = encoded.run_ms;
+        // All tokens of a spelling at once, without a cache.
+        let mut after = |tokens: &[u32]| -> Result<Vec<Vec<f32>>, NetworkError> {
+            let ids: Vec<i64> = std::iter::once(START).chain(tokens.iter().map(|t| i64::from(*t))).collect();
+            let steps = ids.len();
+            let cache = Cache::new(1);
+            let mut inputs = vec![
+                ("encoder_attention_mask", Tensor::from(Array2::<i64>::ones((1, n)))),
+                ("input_ids", Tensor::from(Array2::from_shape_fn((1, steps), |(_, i)| ids[i]))),
+                ("encoder_hidden_states", Tensor::F32(hidden.clone())),
+                ("use_cache_branch", Tensor::from(Array1::from_elem(1, false))),
+            ];
+            inputs.extend(cache.inputs());
+            let mut out = self.decoder.run(inputs)?;
+            run_ms += out.run_ms;
+            let logits = out.take("logits")?;
+            let bad = || NetworkError::Shape { name: "logits".to_owned(), shape: logits.shape().to_vec() };
+            match (logits.shape(), logits.as_slice()) {
+                (&[1, t, width], Some(flat)) if t == steps && width > 0 => {
+                    Ok(flat.chunks_exact(width).map(<[f32]>::to_vec).collect())
+                }
+                _ => Err(bad()),
+            }
+        };
+        let mut best: Option<(f64, Vec<u32>)> = None;
+        for tokens in spellings {
+            let rows = after(&tokens)?;
+            let log_p = |(row, t): (&Vec<f32>, &u32)| row.get(*t as usize).map_or(f64::MIN, |l| f64::from(*l) - log_sum_exp(row));
+            let sum = rows.iter().zip(&tokens).map(log_p).sum::<f64>();
+            if best.as_ref().is_none_or(|(b, _)| sum > *b) {
+                best = Some((sum, tokens));
+            }
+        }
+        let Some((log_probability, mut tokens)) = best else { return Ok(None) };
+        let begun = tokens.len();
+        let limit = begun + (seconds * TOKENS_PER_SECOND).ceil() as usize;
+        while tokens.len() < limit {
+            let rows = after(&tokens)?;
+            let Some(token) = rows.last().and_then(|row| largest(row, 1).first().copied()) else { break };
+            if token == END {
+                break;
+            }
+            tokens.push(token);
+            if let Some(length) = repetition(&tokens) {
+                tokens.truncate(length.max(begun));
+                break;
+            }
+        }
+        let rest = self.tokenizer.decode(&tokens[begun..]);
+        let rest = rest.trim_start_matches(|c: char| !c.is_alphanumeric()).to_owned();
+        Ok(Some(Spotted { log_probability: log_probability as f32, rest, run_ms }))
+    }
+}
+
+/// How a phrase may be written: as the network writes the beginning of a sentence, with and without a comma after its first word.
+fn spellings(phrase: &str) -> Vec<String> {
+    let lower: Vec<String> = crate::wer::words(phrase);
+    let capital = |w: &String| w.chars().take(1).flat_map(char::to_uppercase).chain(w.chars().skip(1)).collect::<String>();
+    let all: Vec<String> = lower.iter().map(capital).collect();
+    let mut first = lower.clone();
+    if let (Some(to), Some(from)) = (first.first_mut(), all.first()) {
+        to.clone_from(from);
+    }
+    let mut out = Vec::new();
+    for words in [all, first] {
+        out.push(words.join(" "));
+        if let [head, tail @ ..] = words.as_slice()
+            && !tail.is_empty()
+        {
+            out.push(format!("{head}, {}", tail.join(" ")));
+        }
+    }
+    out.retain(|s| !s.is_empty());
+    out.dedup();
+    out
+}
+
+/// The sound once per view `[views, n]`: as it is for one view, else in silence with another lead each.
+fn viewed(samples: &[f32], views: usize) -> Array2<f32> {
+    let at = |seconds: f64| (seconds * f64::from(SAMPLE_RATE)) as usize;
+    let silence = if views > 1 { at(VIEW_SILENCE_S) } else { 0 };
+    let mut out = Array2::zeros((views, samples.len() + silence));
+    for (mut row, lead) in out.rows_mut().into_iter().zip(VIEW_LEADS_S.map(at)) {
+        row.iter_mut().skip(lead).zip(samples).for_each(|(o, s)| *o = *s);
+    }
+    out
+}
+
+/// Indices of the rows of hypotheses `parents` in every view, where a view has `width` rows.
+fn rows(views: usize, width: usize, parents: &[usize]) -> Vec<usize> {
+    (0..views).flat_map(|v| parents.iter().map(move |p| v * width + p)).collect()
+}
+
+/// Log-probabilities of the next token per hypothesis: the mean over the views.
+fn mean_log_probabilities(logits: &ArrayD<f32>, views: usize, width: usize) -> Result<Vec<Vec<f32>>, NetworkError> {
+    let mut out = Vec::with_capacity(width);
+    for i in 0..width {
+        let mut mean = Vec::new();
+        for v in 0..views {
+            let row = last_row(logits, v * width + i, views * width)?;
+            let normaliser = log_sum_exp(row) as f32;
+            if v == 0 {
+                mean = row.iter().map(|l| l - normaliser).collect();
+            } else {
+                mean.iter_mut().zip(row).for_each(|(m, l)| *m += l - normaliser);
+            }
+        }
+        mean.iter_mut().for_each(|m| *m /= views as f32);
+        out.push(mean);
+    }
+    Ok(out)
 }
 
 /// A text being spelt out.
@@ -250,10 +438,11 @@ impl Hypothesis {
 struct Cache {
     names: Vec<(String, String)>,
     values: Vec<ArrayD<f32>>,
+    views: usize,
 }
 
 impl Cache {
-    fn new() -> Self {
+    fn new(views: usize) -> Self {
         let mut names = Vec::with_capacity(LAYERS * 4);
         for layer in 0..LAYERS {
             for part in ["decoder.key", "decoder.value", "encoder.key", "encoder.value"] {
@@ -261,7 +450,7 @@ impl Cache {
             }
         }
         let empty = Array4::<f32>::zeros((1, HEADS, 0, HEAD_SIZE)).into_dyn();
-        Self { values: vec![empty; names.len()], names }
+        Self { values: vec![empty; names.len()], names, views }
     }
 
     fn inputs(&self) -> Vec<(&str, Tensor)> {
@@ -278,21 +467,17 @@ impl Cache {
         Ok(())
     }
 
-    /// Gives every hypothesis the rows of the one it grew from.
-    fn follow(&mut self, parents: &[usize]) {
+    /// Gives every hypothesis the rows of the one it grew from; there were `width` hypotheses.
+    fn follow(&mut self, width: usize, parents: &[usize]) {
+        let from = rows(self.views, width, parents);
         for ((past, _), value) in self.names.iter().zip(&mut self.values) {
             if past.contains("decoder") {
-                *value = value.select(Axis(0), parents);
-            } else if value.shape()[0] != parents.len() {
-                *value = value.select(Axis(0), &vec![0; parents.len()]);
+                *value = value.select(Axis(0), &from);
+            } else if width != parents.len() {
+                *value = value.select(Axis(0), &rows(self.views, width, &vec![0; parents.len()]));
             }
         }
     }
-}
-
-/// The first row of `[1.., ...]`, `width` times.
-fn repeated(array: &ArrayD<f32>, width: usize) -> ArrayD<f32> {
-    array.select(Axis(0), &vec![0; width])
 }
 
 /// Logits of row `index` at the last position of `[rows, t, v]`.
@@ -321,27 +506,6 @@ fn largest(row: &[f32], n: usize) -> Vec<u32> {
     best
 }
 
-/// log of the sum of the exponentials.
-fn log_sum_exp(row: &[f32]) -> f64 {
-    let top = row.iter().copied().fold(f32::MIN, f32::max);
-    let sum: f32 = row.iter().map(|v| (v - top).exp()).sum();
-    f64::from(top) + f64::from(sum).ln()
-}
-
-/// If the tail repeats a group of 1 to 8 tokens four times (six for a single token), the length up to the end of
-/// the first of them.
-fn repetition(tokens: &[u32]) -> Option<usize> {
-    for group in 1..=8 {
-        let times = if group == 1 { 6 } else { 4 };
-        let Some(start) = tokens.len().checked_sub(group * times) else { continue };
-        let tail = &tokens[start..];
-        if tail.chunks_exact(group).all(|c| c == &tail[..group]) {
-            return Some(start + group);
-        }
-    }
-    None
-}
-
 /// Brings the loud part of the sound to a fixed level, so that distance does not matter to the recogniser.
 fn levelled(samples: &[f32]) -> Vec<f32> {
     // Level of the louder half of 50 ms blocks: pauses do not count.
@@ -362,22 +526,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repetition_is_seen_and_cut_to_one() {
-        assert_eq!(repetition(&[5, 9, 9, 9, 9, 9, 9]), Some(2));
-        assert_eq!(repetition(&[5, 1, 2, 1, 2, 1, 2, 1, 2]), Some(3));
-        assert_eq!(repetition(&[1, 2, 1, 2, 1, 2]), None);
-        assert_eq!(repetition(&[]), None);
-    }
-
-    #[test]
-    fn rows_ranks_and_softmax_are_right() {
+    fn rows_and_ranks_are_right() {
         let logits = ArrayD::from_shape_vec(vec![2, 2, 3], vec![0.0, 9.0, 0.0, 1.0, 3.0, 2.0, 0.0, 0.0, 0.0, 7.0, 5.0, 6.0]);
         let logits = logits.unwrap();
         let row = last_row(&logits, 0, 2).unwrap();
         assert_eq!(largest(row, 2), vec![1, 2]);
         assert_eq!(largest(last_row(&logits, 1, 2).unwrap(), 5), vec![0, 2, 1]);
-        let want = (1.0_f64.exp() + 2.0_f64.exp() + 3.0_f64.exp()).ln();
-        assert!((log_sum_exp(row) - want).abs() < 1e-6);
+        // Two views of one hypothesis: the mean of the log-probabilities.
+        let mean = mean_log_probabilities(&logits, 2, 1).unwrap();
+        let (a, b) = (log_sum_exp(&[1.0, 3.0, 2.0]), log_sum_exp(&[7.0, 5.0, 6.0]));
+        assert!((f64::from(mean[0][0]) - (1.0 - a + 7.0 - b) / 2.0).abs() < 1e-5);
+        assert_eq!(rows(2, 3, &[2, 0]), [2, 0, 5, 3]);
         assert!(last_row(&logits, 2, 2).is_err() && last_row(&ArrayD::zeros(vec![2, 2]), 0, 2).is_err());
     }
 
@@ -388,6 +547,22 @@ mod tests {
         assert!((rms(&loud) - TARGET_RMS).abs() < 0.002);
         assert_eq!(levelled(&[0.0; 1_000]), vec![0.0; 1_000]);
         assert!(levelled(&[1.0; 1_000]).iter().all(|s| s.abs() <= 1.0));
+    }
+
+    #[test]
+    fn a_phrase_is_spelt_as_sentences_begin() {
+        assert_eq!(spellings("hey omni"), ["Hey Omni", "Hey, Omni", "Hey omni", "Hey, omni"]);
+        assert_eq!(spellings("computer"), ["Computer"]);
+        assert_eq!(spellings(" .,"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_view_has_the_whole_sound_at_another_place() {
+        let input = viewed(&[1.0; 100], 3);
+        assert_eq!(input.shape(), [3, 100 + 11_200]);
+        assert!(input.rows().into_iter().all(|row| (row.sum() - 100.0).abs() < 1e-3));
+        assert_eq!((input[[0, 0]], input[[1, 3_199]], input[[1, 3_200]], input[[2, 8_000]]), (1.0, 0.0, 1.0, 1.0));
+        assert_eq!(viewed(&[1.0; 100], 1).shape(), [1, 100]);
     }
 
     struct Never;
@@ -403,5 +578,6 @@ mod tests {
         let mut stt = Moonshine::new(Box::new(Never), Box::new(Never), tokenizer);
         assert!(matches!(stt.transcribe(&[0.0; 10]), Err(TranscribeError::Length(_))));
         assert!(matches!(stt.transcribe(&[0.1; 16_000]), Err(TranscribeError::Network(_))));
+        assert!(matches!(Recogniser::transcribe(&mut stt, &[0.1; 16_000], "de"), Err(TranscribeError::Language { .. })));
     }
 }

@@ -12,6 +12,101 @@ pub fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Words for counting errors, where two spellings of the same words must not count: [`words`], and
+/// - numbers up to 999,999 in digits become words ("45" and "forty-five" both become "forty five"), a full hour "9:00" becomes "nine";
+/// - "mr", "dr", "ok", "%" and a "cm", "mm", "kg" after a number are written out;
+/// - British "-metre", "grey", "colour", "favourite" become American;
+/// - typographic apostrophes become straight ones.
+///
+/// Nothing else is forgiven: a compound written apart ("book case") counts as two errors.
+pub fn normalised(text: &str) -> Vec<String> {
+    let text = text.replace('\u{2019}', "'").replace('%', " percent ").replace(":00", " ");
+    let mut out: Vec<String> = Vec::new();
+    let mut after_number = false;
+    for word in words(&text) {
+        let digits = word.chars().take_while(char::is_ascii_digit).count();
+        let (number, rest) = word.split_at(digits);
+        let is_number = !number.is_empty() && number.len() <= 6;
+        if is_number && (rest.is_empty() || unit(rest).is_some()) {
+            out.extend(spelt(number.parse().unwrap_or(0)));
+            out.extend(unit(rest).map(str::to_owned));
+            after_number = rest.is_empty();
+            continue;
+        }
+        let word = match (word.as_str(), after_number) {
+            (short, true) if unit(short).is_some() => unit(short).unwrap_or_default().to_owned(),
+            ("mr", _) => "mister".to_owned(),
+            ("dr", _) => "doctor".to_owned(),
+            ("ok", _) => "okay".to_owned(),
+            ("grey", _) => "gray".to_owned(),
+            ("colour", _) => "color".to_owned(),
+            ("favourite", _) => "favorite".to_owned(),
+            (w, _) if w.ends_with("metre") || w.ends_with("metres") => w.replace("metre", "meter"),
+            (w, _) => w.to_owned(),
+        };
+        after_number = false;
+        out.push(word);
+    }
+    out
+}
+
+/// A unit's abbreviation written out.
+fn unit(short: &str) -> Option<&'static str> {
+    Some(match short {
+        "cm" => "centimeters",
+        "mm" => "millimeters",
+        "kg" => "kilograms",
+        _ => return None,
+    })
+}
+
+/// The English words of a number below a million.
+fn spelt(n: u32) -> Vec<String> {
+    const ONES: [&str; 20] = [
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+    ];
+    const TENS: [&str; 10] = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    let joined = |head: u32, name: Option<&str>, rest: u32| {
+        let mut out = spelt(head);
+        out.extend(name.map(str::to_owned));
+        if rest > 0 {
+            out.extend(spelt(rest));
+        }
+        out
+    };
+    match n {
+        0..20 => vec![ONES[n as usize].to_owned()],
+        20..100 => {
+            let mut out = vec![TENS[(n / 10) as usize].to_owned()];
+            if n % 10 > 0 {
+                out.push(ONES[(n % 10) as usize].to_owned());
+            }
+            out
+        }
+        100..1_000 => joined(n / 100, Some("hundred"), n % 100),
+        _ => joined(n / 1_000, Some("thousand"), n % 1_000),
+    }
+}
+
 /// Substituted, inserted and deleted words (Levenshtein) between a reference and what was heard.
 pub fn word_errors(reference: &[String], heard: &[String]) -> usize {
     let mut row: Vec<usize> = (0..=heard.len()).collect();
@@ -89,6 +184,24 @@ mod tests {
         assert_eq!(errors("bring the cup", "please bring the red cup"), 2);
         assert_eq!(errors("", "a b"), 2);
         assert_eq!(errors("a b", ""), 2);
+    }
+
+    #[test]
+    fn spellings_of_the_same_words_are_the_same() {
+        for (a, b) in [
+            ("Turn left 45 degrees.", "turn left forty-five degrees"),
+            ("at 9:00 o'clock", "at nine o\u{2019}clock"),
+            ("Mr. Taylor, 20%", "mister taylor twenty percent"),
+            ("Lift it 5cm", "lift it five centimetres"),
+            ("Lift it 5 cm", "lift it five centimeters"),
+            ("1,250", "one two hundred fifty"),
+            ("120345", "one hundred twenty thousand three hundred forty five"),
+        ] {
+            assert_eq!(normalised(a), normalised(b));
+        }
+        assert_eq!(normalised("the bookcase").len(), 2);
+        assert_ne!(normalised("book case"), normalised("bookcase"));
+        assert_eq!(normalised("A1 12345678 cm"), ["a1", "12345678", "cm"]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Asker {
     fn ask(&mut self, ctx: &mut Context) -> HandlerResult {
         if !self.asked {
             self.asked = true;
-            self.client.send(ctx, SpeakGoal { text: "I am done.".to_owned() });
+            self.client.send(ctx, SpeakGoal { text: "I am done.".to_owned(), ..SpeakGoal::default() });
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ fn without_a_synthesiser_the_robot_speaks_as_text_and_says_why() {
     assert_eq!(level, graph::Level::Warn);
     assert!(why.contains("text only"));
 
-    let request = SynthesizeRequest { text: "hello".to_owned(), voice: String::new() };
+    let request = SynthesizeRequest { text: "hello".to_owned(), voice: String::new(), ..Default::default() };
     let answer = bench.call::<Synthesize>("audio/synthesize", request).unwrap();
     assert!(!answer.success && answer.audio.samples.is_empty() && answer.provenance.degraded);
     assert!(answer.message.contains("install flite"), "{}", answer.message);
@@ -133,9 +133,9 @@ fn with_a_synthesiser_the_voice_is_played_in_time() {
     let want = format!("{:.2}", samples as f64 / 16_000.0);
     assert!(outcome[0].data.starts_with("true spoken by") && outcome[0].data.ends_with(&want), "{}", outcome[0].data);
 
-    let bad = SynthesizeRequest { text: "hello".to_owned(), voice: "--version".to_owned() };
+    let bad = SynthesizeRequest { text: "hello".to_owned(), voice: "--version".to_owned(), ..Default::default() };
     assert!(!bench.call::<Synthesize>("audio/synthesize", bad).unwrap().success);
-    let good = SynthesizeRequest { text: "hello".to_owned(), voice: String::new() };
+    let good = SynthesizeRequest { text: "hello".to_owned(), voice: String::new(), ..Default::default() };
     let answer = bench.call::<Synthesize>("audio/synthesize", good).unwrap();
     assert!(answer.success && answer.audio.samples.len() > 4_000, "{}", answer.message);
     assert!(["flite", "espeak-ng"].contains(&answer.provenance.model.as_str()));

@@ -30,12 +30,16 @@ pub struct Microphone {
     injector: graph::Injector<Self>,
     #[cfg(feature = "alsa")]
     card: Option<crate::card::Card>,
+    #[cfg(feature = "alsa")]
+    retry: crate::retry::Retry,
 }
 
 enum Source {
     Topic,
     Wav(String, bool, Option<Playback>),
-    Card,
+    /// The input's name, empty for the default one.
+    #[cfg_attr(not(feature = "alsa"), allow(dead_code, reason = "there are no cards to choose from"))]
+    Card(String),
 }
 
 impl Node for Microphone {
@@ -59,19 +63,30 @@ impl Node for Microphone {
         let source = s
             .param("source", "topic".to_owned())
             .one_of(&["topic", "wav", "alsa"])
-            .describe("topic: device/microphone; wav: the file in path; alsa: the default input of the sound card")
+            .describe("topic: device/microphone; wav: the sound file in path; alsa: a sound card")
             .read_only()
             .declare()?
             .get();
-        let path = s.param("path", String::new()).describe("WAV file for source = wav").read_only().declare()?.get();
+        let path = s
+            .param("path", String::new())
+            .describe("WAV, MP3, Ogg Vorbis or FLAC file for source = wav")
+            .read_only()
+            .declare()?
+            .get();
         let repeat = s.param("repeat", false).describe("play the file again and again").read_only().declare()?.get();
+        let device = s
+            .param("device", String::new())
+            .describe("sound card for source = alsa: its name or a part of it, empty for the default input")
+            .read_only()
+            .declare()?
+            .get();
         let out = s.publisher::<AudioChunk>("microphone/audio", Qos::reliable(500))?;
         let source = match source.as_str() {
             "wav" => {
                 s.timer(CHUNK, Self::play_on)?;
                 Source::Wav(path, repeat, None)
             }
-            "alsa" => Source::Card,
+            "alsa" => Source::Card(device),
             _ => {
                 s.subscribe("device/microphone", Qos::sensor_data(), Self::on_raw)?;
                 Source::Topic
@@ -91,6 +106,8 @@ impl Node for Microphone {
             injector: s.injector(),
             #[cfg(feature = "alsa")]
             card: None,
+            #[cfg(feature = "alsa")]
+            retry: crate::retry::Retry::default(),
         })
     }
 
@@ -102,7 +119,7 @@ impl Node for Microphone {
                 Ok(opened) => *playback = Some(opened),
                 Err(e) => ctx.status(Level::Error, "source", e.to_string()),
             },
-            Source::Card => self.open_card(ctx),
+            Source::Card(_) => self.open_card(ctx),
         }
         Ok(())
     }
@@ -117,12 +134,43 @@ impl Microphone {
 
     #[cfg(feature = "alsa")]
     fn open_card(&mut self, ctx: &mut Context) {
-        match crate::card::Card::open(self.injector.clone()) {
+        let Source::Card(name) = &self.source else { return };
+        match crate::card::Card::open(self.injector.clone(), name) {
             Ok(card) => {
                 ctx.status(Level::Ok, "source", card.description());
+                self.last_chunk = Some(ctx.now());
                 self.card = Some(card);
             }
-            Err(e) => ctx.status(Level::Error, "source", e.to_string()),
+            Err(e) => self.card_failed(ctx, &e.to_string()),
+        }
+    }
+
+    /// Closes the card, says why, and tries again later.
+    #[cfg(feature = "alsa")]
+    fn card_failed(&mut self, ctx: &mut Context, reason: &str) {
+        self.card = None;
+        let pause_s = self.retry.failed(ctx.now().as_secs_f64());
+        ctx.status(Level::Error, "source", format!("{reason}; trying again in {pause_s} s"));
+    }
+
+    /// Looks after the card: what it lost, whether it still speaks, whether it is time to open it again.
+    #[cfg(feature = "alsa")]
+    fn watch_card(&mut self, ctx: &mut Context, silent_s: f64) {
+        let now_s = ctx.now().as_secs_f64();
+        if let Some(card) = &self.card {
+            if silent_s > self.timeout_s.get() {
+                self.card_failed(ctx, "the sound card gives no sound any more");
+                return;
+            }
+            let (overruns, dropped) = card.losses();
+            if overruns + dropped > 0 {
+                let what = format!("{overruns} overruns of the card, {dropped} buffers dropped because the node was late");
+                ctx.status(Level::Warn, "losses", what);
+            } else {
+                ctx.status(Level::Ok, "losses", "none");
+            }
+        } else if self.retry.is_due(now_s) {
+            self.open_card(ctx);
         }
     }
 
@@ -158,15 +206,19 @@ impl Microphone {
     /// A chunk from the sound card's thread.
     #[cfg(feature = "alsa")]
     pub(crate) fn from_card(&mut self, ctx: &mut Context, rate: u32, channels: u16, samples: Vec<f32>) -> HandlerResult {
+        // The card works: the next failure is a first one.
+        self.retry.succeeded();
         let header = self.header(ctx.now());
         self.pass(ctx, header, rate, channels, samples);
         Ok(())
     }
 
-    /// What the sound card's thread has to complain about.
+    /// The sound card's thread says that the card is gone.
     #[cfg(feature = "alsa")]
-    pub(crate) fn card_failed(&mut self, ctx: &mut Context, reason: String) -> HandlerResult {
-        ctx.status(Level::Error, "source", reason);
+    pub(crate) fn card_lost(&mut self, ctx: &mut Context, reason: &str) -> HandlerResult {
+        if self.card.is_some() {
+            self.card_failed(ctx, reason);
+        }
         Ok(())
     }
 
@@ -198,6 +250,8 @@ impl Microphone {
     fn watch(&mut self, ctx: &mut Context) -> HandlerResult {
         let Some(last) = self.last_chunk else { return Ok(()) };
         let silent_s = ctx.now().seconds_since(last);
+        #[cfg(feature = "alsa")]
+        self.watch_card(ctx, silent_s);
         if silent_s > self.timeout_s.get() {
             ctx.status(Level::Stale, "stream", format!("no sound for {silent_s:.1} s"));
         } else {

@@ -1,4 +1,4 @@
-//! A WAV file as a source: pieces of it, one after the other.
+//! A sound file as a source: pieces of it, one after the other.
 
 use crate::condition::Format;
 use std::path::{Path, PathBuf};
@@ -6,17 +6,14 @@ use std::path::{Path, PathBuf};
 /// Why a file cannot be played.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaybackError {
-    /// The file is not there, or no WAV file.
+    /// The file is not there, or no sound file, or damaged.
     #[error("cannot read the sound file {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What hound says.
-        source: hound::Error,
+        /// What the decoder says.
+        source: sounds::DecodeError,
     },
-    /// There are no samples in it.
-    #[error("the sound file {} has no samples", .0.display())]
-    Empty(PathBuf),
 }
 
 /// A sound held in memory with a position.
@@ -29,25 +26,16 @@ pub struct Playback {
 }
 
 impl Playback {
-    /// Reads a WAV file (integer of 8 to 32 bits, or 32-bit float); with `repeat` it begins again at its end.
+    /// Reads a WAV, MP3, Ogg Vorbis or FLAC file, told apart by content; with `repeat` it begins again at its end.
     ///
     /// # Errors
     /// [`PlaybackError`].
     pub fn open(path: impl AsRef<Path>, repeat: bool) -> Result<Self, PlaybackError> {
         let path = path.as_ref();
         let failed = |source| PlaybackError::Read { path: path.to_owned(), source };
-        let mut reader = hound::WavReader::open(path).map_err(failed)?;
-        let spec = reader.spec();
-        let samples: Result<Vec<f32>, hound::Error> = match spec.sample_format {
-            hound::SampleFormat::Float => reader.samples::<f32>().collect(),
-            hound::SampleFormat::Int => {
-                let scale = 1.0 / (1_i64 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
-                reader.samples::<i32>().map(|s| s.map(|s| s as f32 * scale)).collect()
-            }
-        };
-        let samples = samples.map_err(failed)?;
-        let format = Format { sample_rate: spec.sample_rate, channels: spec.channels };
-        Self::new(format, samples, repeat).ok_or_else(|| PlaybackError::Empty(path.to_owned()))
+        let clip = sounds::read(path).map_err(failed)?;
+        let format = Format { sample_rate: clip.sample_rate, channels: clip.channels };
+        Ok(Self { format, samples: clip.samples, at: 0, repeat })
     }
 
     /// A sound from memory, interleaved; `None` if it has no samples.

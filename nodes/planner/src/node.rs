@@ -336,7 +336,7 @@ impl Planner {
                 }
                 Command::Speak(text) => {
                     ctx.info(format!("says: {text}"));
-                    self.speaker.send(ctx, SpeakGoal { text });
+                    self.speaker.send(ctx, SpeakGoal { text, ..SpeakGoal::default() });
                 }
                 Command::PlanChanged => self.tell_plan(ctx),
                 Command::GoalChanged(goal) => self.tell_goal(ctx, &goal),

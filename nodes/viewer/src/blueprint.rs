@@ -75,7 +75,8 @@ impl Layout {
         )?;
         let camera = self.view("2D", "Camera", "world/robot/camera", &["$origin/image/**"], &[])?;
         let depth = self.view("2D", "Depth", "world/robot/camera", &["$origin/depth/**"], &[])?;
-        let eyes = self.container(ContainerKind::Tabs, &[camera, depth], &[])?;
+        let sound = self.view("2D", "Sound", "sound", &["$origin/spectrogram"], &[])?;
+        let eyes = self.container(ContainerKind::Tabs, &[camera, depth, sound], &[])?;
         let plan = self.view("TextDocument", "Plan", "plan", &["$origin/**"], &[])?;
         let legend = PlotLegend::new().with_corner(Corner2D::LeftBottom);
         let energy = self.view(
@@ -90,7 +91,8 @@ impl Layout {
         let hidden = PlotLegend::new().with_visible(false);
         let power = self.view("TimeSeries", "Power, W", "battery", &["$origin/power_w"], &[("PlotLegend", &hidden)])?;
         let speed = self.view("TimeSeries", "Speed, m/s", "motion", &["$origin/**"], &[("PlotLegend", &hidden)])?;
-        let power = self.container(ContainerKind::Tabs, &[speed, power], &[])?;
+        let level = self.view("TimeSeries", "Sound, dBFS", "sound", &["$origin/level_dbfs"], &[("PlotLegend", &hidden)])?;
+        let power = self.container(ContainerKind::Tabs, &[speed, power, level], &[])?;
         let column = |kind| TextLogColumn(datatypes::TextLogColumn { visible: true.into(), kind });
         let columns = TextLogColumns::new().with_text_log_columns([column(datatypes::TextLogColumnKind::Body)]);
         let words = self.view("TextLog", "Words", "log", &["$origin/**"], &[("TextLogColumns", &columns)])?;

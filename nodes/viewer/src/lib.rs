@@ -6,6 +6,7 @@ pub mod blueprint;
 mod node;
 pub mod plan_text;
 pub mod scene;
+pub mod sound;
 mod stream;
 
 pub use node::Viewer;

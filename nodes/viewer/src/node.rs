@@ -7,12 +7,14 @@ use std::time::Duration;
 use graph::{Context, HandlerResult, Level, Node, Param, Qos, Setup, SetupError};
 use msgs::geometry_msgs::msg::{Pose, PoseWithCovarianceStamped};
 use msgs::nav_msgs::msg::{OccupancyGrid, Odometry, Path};
-use msgs::omnimind_msgs::msg::{Belief, EnergyForecast, MissionState, Plan, SimState, Transcript};
+use msgs::omnimind_msgs::msg::{AudioFeatures, SpeakerMatch, Spectrogram, SpeechEmotion, Transcript};
+use msgs::omnimind_msgs::msg::{Belief, EnergyForecast, MissionState, Plan, SimState};
 use msgs::rcl_interfaces::msg::Log;
 use msgs::sensor_msgs::msg::{BatteryState, CameraInfo, Image, LaserScan};
 use msgs::vision_msgs::msg::Detection2DArray;
 
 use crate::scene::{Body, Item};
+use crate::sound::{Heard, Roll};
 use crate::stream::{Stream, Target};
 
 /// Shows the robot in Rerun: a .rrd file (parameter `path`), or a running viewer (parameter `url`).
@@ -20,6 +22,8 @@ pub struct Viewer {
     image_rate_hz: Param<f64>,
     depth_rate_hz: Param<f64>,
     scan_rate_hz: Param<f64>,
+    spectrogram_rate_hz: Param<f64>,
+    roll: Roll,
     streams: Vec<Stream>,
     // When the next one of each decimated stream is due, ns.
     due: [i64; KINDS],
@@ -38,7 +42,9 @@ const TRUTH: usize = 6;
 const TRAIL: usize = 7;
 const PLAN: usize = 8;
 const BELIEF: usize = 9;
-const KINDS: usize = 10;
+const SPECTROGRAM: usize = 10;
+const LEVEL: usize = 11;
+const KINDS: usize = 12;
 
 impl Node for Viewer {
     const NAME: &'static str = "viewer";
@@ -58,6 +64,12 @@ impl Node for Viewer {
         let depth_rate_hz =
             s.param("depth_rate_hz", 0.2).unit("Hz").range(0.0, 100.0).describe("depth images shown").declare()?;
         let scan_rate_hz = s.param("scan_rate_hz", 2.0).unit("Hz").range(0.0, 100.0).describe("lidar scans shown").declare()?;
+        let spectrogram_rate_hz = s
+            .param("spectrogram_rate_hz", 1.0)
+            .unit("Hz")
+            .range(0.0, 10.0)
+            .describe("pictures of the last 8 s of sound shown")
+            .declare()?;
         s.subscribe("camera/image_raw", Qos::sensor_data(), Self::on_camera)?;
         s.subscribe("camera/depth/image_raw", Qos::sensor_data(), Self::on_depth)?;
         s.subscribe("camera/camera_info", Qos::sensor_data(), Self::on_camera_info)?;
@@ -78,8 +90,16 @@ impl Node for Viewer {
         })?;
         s.subscribe("battery_state", Qos::sensor_data(), Self::on_battery)?;
         s.subscribe("speech/transcript", Qos::reliable(10), |n: &mut Self, c, m: Arc<Transcript>| {
-            n.show(c, Item::Transcript(m))
+            n.show(c, Item::Heard(Heard::Transcript(m)))
         })?;
+        s.subscribe("speech/speaker", Qos::reliable(10), |n: &mut Self, c, m: Arc<SpeakerMatch>| {
+            n.show(c, Item::Heard(Heard::Speaker(m)))
+        })?;
+        s.subscribe("speech/emotion", Qos::reliable(10), |n: &mut Self, c, m: Arc<SpeechEmotion>| {
+            n.show(c, Item::Heard(Heard::Emotion(m)))
+        })?;
+        s.subscribe("audio/spectrogram", Qos::sensor_data(), Self::on_spectrogram)?;
+        s.subscribe("audio/features", Qos::sensor_data(), Self::on_features)?;
         s.subscribe("/rosout", Qos::reliable(100), |n: &mut Self, c, m: Arc<Log>| n.show(c, Item::Log(m)))?;
 
         let mut targets = Vec::new();
@@ -99,6 +119,8 @@ impl Node for Viewer {
             image_rate_hz,
             depth_rate_hz,
             scan_rate_hz,
+            spectrogram_rate_hz,
+            roll: Roll::default(),
             streams,
             due: [i64::MIN; KINDS],
             trail: Vec::new(),
@@ -210,5 +232,17 @@ impl Viewer {
 
     fn on_battery(&mut self, ctx: &mut Context, battery: Arc<BatteryState>) -> HandlerResult {
         if self.is_due(ctx, BATTERY, 1.0) { self.show(ctx, Item::Battery(battery)) } else { Ok(()) }
+    }
+
+    fn on_spectrogram(&mut self, ctx: &mut Context, columns: Arc<Spectrogram>) -> HandlerResult {
+        self.roll.push(&columns);
+        if !self.is_due(ctx, SPECTROGRAM, self.spectrogram_rate_hz.get()) {
+            return Ok(());
+        }
+        self.roll.picture().map_or(Ok(()), |picture| self.show(ctx, Item::Heard(Heard::Spectrogram(Arc::new(picture)))))
+    }
+
+    fn on_features(&mut self, ctx: &mut Context, features: Arc<AudioFeatures>) -> HandlerResult {
+        if self.is_due(ctx, LEVEL, 5.0) { self.show(ctx, Item::Heard(Heard::Features(features))) } else { Ok(()) }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use msgs::geometry_msgs::msg::{Pose, PoseStamped};
 use msgs::nav_msgs::msg::{OccupancyGrid, Odometry, Path};
-use msgs::omnimind_msgs::msg::{Belief, EnergyForecast, MissionState, Plan, SimState, Transcript};
+use msgs::omnimind_msgs::msg::{Belief, EnergyForecast, MissionState, Plan, SimState};
 use msgs::rcl_interfaces::msg::Log;
 use msgs::sensor_msgs::msg::{BatteryState, CameraInfo, Image, LaserScan};
 use msgs::vision_msgs::msg::Detection2DArray;
@@ -17,6 +17,7 @@ use re_sdk_types::components::{Colormap, FillMode, MediaType, TextLogLevel};
 use re_sdk_types::datatypes::ImageFormat;
 
 use crate::plan_text;
+use crate::sound::{self, Heard};
 use pictures::jpeg;
 
 /// Name of the timeline: the graph's clock.
@@ -58,7 +59,7 @@ pub enum Item {
     /// The energy account.
     Energy(Arc<EnergyForecast>),
     /// What was heard.
-    Transcript(Arc<Transcript>),
+    Heard(Heard),
     /// A log line.
     Log(Arc<Log>),
 }
@@ -67,7 +68,7 @@ impl Item {
     /// Whether it may be left out when the writer cannot keep up.
     #[must_use]
     pub fn is_stream(&self) -> bool {
-        matches!(self, Self::Camera(_) | Self::Depth(_) | Self::Scan(_))
+        matches!(self, Self::Camera(_) | Self::Depth(_) | Self::Scan(_) | Self::Heard(Heard::Spectrogram(_) | Heard::Features(_)))
     }
 }
 
@@ -104,6 +105,7 @@ impl Default for Body {
 /// Rerun's own, when its types do not serialise.
 pub fn log_static(rec: &RecordingStream, body: &Body) -> RecordingStreamResult<()> {
     rec.log_static("world", &ViewCoordinates::RIGHT_HAND_Z_UP())?;
+    sound::log_static(rec)?;
     let base = Cylinders3D::from_lengths_and_radii([body.height], [body.radius])
         .with_centers([[0.0, 0.0, body.height / 2.0]])
         .with_fill_mode(FillMode::Solid)
@@ -188,9 +190,7 @@ pub fn log(rec: &RecordingStream, item: &Item, jpeg_quality: u8) -> RecordingStr
             rec.log("battery/charge_wh", &Scalars::single(f64::from(energy.charge_wh)))?;
             rec.log("battery/to_dock_wh", &Scalars::single(f64::from(energy.to_dock_wh)))
         }
-        Item::Transcript(heard) => {
-            rec.log("log/speech", &TextLog::new(format!("heard: {}", heard.text)).with_level(TextLogLevel::INFO))
-        }
+        Item::Heard(heard) => sound::log(rec, heard, jpeg_quality),
         Item::Log(line) => {
             let level = match line.level {
                 Log::ERROR | Log::FATAL => TextLogLevel::ERROR,

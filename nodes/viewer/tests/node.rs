@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use graph::testing::Bench;
 use msgs::nav_msgs::msg::OccupancyGrid;
+use msgs::omnimind_msgs::msg::{AudioFeatures, SpeakerMatch, Spectrogram, SpeechEmotion};
 use msgs::omnimind_msgs::msg::{Belief, BeliefObject, Plan, PlanAction, SimObject, SimState, Transcript};
 use msgs::sensor_msgs::msg::{BatteryState, CameraInfo, Image, LaserScan};
 use msgs::vision_msgs::msg::{Detection2D, Detection2DArray, ObjectHypothesisWithPose};
@@ -77,6 +78,14 @@ fn feed(bench: &mut Bench, t: f64) {
         "battery_state",
         BatteryState { percentage: 0.25 - 0.002 * t as f32, voltage: 14.2, current: -0.9, ..BatteryState::default() },
     );
+    let levels = (0..20 * 96).map(|i| (i % 96 * 2) as u8).collect::<Vec<_>>().into();
+    bench.publish(
+        "audio/spectrogram",
+        Spectrogram { hop: 0.01, bands: 96, max_frequency: 8_000.0, levels, ..Spectrogram::default() },
+    );
+    bench.publish("audio/features", AudioFeatures { dbfs: -30.0, voiced: true, pitch: 120.0, ..AudioFeatures::default() });
+    bench.publish("speech/speaker", SpeakerMatch { speaker_id: "ann".into(), similarity: 0.8, ..SpeakerMatch::default() });
+    bench.publish("speech/emotion", SpeechEmotion { emotion: "calm".into(), confidence: 0.7, ..SpeechEmotion::default() });
     if t == 0.0 {
         let mut map = OccupancyGrid::default();
         (map.info.width, map.info.height, map.info.resolution) = (200, 160, 0.05);
@@ -114,6 +123,9 @@ fn what_the_robot_sees_and_plans_ends_in_the_file() {
         "/plan",
         "/battery/percent",
         "/log/speech",
+        "/log/voice",
+        "/sound/spectrogram",
+        "/sound/level_dbfs",
     ] {
         assert!(has(entity), "{entity}");
     }

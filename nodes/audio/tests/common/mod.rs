@@ -78,3 +78,31 @@ pub fn chunks(interleaved: &[f32]) -> Vec<AudioChunk> {
         })
         .collect()
 }
+
+/// A broker with one more model: files of `fixtures/<folder>` by name, declared inputs and outputs as YAML.
+pub fn own_broker(
+    name: &str,
+    decoder: &str,
+    folder: &str,
+    files: &[(&str, &str)],
+    inputs: &str,
+    outputs: &str,
+) -> std::sync::Arc<models::Broker> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder);
+    let mut yaml = format!(
+        "version: 1\nmodels:\n  {name}:\n    task: test\n    version: '1'\n    licence: MIT\n    origin: made for the test\n    decoder: {decoder}\n    inputs: {inputs}\n    outputs: {outputs}\n    files:\n"
+    );
+    for (file, path) in files {
+        let path = folder.join(path);
+        yaml.push_str(&format!(
+            "      - {{name: {file}, path: {}, sha256: {}, bytes: {}}}\n",
+            path.display(),
+            models::sha256_hex(&path).unwrap(),
+            std::fs::metadata(&path).unwrap().len()
+        ));
+    }
+    let own = models::Catalogue::parse(&yaml, "test").unwrap();
+    let cache = models::Store::open().unwrap().cache().to_owned();
+    let store = models::Store::new(models::Catalogue::built_in().unwrap().merged(own), cache);
+    std::sync::Arc::new(models::Broker::new(store, models::BrokerConfig::default()))
+}
