@@ -7,6 +7,7 @@ mod node;
 pub mod plan_text;
 pub mod scene;
 mod stream;
+pub mod tracks;
 
 pub use node::Viewer;
 pub use stream::{OpenError, Stream, Target};
