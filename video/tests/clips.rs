@@ -117,6 +117,9 @@ fn a_codec_of_others_needs_ffmpeg_and_the_result_says_so() {
         for every in [1, 3] {
             let clip = Video::open(&data(name), &Options { every, ..Options::default() }).unwrap();
             assert!(clip.info().decoder.starts_with("ffmpeg ") && clip.info().decoder.ends_with(" (process)"));
+            if name == "msmpeg4.avi" {
+                assert!(clip.info().to_string().starts_with("`MP43` in AVI, decoded by ffmpeg "));
+            }
             let found: Vec<Frame> = clip.collect::<Result<_, _>>().unwrap();
             let numbers: Vec<u64> = (0..expected.times.len() as u64).step_by(every as usize).collect();
             assert_eq!(found.iter().map(|f| f.number).collect::<Vec<_>>(), numbers);
