@@ -87,10 +87,13 @@ pub fn start(
     Ok(Capturing { stop })
 }
 
-/// Frames of a video file, decoded by OpenCV.
+/// Frames of a video file, decoded by OpenCV. Its times are OpenCV's; where it tells none (4.6 does not for the last frames of a stream with B-frames),
+/// they go on at the file's frame rate.
 pub struct OpenCvVideo {
     capture: VideoCapture,
     number: u64,
+    last_s: f64,
+    apart_s: f64,
 }
 
 impl OpenCvVideo {
@@ -99,9 +102,13 @@ impl OpenCvVideo {
     /// # Errors
     /// [`OpenCvError`].
     pub fn open(file: &Path) -> Result<Self, OpenCvError> {
-        let name = file.to_string_lossy();
-        let capture = VideoCapture::from_file(&name, videoio::CAP_ANY)?;
-        if capture.is_opened()? { Ok(Self { capture, number: 0 }) } else { Err(OpenCvError::Open(name.into_owned())) }
+        let capture = VideoCapture::from_file(file, videoio::CAP_ANY)?;
+        if !capture.is_opened()? {
+            return Err(OpenCvError::Open(file.display().to_string()));
+        }
+        let rate = capture.get(videoio::CAP_PROP_FPS)?;
+        let apart_s = if rate > 0.0 && rate.is_finite() { 1.0 / rate } else { 0.0 };
+        Ok(Self { capture, number: 0, last_s: 0.0, apart_s })
     }
 
     fn read(&mut self) -> Result<Option<Frame>, OpenCvError> {
@@ -109,7 +116,9 @@ impl OpenCvVideo {
         if !self.capture.read(&mut mat)? {
             return Ok(None);
         }
-        let time_s = self.capture.get(videoio::CAP_PROP_POS_MSEC)? / 1000.0;
+        let told_s = self.capture.get(videoio::CAP_PROP_POS_MSEC)? / 1000.0;
+        let time_s = if self.number > 0 && !(told_s > self.last_s) { self.last_s + self.apart_s } else { told_s };
+        self.last_s = time_s;
         let number = self.number;
         self.number += 1;
         Ok(Some(Frame { number, time_s, picture: rgb(&mat)? }))
