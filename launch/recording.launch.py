@@ -10,7 +10,7 @@ ARGUMENTS = [
     ("bag", "", "MCAP file; empty: none"),
     ("images", "", "folder of pictures; empty: none"),
     ("loop", "false", "show the pictures again and again"),
-    ("video", "", "video file, by ffmpeg; empty: none"),
+    ("video", "", "video file; empty: none"),
     ("wav", "", "WAV file; empty: none"),
     ("rate", "1", "recorded seconds per second; 0: as fast as possible"),
     ("home", [SHARE, "/config/home.yaml"], "rooms, surfaces, dock"),

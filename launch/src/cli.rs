@@ -68,6 +68,9 @@ pub enum Command {
     /// Record, play, look at and recover bags, as `ros2 bag` does
     #[command(subcommand)]
     Bag(crate::commands::bag::BagCommand),
+    /// Look at pictures and videos: objects, scene, features, likeness, search
+    #[command(subcommand)]
+    Vision(crate::commands::vision::VisionCommand),
     /// Carry topics, services and actions to and from another middleware
     #[command(subcommand)]
     Bridge(BridgeCommand),

@@ -13,6 +13,7 @@ mod models;
 mod photos;
 mod start;
 mod top;
+pub mod vision;
 
 pub use component::ComponentCommand;
 
@@ -57,6 +58,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, anyhow::Error> {
         Some(Command::Models(command)) => models::run(&command),
         Some(Command::Audio(command)) => audio::run(&command),
         Some(Command::Bag(command)) => bag::run(&command),
+        Some(Command::Vision(command)) => vision::run(&command),
         Some(Command::Bridge(command)) => bridge::run(&command),
     }
 }

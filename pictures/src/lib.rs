@@ -2,6 +2,7 @@
 
 pub mod canvas;
 pub mod jpeg;
+pub mod rectify;
 mod still;
 
 pub use still::{DecodeError, Limits, MAX_FILE_BYTES, MAX_SIDE, ReadError, decode, decode_within, is_picture_name, read};

@@ -77,7 +77,7 @@ impl FfmpegFrames {
             }
         });
         let info = Info {
-            container: "a file for ffmpeg".to_owned(),
+            container: String::new(),
             codec: what.to_owned(),
             decoder: format!("ffmpeg {version} (process)"),
             size: None,

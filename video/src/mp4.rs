@@ -56,6 +56,8 @@ struct Track {
     /// Ticks per second.
     timescale: u32,
     turn: Turn,
+    /// Tick that counts as 0.
+    origin: i64,
     /// First tick that is shown.
     from: i64,
     /// Tick at which showing ends.
@@ -215,7 +217,7 @@ impl Mp4Frames {
         if !chosen {
             return Ok(None);
         }
-        let ticks = pts.saturating_sub(self.track.from);
+        let ticks = pts.saturating_sub(self.track.origin);
         let time_s = self.track.delay_s + ticks as f64 / f64::from(self.track.timescale);
         let picture = match frame {
             Waiting::Yuv(frame) => frame.to_rgb().map_err(|why| VideoError::Frame { number, time_s, why })?,
@@ -266,7 +268,7 @@ fn index(input: &mut Input, length: u64, limits: &Limits) -> Result<(Option<Vec<
 fn find_track(moov: Body) -> Result<Found, Refusal> {
     let mut header = moov.child(b"mvhd").ok_or_else(|| damaged("it has no header (`mvhd`)"))?;
     let (version, _) = header.version()?;
-    (header.long(version)?, header.long(version)?);
+    skip_times(&mut header, version)?;
     let movie_timescale = header.u32()?;
     for trak in moov.children().filter(|b| &b.name() == b"trak") {
         let Some(mdia) = trak.child(b"mdia") else { continue };
@@ -287,14 +289,14 @@ fn find_track(moov: Body) -> Result<Found, Refusal> {
         inside.take(50)?;
         let mut time = mdia.child(b"mdhd").ok_or_else(|| damaged("its video track has no clock (`mdhd`)"))?;
         let (version, _) = time.version()?;
-        (time.long(version)?, time.long(version)?);
+        skip_times(&mut time, version)?;
         let timescale = time.u32()?;
         if timescale == 0 || movie_timescale == 0 {
             return Err(damaged("its clock has no ticks").into());
         }
         let mut head = trak.child(b"tkhd").ok_or_else(|| damaged("its video track has no header (`tkhd`)"))?;
         let (version, _) = head.version()?;
-        (head.long(version)?, head.long(version)?);
+        skip_times(&mut head, version)?;
         let id = head.u32()?;
         head.take(if version == 1 { 12 } else { 8 } + 16)?;
         let mut matrix = [0; 9];
@@ -302,13 +304,20 @@ fn find_track(moov: Body) -> Result<Found, Refusal> {
             *value = head.i32()?;
         }
         let turn = Turn::of_matrix(matrix[0], matrix[1], matrix[3], matrix[4]);
-        let mut track = Track { id, timescale, turn, from: i64::MIN, until: i64::MAX, delay_s: 0.0 };
+        let mut track = Track { id, timescale, turn, origin: 0, from: i64::MIN, until: i64::MAX, delay_s: 0.0 };
         if let Some(list) = trak.child(b"edts").and_then(|e| e.child(b"elst")) {
             edit(&mut track, list, movie_timescale)?;
         }
         return Ok(Found { track, codec, entry: inside, stbl, size });
     }
     Err(VideoError::NotAVideo("the MP4 has no video track".to_owned()).into())
+}
+
+/// Passes over the times of creation and change.
+fn skip_times(header: &mut Body, version: u8) -> Result<(), VideoError> {
+    header.long(version)?;
+    header.long(version)?;
+    Ok(())
 }
 
 /// Any number of pauses, then one cut of the track: what cameras and editors write. Others are left to ffmpeg.
@@ -329,7 +338,7 @@ fn edit(track: &mut Track, mut list: Body, movie_timescale: u32) -> Result<(), R
         if cuts > 1 || rate != 1 << 16 {
             return Err(Refusal::NotOurs("an MP4 with cuts or another speed in its edit list".to_owned()));
         }
-        track.from = from;
+        (track.origin, track.from) = (from, from);
         if duration > 0 {
             // Rounded up: the last frame of a cut is shown however short its share.
             let ticks = (u128::from(duration) * u128::from(track.timescale)).div_ceil(u128::from(movie_timescale));

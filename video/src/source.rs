@@ -70,7 +70,7 @@ impl Default for Options {
 /// What is known of a video before its frames are decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Info {
-    /// `AVI`, `MP4`, or what ffmpeg is asked to find out.
+    /// `AVI` or `MP4`; empty for what ffmpeg reads.
     pub container: String,
     /// As the file names it, for example `H.264` or `MJPEG`.
     pub codec: String,
@@ -86,7 +86,10 @@ pub struct Info {
 
 impl fmt::Display for Info {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}", self.codec, self.container)?;
+        write!(f, "{}", self.codec)?;
+        if !self.container.is_empty() {
+            write!(f, " in {}", self.container)?;
+        }
         if let Some((width, height)) = self.size {
             write!(f, ", {width} x {height}")?;
         }

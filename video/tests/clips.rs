@@ -66,11 +66,14 @@ const CLIPS: [(&str, f64); 17] = [
 fn times_are_ffprobes_and_pictures_are_ffmpegs() {
     for (name, least) in CLIPS {
         let (found, expected) = (read(&data(name), &alone()).unwrap(), expected(name));
-        let times: Vec<f64> = found.iter().map(|f| f.time_s).collect();
+        // The edit begins half a frame before its first picture (media time 6656 of 10240 a second, the picture at 7168). ISO/IEC 14496-12, 8.6.6
+        // shows it then; ffmpeg shifts the first picture of an edit to 0.
+        let late_s = if name == "edit_list.mp4" { 0.05 } else { 0.0 };
+        let times: Vec<f64> = found.iter().map(|f| f.time_s - late_s).collect();
         assert_eq!(times.len(), expected.times.len(), "{name}: {times:?} {:?}", expected.times);
         for (n, (frame, (time, picture))) in found.iter().zip(expected.times.iter().zip(&expected.frames)).enumerate() {
             // ffprobe prints microseconds.
-            assert!((frame.time_s - time).abs() < 1e-6 && frame.number == n as u64, "{name}: {times:?} {:?}", expected.times);
+            assert!((times[n] - time).abs() < 1e-6 && frame.number == n as u64, "{name}: {times:?} {:?}", expected.times);
             let likeness = psnr(&frame.picture, picture);
             assert!(likeness >= least, "{name}, frame {n}: {likeness:.1} dB");
         }
@@ -114,6 +117,9 @@ fn a_codec_of_others_needs_ffmpeg_and_the_result_says_so() {
         for every in [1, 3] {
             let clip = Video::open(&data(name), &Options { every, ..Options::default() }).unwrap();
             assert!(clip.info().decoder.starts_with("ffmpeg ") && clip.info().decoder.ends_with(" (process)"));
+            if name == "msmpeg4.avi" {
+                assert!(clip.info().to_string().starts_with("`MP43` in AVI, decoded by ffmpeg "));
+            }
             let found: Vec<Frame> = clip.collect::<Result<_, _>>().unwrap();
             let numbers: Vec<u64> = (0..expected.times.len() as u64).step_by(every as usize).collect();
             assert_eq!(found.iter().map(|f| f.number).collect::<Vec<_>>(), numbers);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use graph::{Context, HandlerResult, Injector, Level, Node, Param, Publisher, Qos, Setup, SetupError, Time};
+use graph::{Context, HandlerResult, Level, Node, Param, Publisher, Qos, Setup, SetupError, Time};
 use msgs::Bytes;
 use msgs::builtin_interfaces::msg::Time as Stamp;
 use msgs::sensor_msgs::msg::{CameraInfo, Image};
@@ -12,7 +12,8 @@ use msgs::sensor_msgs::msg::{CameraInfo, Image};
 use crate::check::{Kind, check_image, check_info};
 use crate::folder::Folder;
 use crate::frame::{pinhole_info, rgb_message};
-use crate::video::{Video, VideoEvent};
+use crate::straight::Straightener;
+use crate::video::{Clip, Shown, scaled};
 
 /// Counters of one stream.
 #[derive(Debug, Default)]
@@ -28,14 +29,20 @@ enum Driver {
     /// `device/camera/*`.
     Topic,
     Folder(Folder),
-    /// Held until the end: dropping it ends the process.
     Video {
-        _process: Video,
+        clip: Box<Clip>,
+        /// When the clip began; `None` until the first turn.
+        begin: Option<Time>,
     },
     /// Held until the end: dropping it ends the capture.
     #[cfg(feature = "v4l2")]
     V4l2 {
         _capture: crate::v4l2::Capturing,
+    },
+    /// Held until the end: dropping it ends the capture.
+    #[cfg(feature = "opencv")]
+    OpenCv {
+        _capture: crate::opencv::Capturing,
     },
     /// It could not be started, or is over.
     None,
@@ -47,17 +54,19 @@ pub struct Camera {
     path: PathBuf,
     ffmpeg: PathBuf,
     size: (u32, u32),
-    rate: f64,
     repeat: bool,
     end_graph: bool,
     frame_id: String,
     fov: f64,
     stale_after: Param<f64>,
-    injector: Injector<Self>,
+    #[cfg(any(feature = "v4l2", feature = "opencv"))]
+    injector: graph::Injector<Self>,
     driver: Driver,
     color: Publisher<Image>,
     depth: Publisher<Image>,
     info: Publisher<CameraInfo>,
+    /// Only if pictures are to be straightened.
+    straight: Option<(Straightener, Publisher<Image>)>,
     color_stream: Stream,
     depth_stream: Stream,
 }
@@ -68,24 +77,30 @@ impl Node for Camera {
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let source = s
             .param("source", "topic".to_owned())
-            .one_of(&["topic", "folder", "video", "v4l2"])
-            .describe("where frames come from: device/camera/*, pictures of a folder, a video file, a V4L2 device")
+            .one_of(&["topic", "folder", "video", "v4l2", "opencv"])
+            .describe(
+                "where frames come from: device/camera/*, pictures of a folder, a video file, a V4L2 device, a camera of OpenCV",
+            )
             .read_only()
             .declare()?
             .get();
         let path = s
             .param("path", String::new())
-            .describe("the folder, the video file, or the device (/dev/video0)")
+            .describe("the folder, the video file, or the device (/dev/video0; for opencv also a number or a stream)")
             .read_only()
             .declare()?
             .get();
-        let ffmpeg =
-            s.param("ffmpeg", "ffmpeg".to_owned()).describe("the ffmpeg program, for source video").read_only().declare()?.get();
+        let ffmpeg = s
+            .param("ffmpeg", "ffmpeg".to_owned())
+            .describe("the program for videos that are not decoded by OmniMind itself; empty for none")
+            .read_only()
+            .declare()?
+            .get();
         let width = s
             .param("width", 0_i64)
             .unit("px")
             .range(0.0, 16384.0)
-            .describe("frame width; 0 takes what comes (640 for video and v4l2)")
+            .describe("frame width; 0 takes what comes (640 for v4l2 and opencv)")
             .read_only()
             .declare()?
             .get();
@@ -93,7 +108,7 @@ impl Node for Camera {
             .param("height", 0_i64)
             .unit("px")
             .range(0.0, 16384.0)
-            .describe("frame height; 0 takes what comes (480 for video and v4l2)")
+            .describe("frame height; 0 takes what comes (480 for v4l2 and opencv)")
             .read_only()
             .declare()?
             .get();
@@ -107,13 +122,13 @@ impl Node for Camera {
             .get();
         let repeat = s
             .param("repeat", false)
-            .describe("begin again after the last picture, for source folder")
+            .describe("begin again after the last picture, for source folder and video")
             .read_only()
             .declare()?
             .get();
         let end_graph = s
             .param("end_graph", false)
-            .describe("end the graph after the last picture, for source folder")
+            .describe("end the graph after the last picture, for source folder and video")
             .read_only()
             .declare()?
             .get();
@@ -131,6 +146,12 @@ impl Node for Camera {
             .read_only()
             .declare()?
             .get();
+        let rectify = s
+            .param("rectify", false)
+            .describe("publish camera/image_rect: camera/image_raw without the lens' distortion, by camera_info")
+            .read_only()
+            .declare()?
+            .get();
         let stale_after = s
             .param("stale_after_s", 1.0)
             .unit("s")
@@ -140,6 +161,10 @@ impl Node for Camera {
         let color = s.publisher("camera/image_raw", Qos::sensor_data())?;
         let depth = s.publisher("camera/depth/image_raw", Qos::sensor_data())?;
         let info = s.publisher("camera/camera_info", Qos::sensor_data())?;
+        let straight = match rectify {
+            true => Some((Straightener::default(), s.publisher("camera/image_rect", Qos::sensor_data())?)),
+            false => None,
+        };
         match source.as_str() {
             "topic" => {
                 s.subscribe("device/camera/image", Qos::sensor_data(), Self::on_color)?;
@@ -147,6 +172,7 @@ impl Node for Camera {
                 s.subscribe("device/camera/camera_info", Qos::sensor_data(), Self::on_info)?;
             }
             "folder" => s.timer(Duration::from_secs_f64(1.0 / rate), Self::next_picture)?,
+            "video" => s.timer(Duration::from_secs_f64(1.0 / rate), Self::next_frame)?,
             _ => {}
         }
         s.timer(Duration::from_millis(500), Self::watch)?;
@@ -156,17 +182,18 @@ impl Node for Camera {
             path: path.into(),
             ffmpeg: ffmpeg.into(),
             size: (side(width), side(height)),
-            rate,
             repeat,
             end_graph,
             frame_id,
             fov,
             stale_after,
+            #[cfg(any(feature = "v4l2", feature = "opencv"))]
             injector: s.injector(),
             driver: Driver::None,
             color,
             depth,
             info,
+            straight,
             color_stream: Stream::default(),
             depth_stream: Stream::default(),
         })
@@ -176,7 +203,11 @@ impl Node for Camera {
         match self.open() {
             Ok(driver) => {
                 self.driver = driver;
-                ctx.status(Level::Ok, "source", format!("frames come from {} {}", self.source, self.path.display()));
+                let told = match &self.driver {
+                    Driver::Video { clip, .. } => format!(": {}", clip.told()),
+                    _ => String::new(),
+                };
+                ctx.status(Level::Ok, "source", format!("frames come from {} {}{told}", self.source, self.path.display()));
             }
             Err(error) => ctx.status(Level::Error, "source", error),
         }
@@ -194,40 +225,29 @@ impl Camera {
         match self.source.as_str() {
             "topic" => Ok(Driver::Topic),
             "folder" => Folder::open(&self.path, self.repeat).map(Driver::Folder).map_err(|e| e.to_string()),
-            "video" => self.open_video().map(|process| Driver::Video { _process: process }),
+            "video" => self.open_video(),
+            "opencv" => self.open_opencv(),
             _ => self.open_v4l2(),
         }
     }
 
     /// The configured size, or 640 x 480 where the driver has to be told one.
+    #[cfg(any(feature = "v4l2", feature = "opencv"))]
     fn driver_size(&self) -> (u32, u32) {
         let or = |v: u32, default: u32| if v == 0 { default } else { v };
         (or(self.size.0, 640), or(self.size.1, 480))
     }
 
-    fn open_video(&self) -> Result<Video, String> {
-        let (injector, size) = (self.injector.clone(), self.driver_size());
-        // Frames are read to where listeners on this host look at them.
-        let color = self.color.clone();
-        let room = move |bytes| color.loan(bytes);
-        let deliver = move |event| {
-            injector.send(move |node: &mut Self, ctx| {
-                match event {
-                    VideoEvent::Frame(pixels) => node.publish_pixels(ctx, size.0, size.1, pixels),
-                    VideoEvent::End(None) => ctx.status(Level::Warn, "source", "the video is over"),
-                    VideoEvent::End(Some(complaint)) => ctx.status(Level::Error, "source", format!("ffmpeg: {complaint}")),
-                }
-                Ok(())
-            })
-        };
-        Video::start(&self.ffmpeg, &self.path, size, self.rate, room, deliver).map_err(|e| e.to_string())
+    fn open_video(&self) -> Result<Driver, String> {
+        let clip = Clip::open(&self.path, &self.ffmpeg).map_err(|e| format!("{}: {e}", self.path.display()))?;
+        Ok(Driver::Video { clip: Box::new(clip), begin: None })
     }
 
-    #[cfg(feature = "v4l2")]
-    fn open_v4l2(&self) -> Result<Driver, String> {
-        let path = if self.path.as_os_str().is_empty() { Path::new("/dev/video0") } else { &self.path };
+    /// What a driver's thread does with a frame.
+    #[cfg(any(feature = "v4l2", feature = "opencv"))]
+    fn deliverer(&self) -> impl FnMut(Result<(u32, u32, Vec<u8>), String>) -> bool + Send + 'static {
         let injector = self.injector.clone();
-        let deliver = move |frame: Result<(u32, u32, Vec<u8>), String>| {
+        move |frame| {
             injector.send(move |node: &mut Self, ctx| {
                 match frame {
                     Ok((width, height, pixels)) => node.publish_pixels(ctx, width, height, pixels),
@@ -238,8 +258,25 @@ impl Camera {
                 }
                 Ok(())
             })
-        };
-        crate::v4l2::start(path, self.driver_size(), deliver)
+        }
+    }
+
+    #[cfg(feature = "opencv")]
+    fn open_opencv(&self) -> Result<Driver, String> {
+        crate::opencv::start(&self.path, self.driver_size(), self.deliverer())
+            .map(|capture| Driver::OpenCv { _capture: capture })
+            .map_err(|e| e.to_string())
+    }
+
+    #[cfg(not(feature = "opencv"))]
+    fn open_opencv(&self) -> Result<Driver, String> {
+        Err("OpenCV's cameras cannot be opened: this program was built without the feature `opencv`".to_owned())
+    }
+
+    #[cfg(feature = "v4l2")]
+    fn open_v4l2(&self) -> Result<Driver, String> {
+        let path = if self.path.as_os_str().is_empty() { Path::new("/dev/video0") } else { &self.path };
+        crate::v4l2::start(path, self.driver_size(), self.deliverer())
             .map(|capture| Driver::V4l2 { _capture: capture })
             .map_err(|e| e.to_string())
     }
@@ -258,9 +295,28 @@ impl Camera {
             check_image(&image, Kind::Color, self.size).map_err(|e| e.to_string()),
             &image.header.stamp,
         ) {
+            self.publish_straight(ctx, &image);
             self.color.publish(ctx, image);
         }
         Ok(())
+    }
+
+    fn publish_straight(&mut self, ctx: &mut Context, image: &Image) {
+        let Some((straightener, publisher)) = &mut self.straight else { return };
+        match straightener.straighten(image) {
+            Ok(Some(straight)) => publisher.publish(ctx, straight),
+            Ok(None) => {}
+            Err(why) => ctx.status(Level::Error, "image_rect", why),
+        }
+    }
+
+    /// Makes the map for pictures that come after this calibration.
+    fn calibrate(&mut self, ctx: &mut Context, info: &CameraInfo) {
+        let Some((straightener, _)) = &mut self.straight else { return };
+        match straightener.calibrate(info) {
+            Ok(()) => ctx.status(Level::Ok, "image_rect", "pictures are straightened"),
+            Err(why) => ctx.status(Level::Error, "image_rect", why),
+        }
     }
 
     fn on_depth(&mut self, ctx: &mut Context, image: Arc<Image>) -> HandlerResult {
@@ -280,6 +336,7 @@ impl Camera {
         match check_info(&info) {
             Ok(()) => {
                 ctx.status(Level::Ok, "camera_info", "calibration is usable");
+                self.calibrate(ctx, &info);
                 self.info.publish(ctx, info);
             }
             Err(fault) => ctx.status(Level::Error, "camera_info", fault.to_string()),
@@ -310,14 +367,57 @@ impl Camera {
         Ok(())
     }
 
+    /// Plays the clip by the graph's clock.
+    fn next_frame(&mut self, ctx: &mut Context) -> HandlerResult {
+        let Driver::Video { clip, begin } = &mut self.driver else { return Ok(()) };
+        let begun = *begin.get_or_insert(ctx.now());
+        match clip.at(ctx.now().seconds_since(begun)) {
+            Shown::Frame(picture, time_s) => {
+                let picture = scaled(picture, self.size);
+                let (width, height) = picture.dimensions();
+                let stamp = begun + Duration::from_secs_f64(time_s.max(0.0));
+                self.publish_stamped(ctx, stamp, width, height, picture.into_raw());
+            }
+            Shown::Same => {}
+            Shown::Damaged(why) => {
+                self.color_stream.rejected += 1;
+                ctx.status(Level::Warn, "image", format!("passed over: {why}"));
+            }
+            Shown::Over(None) if self.repeat && self.color_stream.accepted > 0 => match self.open_video() {
+                Ok(again) => self.driver = again,
+                Err(error) => {
+                    self.driver = Driver::None;
+                    ctx.status(Level::Error, "source", error);
+                }
+            },
+            Shown::Over(why) => {
+                self.driver = Driver::None;
+                let (level, told) = match why {
+                    Some(why) => (Level::Error, format!("{}: {why}", self.path.display())),
+                    None => (Level::Warn, format!("the video is over, {} frames are shown", self.color_stream.accepted)),
+                };
+                ctx.status(level, "source", &told);
+                if self.end_graph {
+                    ctx.shutdown(told);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Publishes a frame of a driver of this node, with the calibration of an ideal camera.
     fn publish_pixels(&mut self, ctx: &mut Context, width: u32, height: u32, pixels: impl Into<Bytes>) {
+        let now = ctx.now();
+        self.publish_stamped(ctx, now, width, height, pixels);
+    }
+
+    fn publish_stamped(&mut self, ctx: &mut Context, stamp: Time, width: u32, height: u32, pixels: impl Into<Bytes>) {
         let Some(mut image) = rgb_message(width, height, pixels) else {
             self.color_stream.rejected += 1;
             ctx.status(Level::Error, "image", format!("the driver's frame is not {width} x {height}"));
             return;
         };
-        image.header.stamp = ctx.now().to_msg();
+        image.header.stamp = stamp.to_msg();
         image.header.frame_id.clone_from(&self.frame_id);
         let stamp = image.header.stamp.clone();
         if accept(
@@ -329,6 +429,8 @@ impl Camera {
         ) {
             let mut info = pinhole_info(width, height, self.fov);
             info.header.clone_from(&image.header);
+            self.calibrate(ctx, &info);
+            self.publish_straight(ctx, &image);
             self.color.publish(ctx, image);
             self.info.publish(ctx, info);
         }

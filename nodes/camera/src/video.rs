@@ -1,138 +1,149 @@
-//! Frames of a video file, decoded by an ffmpeg process at the file's own pace.
+//! A video file, played by the clock of whoever asks: the same clock gives the same frames.
 
-use graph::Loan;
-use msgs::Bytes;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::path::Path;
 
-/// What the driver hands over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum VideoEvent {
-    /// A frame: `width * height * 3` bytes, red, green, blue.
-    Frame(Bytes),
-    /// The video is over; what ffmpeg complained about, if it did.
-    End(Option<String>),
-}
+use image::RgbImage;
+use image::imageops::{FilterType, resize};
+use video::{Frame, Options, Video, VideoError};
 
-/// Why a video cannot be shown.
-#[derive(Debug, thiserror::Error)]
-pub enum VideoError {
-    /// There is no such file.
-    #[error("there is no video file {}", .0.display())]
-    Missing(PathBuf),
-    /// ffmpeg cannot be run.
-    #[error("cannot run `{}` ({source}); install ffmpeg (Debian: ffmpeg) or set the parameter `ffmpeg`", program.display())]
-    NoFfmpeg {
-        /// The program.
-        program: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-}
-
-/// A running ffmpeg; ended when dropped.
+/// What there is to show at a moment.
 #[derive(Debug)]
-pub struct Video {
-    child: Child,
+pub enum Shown {
+    /// A new frame, and its time since the clip began, s.
+    Frame(RgbImage, f64),
+    /// Still the one before.
+    Same,
+    /// A frame that cannot be shown; the clip goes on.
+    Damaged(String),
+    /// The clip is over. What ended it, if it was not its end.
+    Over(Option<String>),
 }
 
-impl Video {
-    /// Starts `ffmpeg` on a file, scaled to `width` x `height`, at `rate_hz` frames per second of the video's own time.
-    /// Each frame is read into what `room` gives for that many bytes; `deliver` is called until it returns false. Both run on the driver's
-    /// thread.
+/// A clip that is being played.
+#[derive(Debug)]
+pub struct Clip {
+    video: Video,
+    /// Read, but its time has not come.
+    ahead: Option<Frame>,
+    over: bool,
+}
+
+impl Clip {
+    /// Opens a file; `ffmpeg` is the program for what is not decoded here, empty for none.
     ///
     /// # Errors
     /// [`VideoError`].
-    pub fn start(
-        ffmpeg: &Path,
-        file: &Path,
-        (width, height): (u32, u32),
-        rate_hz: f64,
-        mut room: impl FnMut(usize) -> Loan + Send + 'static,
-        mut deliver: impl FnMut(VideoEvent) -> bool + Send + 'static,
-    ) -> Result<Self, VideoError> {
-        if !file.is_file() {
-            return Err(VideoError::Missing(file.to_owned()));
-        }
-        let mut command = Command::new(ffmpeg);
-        command.args(["-nostdin", "-v", "error", "-re", "-i"]).arg(file);
-        command.args([
-            "-an",
-            "-r",
-            &rate_hz.to_string(),
-            "-vf",
-            &format!("scale={width}:{height}"),
-            "-pix_fmt",
-            "rgb24",
-            "-f",
-            "rawvideo",
-            "-",
-        ]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|source| VideoError::NoFfmpeg { program: ffmpeg.to_owned(), source })?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let bytes = width as usize * height as usize * 3;
-        thread::spawn(move || {
-            let Some(mut frames) = stdout else { return };
-            loop {
-                let mut frame = room(bytes);
-                if frames.read_exact(frame.as_mut_slice()).is_err() {
-                    break;
+    pub fn open(file: &Path, ffmpeg: &Path) -> Result<Self, VideoError> {
+        let ffmpeg = (!ffmpeg.as_os_str().is_empty()).then(|| ffmpeg.to_owned());
+        let video = Video::open(file, &Options { ffmpeg, ..Options::default() })?;
+        Ok(Self { video, ahead: None, over: false })
+    }
+
+    /// What it is and who decodes it.
+    #[must_use]
+    pub fn told(&self) -> String {
+        self.video.info().to_string()
+    }
+
+    /// The last frame whose time has come `time_s` after the clip began. Those before it are passed over.
+    pub fn at(&mut self, time_s: f64) -> Shown {
+        let mut newest = None;
+        while !self.over {
+            let frame = match self.ahead.take().map(Ok).or_else(|| self.video.next()) {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) if error.is_one_frame() => return Shown::Damaged(error.to_string()),
+                end => {
+                    self.over = true;
+                    // The last frame is shown before the end is told.
+                    return match (newest, end) {
+                        (Some(frame), None) => shown(frame),
+                        (_, end) => Shown::Over(end.and_then(Result::err).map(|e| e.to_string())),
+                    };
                 }
-                if !deliver(VideoEvent::Frame(frame.freeze())) {
-                    return;
-                }
+            };
+            if frame.time_s > time_s {
+                self.ahead = Some(frame);
+                return newest.map_or(Shown::Same, shown);
             }
-            // ffmpeg at `-v error` writes little, so the pipe does not fill before the end.
-            let mut said = String::new();
-            let _ = stderr.map(|e| e.take(4096).read_to_string(&mut said));
-            let complaint = said.lines().next_back().map(str::to_owned);
-            deliver(VideoEvent::End(complaint));
-        });
-        Ok(Self { child })
+            newest = Some(frame);
+        }
+        Shown::Over(None)
     }
 }
 
-impl Drop for Video {
-    fn drop(&mut self) {
-        // It may have ended by itself; both calls are then without effect.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn shown(frame: Frame) -> Shown {
+    Shown::Frame(frame.picture, frame.time_s)
+}
+
+/// The picture at a size; a side of 0 follows the other, or stays.
+#[must_use]
+pub fn scaled(picture: RgbImage, (width, height): (u32, u32)) -> RgbImage {
+    let (w, h) = picture.dimensions();
+    let follow = |side: u32, of: u32, other: u32| {
+        u32::try_from((u64::from(side) * u64::from(other) + u64::from(of) / 2) / u64::from(of.max(1)))
+            .unwrap_or(u32::MAX)
+            .clamp(1, 16_384)
+    };
+    let (width, height) = match (width, height) {
+        (0, 0) => (w, h),
+        (width, 0) => (width, follow(width, w, h)),
+        (0, height) => (follow(height, h, w), height),
+        both => both,
+    };
+    if (width, height) == (w, h) { picture } else { resize(&picture, width, height, FilterType::Triangle) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
+    use video::AviWriter;
 
-    #[test]
-    fn frames_arrive_whole_and_the_end_is_told() {
-        // Stands for ffmpeg: two frames of 2 x 1 pixels and half a third.
-        let ffmpeg = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fake_ffmpeg.sh");
-        let (sender, receiver) = mpsc::channel();
-        let _video = Video::start(&ffmpeg, &ffmpeg, (2, 1), 10.0, Loan::own, move |e| sender.send(e).is_ok()).unwrap();
-        let events: Vec<VideoEvent> = receiver.iter().collect();
-        assert_eq!(
-            events,
-            [
-                VideoEvent::Frame(Bytes::from_static(b"abcdef")),
-                VideoEvent::Frame(Bytes::from_static(b"ghijkl")),
-                VideoEvent::End(Some("truncated".to_owned()))
-            ]
-        );
+    /// Five grey frames, ten a second, each brighter than the one before.
+    fn clip(folder: &Path) -> Clip {
+        let path = folder.join("a.avi");
+        let mut writer = AviWriter::create(&path, (16, 8), 10.0, 95).unwrap();
+        for n in 0..5_u8 {
+            writer.push(&RgbImage::from_pixel(16, 8, image::Rgb([n * 50; 3]))).unwrap();
+        }
+        writer.finish().unwrap();
+        Clip::open(&path, Path::new("")).unwrap()
+    }
+
+    fn level(shown: &Shown) -> Option<u8> {
+        match shown {
+            Shown::Frame(picture, _) => Some((picture.get_pixel(5, 5).0[0] + 5) / 50),
+            _ => None,
+        }
     }
 
     #[test]
-    fn a_missing_file_and_a_missing_program_are_told() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        assert!(matches!(
-            Video::start(Path::new("ffmpeg"), Path::new("/none.mp4"), (2, 1), 10.0, Loan::own, |_| true),
-            Err(VideoError::Missing(_))
-        ));
-        let error = Video::start(Path::new("/none/ffmpeg"), &file, (2, 1), 10.0, Loan::own, |_| true).unwrap_err();
-        assert!(error.to_string().contains("install ffmpeg"), "{error}");
+    fn the_clock_decides_which_frame_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut clip = clip(folder.path());
+        assert_eq!(level(&clip.at(0.0)), Some(0));
+        assert!(matches!(clip.at(0.05), Shown::Same));
+        // Two frames' time has come: the last is shown.
+        let third = clip.at(0.25);
+        assert_eq!(level(&third), Some(2));
+        assert!(matches!(third, Shown::Frame(_, t) if (t - 0.2).abs() < 1e-6));
+        assert_eq!(level(&clip.at(9.0)), Some(4));
+        assert!(matches!(clip.at(9.1), Shown::Over(None)));
+    }
+
+    #[test]
+    fn a_missing_file_and_a_file_that_is_no_video_are_told() {
+        let missing = Clip::open(Path::new("/none.mp4"), Path::new("")).unwrap_err().to_string();
+        assert!(missing.contains("/none.mp4"), "{missing}");
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let error = Clip::open(&here, Path::new("/none/ffmpeg")).unwrap_err().to_string();
+        assert!(error.contains("/none/ffmpeg") && error.contains("install it"), "{error}");
+    }
+
+    #[test]
+    fn a_side_that_is_not_given_follows_the_other() {
+        let sizes = [((0, 0), (16, 8)), ((8, 0), (8, 4)), ((0, 4), (8, 4)), ((3, 7), (3, 7))];
+        for (asked, found) in sizes {
+            assert_eq!(scaled(RgbImage::new(16, 8), asked).dimensions(), found);
+        }
     }
 }

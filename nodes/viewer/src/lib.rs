@@ -8,6 +8,7 @@ pub mod plan_text;
 pub mod scene;
 pub mod sound;
 mod stream;
+pub mod tracks;
 
 pub use node::Viewer;
 pub use stream::{OpenError, Stream, Target};

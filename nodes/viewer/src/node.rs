@@ -16,6 +16,7 @@ use msgs::vision_msgs::msg::Detection2DArray;
 use crate::scene::{Body, Item};
 use crate::sound::{Heard, Roll};
 use crate::stream::{Stream, Target};
+use crate::tracks::Tracks;
 
 /// Shows the robot in Rerun: a .rrd file (parameter `path`), or a running viewer (parameter `url`).
 pub struct Viewer {
@@ -28,6 +29,7 @@ pub struct Viewer {
     // When the next one of each decimated stream is due, ns.
     due: [i64; KINDS],
     trail: Vec<[f32; 3]>,
+    tracks: Tracks,
     last_mission: String,
     camera_known: bool,
 }
@@ -73,9 +75,7 @@ impl Node for Viewer {
         s.subscribe("camera/image_raw", Qos::sensor_data(), Self::on_camera)?;
         s.subscribe("camera/depth/image_raw", Qos::sensor_data(), Self::on_depth)?;
         s.subscribe("camera/camera_info", Qos::sensor_data(), Self::on_camera_info)?;
-        s.subscribe("vision/detections", Qos::sensor_data(), |n: &mut Self, c, m: Arc<Detection2DArray>| {
-            n.show(c, Item::Detections(m))
-        })?;
+        s.subscribe("vision/detections", Qos::sensor_data(), Self::on_detections)?;
         s.subscribe("scan", Qos::sensor_data(), Self::on_scan)?;
         s.subscribe("map", Qos::state(), |n: &mut Self, c, m: Arc<OccupancyGrid>| n.show(c, Item::Map(m)))?;
         s.subscribe("motion/path", Qos::reliable(10), |n: &mut Self, c, m: Arc<Path>| n.show(c, Item::Path(m)))?;
@@ -124,6 +124,7 @@ impl Node for Viewer {
             streams,
             due: [i64::MIN; KINDS],
             trail: Vec::new(),
+            tracks: Tracks::default(),
             last_mission: String::new(),
             camera_known: false,
         })
@@ -178,6 +179,13 @@ impl Viewer {
             return Ok(());
         }
         self.show(ctx, Item::CameraInfo(info))
+    }
+
+    fn on_detections(&mut self, ctx: &mut Context, array: Arc<Detection2DArray>) -> HandlerResult {
+        if let Some(ways) = self.tracks.see(&array) {
+            self.show(ctx, Item::Tracks(ways))?;
+        }
+        self.show(ctx, Item::Detections(array))
     }
 
     fn on_scan(&mut self, ctx: &mut Context, scan: Arc<LaserScan>) -> HandlerResult {

@@ -10,14 +10,15 @@ use msgs::sensor_msgs::msg::{BatteryState, CameraInfo, Image, LaserScan};
 use msgs::vision_msgs::msg::Detection2DArray;
 use re_sdk::{RecordingStream, RecordingStreamResult};
 use re_sdk_types::archetypes::{
-    Arrows3D, Boxes2D, Boxes3D, Cylinders3D, EncodedDepthImage, EncodedImage, GridMap, LineStrips3D, Pinhole, Points3D, Scalars,
-    SeriesLines, TextDocument, TextLog, Transform3D, ViewCoordinates,
+    Arrows3D, Boxes2D, Boxes3D, Cylinders3D, EncodedDepthImage, EncodedImage, GridMap, LineStrips2D, LineStrips3D, Pinhole,
+    Points3D, Scalars, SeriesLines, TextDocument, TextLog, Transform3D, ViewCoordinates,
 };
 use re_sdk_types::components::{Colormap, FillMode, MediaType, TextLogLevel};
 use re_sdk_types::datatypes::ImageFormat;
 
 use crate::plan_text;
 use crate::sound::{self, Heard};
+use crate::tracks::{self, Way};
 use pictures::jpeg;
 
 /// Name of the timeline: the graph's clock.
@@ -34,6 +35,8 @@ pub enum Item {
     CameraInfo(Arc<CameraInfo>),
     /// Boxes in the camera image.
     Detections(Arc<Detection2DArray>),
+    /// Where followed objects have been in the camera image.
+    Tracks(Vec<Way>),
     /// Lidar beams.
     Scan(Arc<LaserScan>),
     /// The map.
@@ -162,6 +165,11 @@ pub fn log(rec: &RecordingStream, item: &Item, jpeg_quality: u8) -> RecordingStr
             rec.log_static("world/robot/camera", &lens)
         }
         Item::Detections(array) => detections(rec, array),
+        Item::Tracks(ways) => {
+            let strips = LineStrips2D::new(ways.iter().map(|w| w.points.clone()));
+            let colors = ways.iter().map(|w| tracks::color(&w.class));
+            rec.log("world/robot/camera/image/detections/tracks", &strips.with_colors(colors).with_radii([-1.5]))
+        }
         Item::Scan(scan) => {
             rec.log("world/robot/scan", &Points3D::new(scan_points(scan)).with_radii([0.025]).with_colors([0xFF50_50FF]))
         }
@@ -242,18 +250,14 @@ fn depth_png(width: u32, height: u32, metres: &[u8]) -> Option<Vec<u8>> {
 fn detections(rec: &RecordingStream, array: &Detection2DArray) -> RecordingStreamResult<()> {
     let mut centers = Vec::new();
     let mut sizes = Vec::new();
-    let mut labels = Vec::new();
     for detection in &array.detections {
         let bbox = &detection.bbox;
         centers.push([bbox.center.position.x as f32, bbox.center.position.y as f32]);
         sizes.push([bbox.size_x as f32, bbox.size_y as f32]);
-        let label = detection
-            .results
-            .first()
-            .map_or_else(String::new, |r| format!("{} {:.0} %", r.hypothesis.class_id, r.hypothesis.score * 100.0));
-        labels.push(label);
     }
-    let boxes = Boxes2D::from_centers_and_sizes(centers, sizes).with_labels(labels).with_colors([0xFFC8_32FF]).with_radii([-2.0]);
+    let labels = array.detections.iter().map(tracks::label);
+    let colors = array.detections.iter().map(|d| tracks::color(tracks::class(d)));
+    let boxes = Boxes2D::from_centers_and_sizes(centers, sizes).with_labels(labels).with_colors(colors).with_radii([-2.0]);
     rec.log("world/robot/camera/image/detections", &boxes)
 }
 

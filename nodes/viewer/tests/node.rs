@@ -29,7 +29,8 @@ fn feed(bench: &mut Bench, t: f64) {
     let mut cup = Detection2D { results: vec![ObjectHypothesisWithPose::default()], ..Detection2D::default() };
     cup.results[0].hypothesis.class_id = "cup".into();
     cup.results[0].hypothesis.score = 0.87;
-    cup.bbox.center.position.x = 300.0;
+    cup.id = "7".into();
+    cup.bbox.center.position.x = 300.0 + 10.0 * t;
     cup.bbox.center.position.y = 250.0;
     (cup.bbox.size_x, cup.bbox.size_y) = (60.0, 80.0);
     bench.publish("vision/detections", Detection2DArray { detections: vec![cup], ..Detection2DArray::default() });
@@ -117,6 +118,8 @@ fn what_the_robot_sees_and_plans_ends_in_the_file() {
     let has = |text: &str| bytes.windows(text.len()).any(|w| w == text.as_bytes());
     for entity in [
         "/world/robot/camera/image",
+        "/world/robot/camera/image/detections/tracks",
+        "#7 cup 87 %",
         "/world/robot/scan",
         "/world/map",
         "/world/beliefs",

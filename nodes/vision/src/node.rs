@@ -106,7 +106,8 @@ impl Node for Vision {
             .describe("an object that is not seen for so long is forgotten")
             .declare()?;
         let track_low = s
-            .param("track_low_score", f64::from(t.low_score))
+            // The tracker's own default, which is not a round number in double precision.
+            .param("track_low_score", (f64::from(t.low_score) * 1e6).round() / 1e6)
             .range(0.0, 1.0)
             .describe("detections between this and confidence_threshold keep a track alive; they are not published")
             .declare()?;
