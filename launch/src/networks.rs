@@ -18,6 +18,8 @@ const VISION: [(&str, &str); 6] = [
 const AUDIO: [&str; 2] = ["moonshine_tiny_en", "resemblyzer_ge2e"];
 /// And for its voice, if that is to be Piper's.
 const PIPER: &str = omnimind_audio::tts::piper::MODEL;
+/// And to tell voice, if Silero is to.
+const SILERO: &str = omnimind_audio::silero::MODEL;
 
 /// Names of the networks that the nodes of `launch` will ask for.
 #[must_use]
@@ -32,6 +34,9 @@ pub fn needed(launch: &Launch) -> Vec<String> {
             "vision" => names.extend(VISION.map(|(parameter, default)| chosen(node, parameter, default))),
             "audio" => {
                 names.extend(AUDIO.map(str::to_owned));
+                if chosen(node, "vad_engine", "") == "silero" {
+                    names.push(SILERO.to_owned());
+                }
                 // A voice that is a file of the user's is not fetched.
                 let voice = chosen(node, "tts_voice", "");
                 if chosen(node, "tts_engine", "") == "piper" && !voice.ends_with(".onnx") {
@@ -79,6 +84,8 @@ mod tests {
         assert_eq!(names("nodes: [{type: audio}]"), ["moonshine_tiny_en", "resemblyzer_ge2e"]);
         let piper = names("nodes: [{type: audio, parameters: {tts_engine: piper}}]");
         assert_eq!(piper, ["moonshine_tiny_en", "piper_en_us_joe", "resemblyzer_ge2e"]);
+        let silero = names("nodes: [{type: audio, parameters: {vad_engine: silero}}]");
+        assert_eq!(silero, ["moonshine_tiny_en", "resemblyzer_ge2e", "silero_vad"]);
         let file = names("nodes: [{type: audio, parameters: {tts_engine: piper, tts_voice: my.onnx}}]");
         assert_eq!(file, ["moonshine_tiny_en", "resemblyzer_ge2e"]);
     }

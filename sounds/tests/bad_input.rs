@@ -169,7 +169,7 @@ fn limits_hold() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(5000))]
 
     /// Random bytes overwritten, removed or put in anywhere, the header included.
     #[test]

@@ -52,7 +52,7 @@ def main():
     right.set(xlabel="other voice accepted, %", ylabel="voice missed, %", xlim=(0, 50), ylim=(0, 50))
     right.legend(frameon=False, title="equal error rate")
     figure.tight_layout()
-    figure.savefig(sys.argv[2], metadata={"Date": None})
+    figure.savefig(sys.argv[2], metadata={"Date": None} if sys.argv[2].endswith("svg") else None)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ impl Correlator {
     /// Band that is used, Hz: below, the microphones cannot tell; above, phase is ambiguous noise.
     const BAND_HZ: (f64, f64) = (400.0, 5_000.0);
     /// Whitening: 1 is the phase transform itself, 0 none.
-    const BETA: f32 = 0.75;
+    const BETA: f32 = 0.6;
     /// What rises above this share of the level just heard is new sound, which comes straight; the rest may be echo.
     const ONSET: f32 = 0.9;
     /// How the level just heard fades from frame to frame (8 ms).

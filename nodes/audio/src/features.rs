@@ -162,8 +162,17 @@ pub fn spectral_centroid(power: &[f32], rate: u32) -> f32 {
     if total > 1e-9 { (weighted / total) as f32 } else { 0.0 }
 }
 
-/// Mel-frequency cepstral coefficients at 16 kHz: pre-emphasis 0.97, 25 ms Hann frames every 10 ms, FFT 512,
-/// 40 HTK mel filters on the power spectrum, natural logarithm (floor 1e-10), orthonormal DCT-II, the first 13.
+/// Mel-frequency cepstral coefficients at 16 kHz, the first 13, in this convention:
+///
+/// - pre-emphasis `y[i] = x[i] - 0.97 x[i-1]` over the whole piece, the sample before the first taken as zero;
+/// - frames of 25 ms (400 samples) every 10 ms (160), whole ones only, the first at sample 0: nothing is padded or centred;
+/// - periodic Hann window, zeros behind it up to an FFT of 512 points, squared magnitude (not scaled by length or window);
+/// - 40 triangles of height 1 (no area norm), equally wide on the HTK mel scale `2595 log10(1 + f / 700)`, from 0 to 8 kHz;
+/// - natural logarithm of each band's sum, at least 1e-10; no decibels, no liftering;
+/// - orthonormal DCT-II; coefficient 0 (the level) is the first of the 13.
+///
+/// In librosa 0.11: `preemphasis(coef=0.97, zi=[0])`, `filters.mel(n_fft=512, n_mels=40, htk=True, norm=None)`,
+/// `feature.mfcc(S=log(max(mel @ power, 1e-10)), n_mfcc=13, dct_type=2, norm="ortho")`; `tests/audio/librosa_check.py` compares.
 pub struct Mfcc {
     spectrum: Spectrum,
     bank: MelBank,

@@ -135,7 +135,7 @@ impl Moonshine {
         if !(0.1..=30.0).contains(&seconds) {
             return Err(TranscribeError::Length(seconds));
         }
-        let views = views.min(((VIEWED_S / seconds) as usize).max(1));
+        let views = views_for(views, seconds);
         let input = viewed(&levelled(samples), views);
         let n = input.ncols();
         let mut encoded = self.encoder.run(vec![
@@ -286,21 +286,23 @@ impl Recogniser for Moonshine {
         if spellings.is_empty() {
             return Ok(None);
         }
-        let input = viewed(&levelled(samples), 1);
+        let views = views_for(self.views, seconds);
+        let input = viewed(&levelled(samples), views);
         let n = input.ncols();
-        let mut encoded = self
-            .encoder
-            .run(vec![("input_values", Tensor::from(input)), ("attention_mask", Tensor::from(Array2::<i64>::ones((1, n))))])?;
+        let mut encoded = self.encoder.run(vec![
+            ("input_values", Tensor::from(input)),
+            ("attention_mask", Tensor::from(Array2::<i64>::ones((views, n)))),
+        ])?;
         let hidden = encoded.take("last_hidden_state")?;
         let mut run_ms = encoded.run_ms;
-        // All tokens of a spelling at once, without a cache.
+        // All tokens of a spelling at once, without a cache: log-probabilities after each of them, the mean over the views.
         let mut after = |tokens: &[u32]| -> Result<Vec<Vec<f32>>, NetworkError> {
             let ids: Vec<i64> = std::iter::once(START).chain(tokens.iter().map(|t| i64::from(*t))).collect();
             let steps = ids.len();
             let cache = Cache::new(1);
             let mut inputs = vec![
-                ("encoder_attention_mask", Tensor::from(Array2::<i64>::ones((1, n)))),
-                ("input_ids", Tensor::from(Array2::from_shape_fn((1, steps), |(_, i)| ids[i]))),
+                ("encoder_attention_mask", Tensor::from(Array2::<i64>::ones((views, n)))),
+                ("input_ids", Tensor::from(Array2::from_shape_fn((views, steps), |(_, i)| ids[i]))),
                 ("encoder_hidden_states", Tensor::F32(hidden.clone())),
                 ("use_cache_branch", Tensor::from(Array1::from_elem(1, false))),
             ];
@@ -309,17 +311,21 @@ impl Recogniser for Moonshine {
             run_ms += out.run_ms;
             let logits = out.take("logits")?;
             let bad = || NetworkError::Shape { name: "logits".to_owned(), shape: logits.shape().to_vec() };
-            match (logits.shape(), logits.as_slice()) {
-                (&[1, t, width], Some(flat)) if t == steps && width > 0 => {
-                    Ok(flat.chunks_exact(width).map(<[f32]>::to_vec).collect())
-                }
-                _ => Err(bad()),
+            let (&[v, t, width], Some(flat)) = (logits.shape(), logits.as_slice()) else { return Err(bad()) };
+            if (v, t) != (views, steps) || width == 0 {
+                return Err(bad());
             }
+            let mut mean = vec![vec![0.0_f32; width]; steps];
+            for (i, row) in flat.chunks_exact(width).enumerate() {
+                let normaliser = log_sum_exp(row) as f32;
+                mean[i % steps].iter_mut().zip(row).for_each(|(m, l)| *m += (l - normaliser) / views as f32);
+            }
+            Ok(mean)
         };
         let mut best: Option<(f64, Vec<u32>)> = None;
         for tokens in spellings {
             let rows = after(&tokens)?;
-            let log_p = |(row, t): (&Vec<f32>, &u32)| row.get(*t as usize).map_or(f64::MIN, |l| f64::from(*l) - log_sum_exp(row));
+            let log_p = |(row, t): (&Vec<f32>, &u32)| row.get(*t as usize).map_or(f64::MIN, |l| f64::from(*l));
             let sum = rows.iter().zip(&tokens).map(log_p).sum::<f64>();
             if best.as_ref().is_none_or(|(b, _)| sum > *b) {
                 best = Some((sum, tokens));
@@ -367,6 +373,11 @@ fn spellings(phrase: &str) -> Vec<String> {
     out.retain(|s| !s.is_empty());
     out.dedup();
     out
+}
+
+/// Views of a sound of this length.
+fn views_for(views: usize, seconds: f64) -> usize {
+    views.min(((VIEWED_S / seconds) as usize).max(1))
 }
 
 /// The sound once per view `[views, n]`: as it is for one view, else in silence with another lead each.
@@ -563,6 +574,7 @@ mod tests {
         assert!(input.rows().into_iter().all(|row| (row.sum() - 100.0).abs() < 1e-3));
         assert_eq!((input[[0, 0]], input[[1, 3_199]], input[[1, 3_200]], input[[2, 8_000]]), (1.0, 0.0, 1.0, 1.0));
         assert_eq!(viewed(&[1.0; 100], 1).shape(), [1, 100]);
+        assert_eq!([2.0, 6.0, 6.1, 9.1, 30.0].map(|s| views_for(3, s)), [3, 3, 2, 1, 1]);
     }
 
     struct Never;

@@ -78,7 +78,7 @@ impl Vad {
     /// Forgets everything heard; sample counting starts anew.
     pub fn reset(&mut self) {
         match &mut self.engine {
-            Engine::Earshot(detector) => **detector = Default::default(),
+            Engine::Earshot(detector) => **detector = Detector::default(),
             Engine::Silero(silero) => silero.reset(),
         }
         self.pending.clear();

@@ -1,5 +1,6 @@
 //! Where utterances begin: no first syllable is lost, whenever the speech begins, by both detectors.
 
+use omnimind_audio::ear::{Ear, EarSettings};
 use omnimind_audio::segmenter::{Segmenter, SegmenterSettings};
 use omnimind_audio::silero::Silero;
 use omnimind_audio::vad::{Vad, VadSettings};
@@ -82,6 +83,29 @@ fn noise_silence_and_tones_are_no_speech() {
             assert!(speech * 50 <= frames.len(), "{}: {speech} of {} frames of {what}", vad.name(), frames.len());
         }
     }
+}
+
+#[test]
+fn an_ear_cleans_utterances_only_if_told_and_takes_either_detector() {
+    let speech = common::sound(&common::requests()[1]);
+    let sound: Vec<f32> = [vec![0.0; 8_000], speech, vec![0.0; 16_000]].concat();
+    let mut lengths = Vec::new();
+    for (vad, suppress) in detectors().into_iter().zip([false, true]).chain([(Vad::new(VadSettings::default()), true)]) {
+        let settings = EarSettings { noise_suppression: suppress, ..EarSettings::default() };
+        let mut ear = Ear::new(settings);
+        ear.set_vad(vad);
+        let mut utterances = Vec::new();
+        for (k, chunk) in sound.chunks(320).enumerate() {
+            utterances.extend(ear.push(k as i64 * 20_000_000, 16_000, 1, chunk, false).unwrap().utterances);
+        }
+        utterances.extend(ear.flush());
+        let utterance = &utterances[0];
+        let start = (utterance.stamp_ns as f64 * 1e-9 * 16_000.0).round() as usize;
+        let raw = &sound[start..start + utterance.mono.len()];
+        assert_eq!(utterance.mono != raw, suppress);
+        lengths.push(utterance.mono.len());
+    }
+    assert!(lengths.iter().all(|n| n.abs_diff(lengths[0]) < 8_000), "{lengths:?}");
 }
 
 #[test]

@@ -39,10 +39,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         None => vec![defaults.same_voice],
     };
     let same_group = arguments.value("--same-group").map(str::parse).transpose()?.unwrap_or(defaults.same_group);
+    // Other conversations than those that the thresholds were chosen on.
+    let from = arguments.number("--from", 0)?;
     let mut made = Vec::new();
     for speakers in 1..=4 {
         for k in 0..EACH {
-            made.push((speakers, conversation(speakers, k, people, sentences.len(), &say)?));
+            made.push((speakers, conversation(speakers, k + from, people, sentences.len(), &say)?));
         }
     }
     for same_voice in thresholds {

@@ -7,7 +7,7 @@
 //!     speed                                times of the recogniser by length of the sound
 //!     cohort FILE                          writes the strangers' embeddings that scores are normalised with
 //!     speakers SPEECH [--scores FILE]      equal error rate of telling voices apart
-//!     diarise SPEECH                       who spoke when, error rate on conversations put together from SPEECH
+//!     diarise SPEECH [--from N]            who spoke when, error rate on conversations put together from SPEECH
 //!     wake SPEECH [--minutes N]            misses and false accepts per hour of the wake phrase
 //!     moods [--prosody]                    confusion matrix of acted moods
 //!

@@ -261,7 +261,7 @@ impl Hearing {
                 }
                 _ => {
                     let awake = stamp_ns <= self.awake_until_ns;
-                    if !awake {
+                    if !awake && !text.is_empty() {
                         ctx.info("nobody called the robot: the words are not taken for a command");
                     }
                     return Ok(awake);
@@ -302,8 +302,11 @@ impl Hearing {
         let seconds = samples.len() as f64 / f64::from(SAMPLE_RATE);
         let from_s = self.settings.diarise_from_s.get();
         let (turns, names) = if from_s > 0.0 && seconds >= from_s { self.turns(ctx, samples) } else { Default::default() };
-        let Some(text) = self.text(ctx, samples, &turns)? else { return Ok(()) };
-        if self.is_called(ctx, &header, utterance.stamp_ns, samples, &text.text())? {
+        let text = self.text(ctx, samples, &turns)?;
+        // The phrase may be heard in words that are not believed: short ones, and names that the recogniser does not know.
+        let words = text.as_ref().map_or(String::new(), LongTranscript::text);
+        let called = self.is_called(ctx, &header, utterance.stamp_ns, samples, &words)?;
+        if let Some(text) = text.filter(|_| called) {
             let direction = utterance.bearing.map_or(f32::NAN, |b| b.bearing_rad as f32);
             let names = if turns.iter().any(|t| t.speaker > 0) { names } else { vec![speaker_id] };
             let moods = vec![mood.label; text.segments.len()];
