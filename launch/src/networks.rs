@@ -14,8 +14,10 @@ const VISION: [(&str, &str); 6] = [
     ("pair_model", ""),
     ("keypoint_model", "xfeat"),
 ];
-/// What audio asks for.
-const AUDIO: [&str; 2] = ["moonshine_tiny_en", "resemblyzer_ge2e"];
+/// What audio asks for, likewise.
+const AUDIO: [(&str, &str); 2] = [("stt_model", "moonshine_tiny_en"), ("emotion_model", "")];
+/// And to know voices.
+const SPEAKERS: &str = omnimind_audio::speaker::MODEL;
 /// And for its voice, if that is to be Piper's.
 const PIPER: &str = omnimind_audio::tts::piper::MODEL;
 /// And to tell voice, if Silero is to.
@@ -33,7 +35,8 @@ pub fn needed(launch: &Launch) -> Vec<String> {
         match node.type_.as_str() {
             "vision" => names.extend(VISION.map(|(parameter, default)| chosen(node, parameter, default))),
             "audio" => {
-                names.extend(AUDIO.map(str::to_owned));
+                names.extend(AUDIO.map(|(parameter, default)| chosen(node, parameter, default)));
+                names.push(SPEAKERS.to_owned());
                 if chosen(node, "vad_engine", "") == "silero" {
                     names.push(SILERO.to_owned());
                 }
@@ -86,6 +89,8 @@ mod tests {
         assert_eq!(piper, ["moonshine_tiny_en", "piper_en_us_joe", "resemblyzer_ge2e"]);
         let silero = names("nodes: [{type: audio, parameters: {vad_engine: silero}}]");
         assert_eq!(silero, ["moonshine_tiny_en", "resemblyzer_ge2e", "silero_vad"]);
+        let whisper = names("nodes: [{type: audio, parameters: {stt_model: my_whisper, emotion_model: my_moods}}]");
+        assert_eq!(whisper, ["my_moods", "my_whisper", "resemblyzer_ge2e"]);
         let file = names("nodes: [{type: audio, parameters: {tts_engine: piper, tts_voice: my.onnx}}]");
         assert_eq!(file, ["moonshine_tiny_en", "resemblyzer_ge2e"]);
     }

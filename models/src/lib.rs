@@ -36,7 +36,8 @@ mod wheel;
 pub use broker::{Broker, BrokerConfig, InferError, LoadError, ModelHandle, Outputs, Port};
 pub use cache::{Store, StoreError, sha256_hex};
 pub use catalogue::{
-    Catalogue, CatalogueError, ClassList, DetectorOptions, FileEntry, ModelEntry, PictureFit, PictureInput, PlaneOrder, PypiSource, Source,
+    Catalogue, CatalogueError, ClassList, DetectorOptions, FileEntry, ModelEntry, PictureFit, PictureInput, PlaneOrder,
+    PypiSource, Source,
 };
 pub use fetch::{FetchError, Fetcher};
 pub use progress::{BarProgress, FetchProgress, NoProgress};

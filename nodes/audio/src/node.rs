@@ -10,9 +10,9 @@ use crate::segmenter::SegmenterSettings;
 use crate::silero::Silero;
 use crate::vad::{Vad, VadSettings};
 use graph::{Context, HandlerResult, Level, Node, Publisher, Qos, Setup, SetupError, Time};
+use hear::Hearing;
 use msgs::omnimind_msgs::msg::{AudioChunk, AudioFeatures, Provenance};
 use msgs::std_msgs::msg::Header;
-use hear::Hearing;
 use speak::Speaking;
 use spectrograph::Spectrograph;
 use std::sync::Arc;
@@ -62,7 +62,8 @@ impl Node for Audio {
 
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
         if let Some(settings) = self.silero_vad {
-            let opened = models::Broker::shared().map_err(|e| e.to_string()).and_then(|b| Silero::open(&b).map_err(|e| e.to_string()));
+            let opened =
+                models::Broker::shared().map_err(|e| e.to_string()).and_then(|b| Silero::open(&b).map_err(|e| e.to_string()));
             if let Some(silero) = hear::or_degraded(ctx, "voice activity", "earshot is used instead of silero", opened) {
                 self.ear.set_vad(Vad::with_silero(settings, silero));
             }

@@ -150,7 +150,8 @@ impl Node for Fusion {
         s.subscribe("vision/detections", Qos::sensor_data(), Self::on_detections)?;
         s.subscribe("vision/scene", Qos::sensor_data(), Self::on_scene)?;
         s.subscribe("vision/features", Qos::sensor_data(), Self::on_vision_features)?;
-        s.subscribe("audio/features", Qos::sensor_data(), Self::on_audio)?;
+        // A second and more at once, when sound was held back while the robot spoke.
+        s.subscribe("audio/features", Qos { depth: 20, ..Qos::sensor_data() }, Self::on_audio)?;
         s.subscribe("speech/transcript", Qos::reliable(10), Self::on_transcript)?;
         s.subscribe("joint_states", Qos::sensor_data(), Self::on_joints)?;
         s.subscribe("touch/contacts", Qos::sensor_data(), Self::on_contacts)?;

@@ -99,7 +99,8 @@ impl Node for Viewer {
             n.show(c, Item::Heard(Heard::Emotion(m)))
         })?;
         s.subscribe("audio/spectrogram", Qos::sensor_data(), Self::on_spectrogram)?;
-        s.subscribe("audio/features", Qos::sensor_data(), Self::on_features)?;
+        // A second and more at once, when sound was held back while the robot spoke.
+        s.subscribe("audio/features", Qos { depth: 20, ..Qos::sensor_data() }, Self::on_features)?;
         s.subscribe("/rosout", Qos::reliable(100), |n: &mut Self, c, m: Arc<Log>| n.show(c, Item::Log(m)))?;
 
         let mut targets = Vec::new();
