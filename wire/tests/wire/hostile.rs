@@ -58,6 +58,8 @@ fn keys_that_mean_everything_and_samples_and_requests_that_are_too_long_are_refu
     let stranger = stranger(&config);
     let key = wire::key_expression(0, "/chatter", heard.dds_name, heard.type_hash).expect("valid");
     let good = || Attachment { sequence: 1, source_time_ns: 2, gid: [7; 16] }.to_bytes();
+    let known = stranger.declare_publisher(&key).wait().expect("declares");
+    wait_until("the subscription is known", || known.matching_status().wait().expect("answers").matching());
     for wild in ["0/**", "**", "0/*/*/*", "0/chatter/**"] {
         stranger.put(wild, text("everybody").to_cdr()).attachment(good()).wait().expect("sends");
     }
@@ -69,6 +71,8 @@ fn keys_that_mean_everything_and_samples_and_requests_that_are_too_long_are_refu
     assert_eq!((wire.statistics().wild, wire.statistics().oversized), (4, 1));
 
     let key = wire::key_expression(0, "/go", served.dds_name, served.type_hash).expect("valid");
+    let known = stranger.declare_querier(&key).wait().expect("declares");
+    wait_until("the service is known", || known.matching_status().wait().expect("answers").matching());
     for wild in ["0/**", "**", "0/go/**"] {
         let answers = ask(&stranger, wild, trigger());
         assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|why| why.contains("more than one"))), "{answers:?}");
