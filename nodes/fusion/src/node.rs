@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glam::{DVec2, DVec3};
-use graph::{Context, FreezeError, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Setup, SetupError, Time};
+use graph::{
+    Context, FreezeError, HandlerResult, Level, Node, NodeError, Param, Publisher, Qos, Reliability, Setup, SetupError, Time,
+};
 use msgs::geometry_msgs::msg::PoseWithCovarianceStamped;
 use msgs::nav_msgs::msg::Odometry;
 use msgs::omnimind_msgs::msg::{
@@ -151,7 +153,7 @@ impl Node for Fusion {
         s.subscribe("vision/scene", Qos::sensor_data(), Self::on_scene)?;
         s.subscribe("vision/features", Qos::sensor_data(), Self::on_vision_features)?;
         // A second and more at once, when sound was held back while the robot spoke.
-        s.subscribe("audio/features", Qos { depth: 20, ..Qos::sensor_data() }, Self::on_audio)?;
+        s.subscribe("audio/features", Qos { reliability: Reliability::BestEffort, ..Qos::reliable(20) }, Self::on_audio)?;
         s.subscribe("speech/transcript", Qos::reliable(10), Self::on_transcript)?;
         s.subscribe("joint_states", Qos::sensor_data(), Self::on_joints)?;
         s.subscribe("touch/contacts", Qos::sensor_data(), Self::on_contacts)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use graph::{Context, HandlerResult, Level, Node, Param, Qos, Setup, SetupError};
+use graph::{Context, HandlerResult, Level, Node, Param, Qos, Reliability, Setup, SetupError};
 use msgs::geometry_msgs::msg::{Pose, PoseWithCovarianceStamped};
 use msgs::nav_msgs::msg::{OccupancyGrid, Odometry, Path};
 use msgs::omnimind_msgs::msg::{AudioFeatures, SpeakerMatch, Spectrogram, SpeechEmotion, Transcript};
@@ -100,7 +100,7 @@ impl Node for Viewer {
         })?;
         s.subscribe("audio/spectrogram", Qos::sensor_data(), Self::on_spectrogram)?;
         // A second and more at once, when sound was held back while the robot spoke.
-        s.subscribe("audio/features", Qos { depth: 20, ..Qos::sensor_data() }, Self::on_features)?;
+        s.subscribe("audio/features", Qos { reliability: Reliability::BestEffort, ..Qos::reliable(20) }, Self::on_features)?;
         s.subscribe("/rosout", Qos::reliable(100), |n: &mut Self, c, m: Arc<Log>| n.show(c, Item::Log(m)))?;
 
         let mut targets = Vec::new();
