@@ -9,7 +9,7 @@ SHARE = FindPackageShare("omnimind")
 ARGUMENTS = [
     ("bag", "", "MCAP file; empty: none"),
     ("images", "", "folder of pictures; empty: none"),
-    ("loop", "false", "show the pictures again and again"),
+    ("loop", "false", "show the pictures or the video again and again"),
     ("video", "", "video file; empty: none"),
     ("wav", "", "WAV file; empty: none"),
     ("rate", "1", "recorded seconds per second; 0: as fast as possible"),

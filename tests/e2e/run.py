@@ -35,8 +35,8 @@ class Run:
         self.binary, self.out, self.seeds = binary, out, seeds
         self.results = {}
 
-    def omnimind(self, *arguments, env=None, timeout=1200):
-        done = subprocess.run([self.binary, *map(str, arguments)], cwd=self.out, env={**os.environ, **(env or {})},
+    def omnimind(self, *arguments, env=None, timeout=1200, cwd=None):
+        done = subprocess.run([self.binary, *map(str, arguments)], cwd=cwd or self.out, env={**os.environ, **(env or {})},
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
         return done.returncode, done.stdout, done.stderr
 
@@ -299,6 +299,41 @@ def shown_commands():
         if "also:" in comment:
             commands += [f"omnimind {also.strip()}" for also in comment.split("also:")[1].split(",")]
     return [command for command in commands if command]
+
+
+@check
+def own_picture_and_voice(run):
+    """every command that the README shows for one's own picture and voice gives the right answer, and its file can be read by others"""
+    import cv2
+
+    words = {"vision analyze": "cup", "vision compare": "the same picture", "vision video": "frames", "vision search": "coffee.jpg", "audio transcribe": "kitchen",
+             "audio speak": "spoken by", "audio enroll": "anna"}
+    folder = run.out / "own"
+    (folder / "photos").mkdir(parents=True)
+    pictures, speech = ROOT / "nodes/vision/tests/data", ROOT / "sim/assets/speech"
+    for picture in ("coffee.jpg", "astronaut.jpg"):
+        shutil.copy(pictures / picture, folder / "photos")
+    for name in ("photo.jpg", "a.jpg", "b.jpg"):
+        shutil.copy(pictures / "coffee.jpg", folder / name)
+    shutil.copy(ROOT / "video/tests/data/baseline.mp4", folder / "clip.mp4")
+    for name, sentence in {"speech.wav": "cup_kitchen_1", "anna1.wav": "cup_hall_1", "anna2.wav": "cup_hall_1"}.items():
+        shutil.copy(speech / f"{sentence}.wav", folder / name)
+    page = (ROOT / "README.md").read_text()
+    block = re.search(r"## On your own picture and voice.*?```sh\n(.*?)```", page, re.S).group(1)
+    commands = [line.partition("#")[0].strip() for line in block.splitlines()]
+    seen = set()
+    for command in commands:
+        arguments = shlex.split(command)[1:]
+        start = " ".join(arguments[:2])
+        book = ["--book", "book.json"] if start == "audio enroll" else []  # not the user's own
+        code, stdout, stderr = run.omnimind(*arguments, *book, timeout=120, cwd=folder)
+        assert code == 0 and words[start] in stdout, f"{command}: {code}: {stdout}{stderr}"
+        seen.add(start)
+    assert seen == set(words), seen ^ set(words)
+    assert cv2.imread(str(folder / "seen.png")).shape == cv2.imread(str(folder / "photo.jpg")).shape
+    assert cv2.VideoCapture(str(folder / "seen.avi")).read()[0] and cv2.imread(str(folder / "speech.png")) is not None
+    code, stdout, _ = run.omnimind("audio", "transcribe", "answer.ogg", "--json", timeout=120, cwd=folder)
+    assert code == 0 and "cup" in json.loads(stdout)["text"].lower(), stdout
 
 
 @check
