@@ -18,10 +18,9 @@ use msgs::vision_msgs::msg::{
     BoundingBox2D, Detection2D, Detection2DArray, Detection3DArray, ObjectHypothesis, ObjectHypothesisWithPose, Point2D, Pose2D,
 };
 use spatial::depth::{DepthLimits, pixel_bytes};
-use spatial::{Pinhole, convert};
 
 use crate::analyse::{Analyser, AnalyserConfig, Analysis, Classification, Detections, Origin, STATISTICS};
-use crate::depth::{Pairing, in_space};
+use crate::depth::{Eye, Pair, Pairing, in_space};
 use crate::detect::{DetectedObject, DetectorSettings};
 use crate::features::{ImageFeatures, features_of_look};
 use crate::frame::{FrameError, frame_id, rgb_from_raw};
@@ -56,6 +55,7 @@ pub struct Vision {
     track_birth: Param<f64>,
     depth_range: Param<f64>,
     depth_sync: Param<f64>,
+    rectified: Param<bool>,
     pub(crate) report_time: Param<bool>,
     config: AnalyserConfig,
     pub(crate) analyser: Option<Analyser>,
@@ -69,7 +69,8 @@ pub struct Vision {
     features_pace: Pace,
     previous: Option<MotionFrame>,
     tracker: Tracker,
-    camera: Option<Pinhole>,
+    /// As it was heard, and what it means.
+    camera: Option<(Arc<CameraInfo>, Eye)>,
     pairing: Pairing,
     frames: u64,
     rejected: u64,
@@ -128,6 +129,13 @@ impl Node for Vision {
             .range(0.0, 1.0)
             .describe("largest difference of the stamps of a picture and its depth image")
             .declare()?;
+        let rectified = s
+            .param("rectified", false)
+            .describe(
+                "pictures and depth are straightened (camera/image_rect): camera_info's P counts for distances, not its lens",
+            )
+            .read_only()
+            .declare()?;
         let model = s
             .param("model", "nanodet_g_416".to_owned())
             .describe("detector, by its name in the model catalogue; empty for none")
@@ -181,6 +189,7 @@ impl Node for Vision {
             track_birth,
             depth_range,
             depth_sync,
+            rectified,
             report_time,
             config,
             analyser: None,
@@ -225,10 +234,11 @@ impl Node for Vision {
         let memory = &self.searching.index;
         let (depths, waiting, alone) = self.pairing.parts();
         let depths: Vec<_> = depths.into_iter().map(Cdr).collect();
-        let waiting: Vec<_> = waiting.into_iter().map(|(array, size)| (Cdr(array), size)).collect();
+        let waiting: Vec<_> = waiting.into_iter().map(|(array, size, came)| (Cdr(array), size, came)).collect();
+        let camera = self.camera.as_ref().map(|(info, _)| Cdr(Arc::clone(info)));
         pack(&(
             (problems, self.last_frame, self.detect_pace.next, self.features_pace.next, previous),
-            (&self.tracker, self.camera, depths, waiting, alone),
+            (&self.tracker, camera, depths, waiting, alone),
             (self.frames, self.rejected, self.dropped, self.placed, self.without_depth),
             memory,
         ))
@@ -238,14 +248,19 @@ impl Node for Vision {
         self.start(ctx)?;
         let problems: Option<Vec<String>>;
         let previous: Option<(usize, usize, Blob)>;
-        let (depths, waiting, alone): (Vec<Cdr<Image>>, Vec<(Cdr<Detection2DArray>, (u32, u32))>, u64);
+        let camera: Option<Cdr<CameraInfo>>;
+        let (depths, waiting, alone): (Vec<Cdr<Image>>, Vec<(Cdr<Detection2DArray>, (u32, u32), i64)>, u64);
         (
             (problems, self.last_frame, self.detect_pace.next, self.features_pace.next, previous),
-            (self.tracker, self.camera, depths, waiting, alone),
+            (self.tracker, camera, depths, waiting, alone),
             (self.frames, self.rejected, self.dropped, self.placed, self.without_depth),
             self.searching.index,
         ) = unpack(state)?;
-        let waiting = waiting.into_iter().map(|(array, size)| (array.0, size)).collect();
+        if let Some(Cdr(info)) = camera {
+            let eye = Eye::of(&info, self.rectified.get()).map_err(|e| NodeError::new(e.to_string()))?;
+            self.camera = Some((info, eye));
+        }
+        let waiting = waiting.into_iter().map(|(array, size, came)| (array.0, size, came)).collect();
         self.pairing = Pairing::from_parts((depths.into_iter().map(|depth| depth.0).collect(), waiting, alone));
         let now = self.analyser.as_ref().map(Analyser::problems);
         if problems != now {
@@ -312,6 +327,8 @@ impl Vision {
             max_objects: settings.max_objects.max(TRACKED_OBJECTS),
             ..settings
         });
+        let sync_ns = self.sync_ns();
+        let mut overdue = None;
         let Some(analyser) = &mut self.analyser else { return Ok(()) };
         analyser.set_settings(settings);
         let mut seen = analyser.detect_with(&image, &shown)?;
@@ -327,7 +344,8 @@ impl Vision {
             if let Some(seen) = &seen {
                 let array = detections_msg(&message, seen);
                 if self.camera.is_some() {
-                    self.pairing.detections(Arc::new(array.clone()), (message.width, message.height));
+                    let size = (message.width, message.height);
+                    overdue = self.pairing.detections(now.as_nanos(), Arc::new(array.clone()), size, sync_ns);
                 }
                 self.detections.publish(ctx, array);
             }
@@ -344,6 +362,9 @@ impl Vision {
             self.searching.remember(ctx, &message, &image, &analysis, opinion.as_ref());
             self.scene.publish(ctx, scene_msg(&message, &analysis, motion, report_time));
             self.features.publish(ctx, features_msg(&message, &numbers, opinion.as_ref(), report_time));
+        }
+        if let Some(pair) = overdue {
+            self.place_pair(ctx, &pair);
         }
         self.place(ctx);
         Ok(())
@@ -370,9 +391,12 @@ impl Vision {
     }
 
     fn on_camera(&mut self, ctx: &mut Context, info: Arc<CameraInfo>) -> HandlerResult {
-        match convert::pinhole(&info) {
-            Ok(camera) => self.camera = Some(camera),
-            Err(error) => ctx.status(Level::Error, "depth", error.to_string()),
+        match Eye::of(&info, self.rectified.get()) {
+            Ok(eye) => self.camera = Some((info, eye)),
+            Err(error) => {
+                self.camera = None;
+                ctx.status(Level::Error, "depth", error.to_string());
+            }
         }
         Ok(())
     }
@@ -387,25 +411,34 @@ impl Vision {
         Ok(())
     }
 
+    /// Largest difference of the stamps of a picture and its depth image.
+    fn sync_ns(&self) -> i64 {
+        (self.depth_sync.get() * 1e9) as i64
+    }
+
     /// Gives distances to detections whose depth image is there.
     fn place(&mut self, ctx: &mut Context) {
-        let Some(camera) = self.camera else { return };
+        let now = ctx.now().as_nanos();
+        while let Some(pair) = self.pairing.next(now, self.sync_ns()) {
+            self.place_pair(ctx, &pair);
+        }
+    }
+
+    fn place_pair(&mut self, ctx: &mut Context, (detections, size, depth): &Pair) {
+        let Some((_, eye)) = &self.camera else { return };
         let limits = DepthLimits { max_m: self.depth_range.get(), ..DepthLimits::default() };
-        while let Some((detections, size, depth)) = self.pairing.next((self.depth_sync.get() * 1e9) as i64) {
-            match in_space(&detections, size, &camera, &depth, &limits) {
-                Ok((array, missing)) => {
-                    self.placed += array.detections.len() as u64;
-                    self.without_depth += missing as u64;
-                    let (placed, without) = (self.placed, self.without_depth);
-                    let alone = self.pairing.alone;
-                    let text = format!(
-                        "{placed} detections have a distance, {without} had no depth in their box, {alone} pictures no depth image"
-                    );
-                    ctx.status(Level::Ok, "depth", text);
-                    self.detections_3d.publish(ctx, array);
-                }
-                Err(error) => ctx.status(Level::Error, "depth", error.to_string()),
+        match in_space(detections, *size, eye, depth, &limits) {
+            Ok((array, missing)) => {
+                self.placed += array.detections.len() as u64;
+                self.without_depth += missing as u64;
+                let (placed, without, alone) = (self.placed, self.without_depth, self.pairing.alone);
+                let text = format!(
+                    "{placed} detections have a distance, {without} had no depth in their box, {alone} pictures no depth image"
+                );
+                ctx.status(Level::Ok, "depth", text);
+                self.detections_3d.publish(ctx, array);
             }
+            Err(error) => ctx.status(Level::Error, "depth", error.to_string()),
         }
     }
 
@@ -437,6 +470,8 @@ impl Vision {
     }
 
     fn watch(&mut self, ctx: &mut Context) -> HandlerResult {
+        // Depth that has ended: what still waits takes what there is.
+        self.place(ctx);
         let silent_s = self.last_frame.map(|t| ctx.now().seconds_since(t));
         match silent_s {
             Some(s) if s <= STALE_S => ctx.status(Level::Ok, "input", "pictures arrive"),
