@@ -16,6 +16,7 @@ use msgs::omnimind_msgs::srv::{CompareImages, CompareImagesRequest, CompareImage
 use msgs::sensor_msgs::msg::{CameraInfo, Image};
 use msgs::vision_msgs::msg::{
     BoundingBox2D, Detection2D, Detection2DArray, Detection3DArray, ObjectHypothesis, ObjectHypothesisWithPose, Point2D, Pose2D,
+    VisionInfo,
 };
 use spatial::depth::{DepthLimits, pixel_bytes};
 
@@ -27,7 +28,7 @@ use crate::frame::{FrameError, frame_id, rgb_from_raw};
 use crate::gray::GrayF;
 use crate::motion::MotionFrame;
 use crate::node_search::Searching;
-use crate::track::{Tracker, TrackerSettings};
+use crate::track::{BYTETRACK, Tracker, TrackerSettings};
 
 /// Without a picture for so long, the node says so.
 const STALE_S: f64 = 2.0;
@@ -43,7 +44,7 @@ const TRACKED_OBJECTS: usize = 100;
 
 /// Looks at `camera/image_raw`: publishes `vision/detections` at up to `detect_rate_hz`, with the number of each object's track as `id`,
 /// `vision/detections_3d` if `camera/depth/image_raw` and `camera/camera_info` come too, `vision/scene` and `vision/features` at up to
-/// `features_rate_hz`, and serves `vision/compare_images`.
+/// `features_rate_hz`, tells who detects on `vision/vision_info`, and serves `vision/compare_images`.
 pub struct Vision {
     detect_rate: Param<f64>,
     features_rate: Param<f64>,
@@ -64,6 +65,9 @@ pub struct Vision {
     detections_3d: Publisher<Detection3DArray>,
     scene: Publisher<SceneAnalysis>,
     features: Publisher<VisionFeatures>,
+    info: Publisher<VisionInfo>,
+    /// Where pictures come from, by its full name.
+    pictures: String,
     last_frame: Option<Time>,
     detect_pace: Pace,
     features_pace: Pace,
@@ -172,6 +176,8 @@ impl Node for Vision {
         let detections_3d = s.publisher("vision/detections_3d", Qos::reliable(5))?;
         let scene = s.publisher("vision/scene", Qos::reliable(5))?;
         let features = s.publisher("vision/features", Qos::reliable(5))?;
+        let info = s.publisher("vision/vision_info", Qos::latched(1))?;
+        let pictures = s.full_topic(PICTURES)?;
         s.on_qos_event(Self::on_event)?;
         s.subscribe(PICTURES, NEWEST, Self::on_image)?;
         s.subscribe("camera/depth/image_raw", Qos::sensor_data(), Self::on_depth)?;
@@ -198,6 +204,8 @@ impl Node for Vision {
             detections_3d,
             scene,
             features,
+            info,
+            pictures,
             last_frame: None,
             detect_pace: Pace::default(),
             features_pace: Pace::default(),
@@ -214,15 +222,9 @@ impl Node for Vision {
     }
 
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
-        let analyser = Analyser::new(Broker::shared()?, self.config.clone());
-        let problems = analyser.problems();
-        if problems.is_empty() {
-            ctx.status(Level::Ok, "models", format!("{} and {} are loaded", self.config.detector, self.config.classifier));
-        } else {
-            let level = if analyser.can_detect() { Level::Warn } else { Level::Error };
-            ctx.status(level, "models", format!("degraded: {}", problems.join("; ")));
-        }
-        self.analyser = Some(analyser);
+        self.load(ctx)?;
+        let message = self.vision_info(ctx.now());
+        self.info.publish(ctx, message);
         Ok(())
     }
 
@@ -245,7 +247,12 @@ impl Node for Vision {
     }
 
     fn thaw(&mut self, ctx: &mut Context, state: &[u8]) -> HandlerResult {
-        self.start(ctx)?;
+        // What was told at the start is kept by its topic.
+        self.load(ctx)?;
+        let settings = self.settings();
+        if let Some(analyser) = &mut self.analyser {
+            analyser.set_settings(settings);
+        }
         let problems: Option<Vec<String>>;
         let previous: Option<(usize, usize, Blob)>;
         let camera: Option<Cdr<CameraInfo>>;
@@ -282,6 +289,40 @@ impl Node for Vision {
 }
 
 impl Vision {
+    /// Loads the networks.
+    fn load(&mut self, ctx: &mut Context) -> HandlerResult {
+        let analyser = Analyser::new(Broker::shared()?, self.config.clone());
+        let problems = analyser.problems();
+        if problems.is_empty() {
+            ctx.status(Level::Ok, "models", format!("{} and {} are loaded", self.config.detector, self.config.classifier));
+        } else {
+            let level = if analyser.can_detect() { Level::Warn } else { Level::Error };
+            ctx.status(level, "models", format!("degraded: {}", problems.join("; ")));
+        }
+        self.analyser = Some(analyser);
+        Ok(())
+    }
+
+    /// Who detects, and what the classes' names are. Whoever comes later hears it, too.
+    fn vision_info(&self, now: Time) -> VisionInfo {
+        let mut message = VisionInfo::default();
+        message.header.stamp = now.to_msg();
+        match self.analyser.as_ref().and_then(Analyser::detector) {
+            Some((model, version, labels)) => {
+                message.method = format!("{model} {version}");
+                if self.track.get() {
+                    message.method += &format!(", followed by {} {}", BYTETRACK.0, BYTETRACK.1);
+                }
+                message.database_location = format!(
+                    "none is needed: class_id is the label itself, one of the {labels} labels of the model catalogue's entry `{}`",
+                    self.config.detector
+                );
+            }
+            None => message.method = "none: there is no detector".to_owned(),
+        }
+        message
+    }
+
     /// What is kept of the detector's output, by the parameters.
     pub(crate) fn settings(&self) -> DetectorSettings {
         DetectorSettings {
@@ -318,6 +359,13 @@ impl Vision {
             "frames",
             format!("{frames} frames, {rejected} refused, {dropped} dropped while one was looked at"),
         );
+        // Its time is taken even if a network fails: the next try is not made before the next is due.
+        if detect {
+            self.detect_pace.taken(now, self.detect_rate.get());
+        }
+        if features {
+            self.features_pace.taken(now, self.features_rate.get());
+        }
         let report_time = self.report_time.get();
         let settings = self.settings();
         let follow = self.track.get().then(|| self.tracker_settings());
@@ -337,9 +385,9 @@ impl Vision {
             self.tracker.follow(&follow, stamp_ns, message.width, message.height, &mut seen.objects);
             seen.objects.retain(|o| o.confidence >= settings.confidence_threshold);
             seen.objects.truncate(settings.max_objects);
+            seen.origin = std::mem::take(&mut seen.origin).and(&Origin::algorithm(BYTETRACK));
         }
         if detect {
-            self.detect_pace.taken(now, self.detect_rate.get());
             // Without a detector an empty list would say that nothing is there.
             if let Some(seen) = &seen {
                 let array = detections_msg(&message, seen);
@@ -351,13 +399,13 @@ impl Vision {
             }
         }
         if features {
-            self.features_pace.taken(now, self.features_rate.get());
             let opinion = analyser.classify(&image)?;
             let look = GrayF::look(&image);
             let numbers = features_of_look(&image, &look);
             let analysis = analyser.compose(&image, &look, frame_id(&image), seen.as_ref(), opinion.as_ref(), &numbers);
             let frame = MotionFrame::new(&look);
-            let motion = self.previous.as_ref().and_then(|before| frame.since(before)).unwrap_or(0.0);
+            let motion = self.previous.as_ref().and_then(|before| frame.since(before));
+            tell_scene(ctx, analyser);
             self.previous = Some(frame);
             self.searching.remember(ctx, &message, &image, &analysis, opinion.as_ref());
             self.scene.publish(ctx, scene_msg(&message, &analysis, motion, report_time));
@@ -383,7 +431,7 @@ impl Vision {
     /// Pictures that came while one was looked at and were overtaken by a newer one.
     fn on_event(&mut self, _: &mut Context, event: &QosEvent) -> HandlerResult {
         if let QosEventKind::MessageLost { change, .. } = event.kind {
-            if event.side == Side::Subscription && event.topic.ends_with(PICTURES) {
+            if event.side == Side::Subscription && *event.topic == *self.pictures {
                 self.dropped += change;
             }
         }
@@ -518,6 +566,15 @@ pub(crate) fn provenance(origin: &Origin, report_time: bool) -> Provenance {
     }
 }
 
+/// Says why the scene network gave nothing, if there is one and it did not.
+pub(crate) fn tell_scene(ctx: &mut Context, analyser: &Analyser) {
+    match (analyser.trouble(), analyser.has_places()) {
+        (Some(why), _) => ctx.status(Level::Warn, "scene", format!("the rule tells the scene, not the network: {why}")),
+        (None, true) => ctx.status(Level::Ok, "scene", "the scene network answers"),
+        (None, false) => {}
+    }
+}
+
 fn detections_msg(image: &Image, seen: &Detections) -> Detection2DArray {
     let (width, height) = (f64::from(image.width), f64::from(image.height));
     let detection = |object: &DetectedObject| {
@@ -539,7 +596,8 @@ fn detections_msg(image: &Image, seen: &Detections) -> Detection2DArray {
     Detection2DArray { header: image.header.clone(), detections: seen.objects.iter().map(detection).collect() }
 }
 
-pub(crate) fn scene_msg(image: &Image, analysis: &Analysis, motion: f32, report_time: bool) -> SceneAnalysis {
+/// Without a picture before it the motion is not known.
+pub(crate) fn scene_msg(image: &Image, analysis: &Analysis, motion: Option<f32>, report_time: bool) -> SceneAnalysis {
     let object = |o: &DetectedObject| ObjectMsg {
         category: o.category as u8,
         label: o.label.to_string(),
@@ -563,7 +621,8 @@ pub(crate) fn scene_msg(image: &Image, analysis: &Analysis, motion: f32, report_
             .collect(),
         lighting: analysis.lighting as u8,
         complexity: analysis.complexity,
-        motion,
+        motion: motion.unwrap_or(f32::NAN),
+        perceptual_hash: format!("{:016x}", analysis.image_hash),
         description: analysis.description.clone(),
         provenance: provenance(&analysis.origin, report_time),
     }

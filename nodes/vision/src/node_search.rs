@@ -14,12 +14,12 @@ use msgs::sensor_msgs::msg::{CompressedImage, Image};
 use msgs::std_msgs::msg::Header;
 use msgs::std_srvs::srv::{Trigger, TriggerRequest, TriggerResponse};
 
-use crate::analyse::{Analysis, Classification, Origin};
+use crate::analyse::{Analyser, Analysis, Classification, Kept, Origin};
 use crate::features::features_of_look;
 use crate::frame::{FrameError, decode, image_id};
 use crate::gray::GrayF;
 use crate::keypoints::{KeypointDetector, KeypointSettings, MIN_COSINE, matches};
-use crate::node::{Vision, features_msg, provenance, rgb_of, scene_msg};
+use crate::node::{Vision, features_msg, provenance, rgb_of, scene_msg, tell_scene};
 use crate::pair::ImageTextPair;
 use crate::search::{Hit, ImageIndex, View, labels};
 use crate::text::TextEncoder;
@@ -137,13 +137,13 @@ impl Searching {
         });
     }
 
-    /// By words. The hits, and who found them.
-    fn by_words(&mut self, words: &str, most: usize) -> Result<(Vec<Hit<'_>>, Origin), String> {
-        let of = |encoder: &TextEncoder, (search, version): (&str, &str)| Origin {
-            model: format!("{}+{search}", encoder.model().0),
-            version: format!("{}+{version}", encoder.model().1),
-            device: encoder.device().to_owned(),
-            ..Origin::default()
+    /// By words. The hits, and who found them; `labelling` is who makes the labels of views.
+    fn by_words(&mut self, words: &str, most: usize, labelling: Origin) -> Result<(Vec<Hit<'_>>, Origin), String> {
+        let of = |encoder: &mut TextEncoder, search| {
+            let inference_ms = encoder.take_spent_ms();
+            let (model, version) = encoder.model();
+            let (model, version, device) = (model.to_owned(), version.to_owned(), encoder.device().to_owned());
+            Origin { model, version, device, inference_ms, degraded: false }.and(&Origin::algorithm(search))
         };
         if let Some(pair) = self.pair() {
             let text = &mut pair?.text;
@@ -158,7 +158,7 @@ impl Searching {
         let load = || TextEncoder::load(shared()?, &name, threads, Priority::MISSION).map_err(|e| e.to_string());
         let text = self.text.get(load)?;
         let hits = self.index.like_words(words, most, |t| text.embed(t)).map_err(|e| e.to_string())?;
-        Ok((hits, of(text, BY_LABELS)))
+        Ok((hits, labelling.and(&of(text, BY_LABELS))))
     }
 }
 
@@ -185,13 +185,14 @@ fn match_msg(hit: &Hit<'_>) -> ImageMatch {
         labels: view.labels.iter().map(|l| l.text.clone()).collect(),
         description: view.description.clone(),
         reason: hit.reason.clone(),
+        ..ImageMatch::default()
     }
 }
 
 const NOT_STARTED: &str = "the node has not started";
 
 impl Vision {
-    fn analyze_image(&mut self, _ctx: &mut Context, request: AnalyzeImageRequest) -> Result<AnalyzeImageResponse, NodeError> {
+    fn analyze_image(&mut self, ctx: &mut Context, request: AnalyzeImageRequest) -> Result<AnalyzeImageResponse, NodeError> {
         let refuse = |message: String| Ok(AnalyzeImageResponse { success: false, message, ..Default::default() });
         let image = match picture(&request.image, &request.file) {
             Ok(image) => image,
@@ -202,25 +203,34 @@ impl Vision {
         let Some(analyser) = &mut self.analyser else { return refuse(NOT_STARTED.to_owned()) };
         analyser.set_settings(settings);
         let id = image_id(&image);
-        let opinion = analyser.classify(&image)?;
-        let look = GrayF::look(&image);
-        let numbers = features_of_look(&image, &look);
-        let analysis = match analyser.cached(&id) {
+        if !request.image_id.is_empty() {
+            if let Err(error) = Analyser::check_name(&request.image_id, &id) {
+                return refuse(error.to_string());
+            }
+        }
+        let kept = match analyser.cached(&id) {
             Some(known) => known.clone(),
             None => {
-                let seen = analyser.detect(&image)?;
-                analyser.compose(&image, &look, id, seen.as_ref(), opinion.as_ref(), &numbers)
+                let (seen, opinion) = (analyser.detect(&image)?, analyser.classify(&image)?);
+                let look = GrayF::look(&image);
+                let features = features_of_look(&image, &look);
+                let analysis = analyser.compose(&image, &look, id, seen.as_ref(), opinion.as_ref(), &features);
+                tell_scene(ctx, analyser);
+                Kept { analysis, features, opinion }
             }
         };
-        if !request.image_id.is_empty() {
-            analyser.keep(&request.image_id, analysis.clone());
-        }
-        Ok(AnalyzeImageResponse {
+        let answer = AnalyzeImageResponse {
             success: true,
             message: String::new(),
-            features: features_msg(&request.image, &numbers, opinion.as_ref(), report_time),
-            analysis: scene_msg(&request.image, &analysis, 0.0, report_time),
-        })
+            features: features_msg(&request.image, &kept.features, kept.opinion.as_ref(), report_time),
+            analysis: scene_msg(&request.image, &kept.analysis, None, report_time),
+        };
+        if !request.image_id.is_empty() {
+            if let Err(error) = analyser.keep(&request.image_id, kept) {
+                return refuse(error.to_string());
+            }
+        }
+        Ok(answer)
     }
 
     fn extract_features(
@@ -242,12 +252,17 @@ impl Vision {
 
     fn get_analysis(&mut self, _ctx: &mut Context, request: GetAnalysisRequest) -> Result<GetAnalysisResponse, NodeError> {
         let report_time = self.report_time.get();
-        let known = self.analyser.as_mut().and_then(|analyser| analyser.cached(&request.image_id));
+        let settings = self.settings();
+        let id = request.image_id.as_str();
+        let known = self.analyser.as_mut().and_then(|analyser| {
+            analyser.set_settings(settings);
+            analyser.cached(id).cloned().or_else(|| analyser.named(id).cloned())
+        });
         Ok(match known {
-            Some(analysis) => GetAnalysisResponse {
+            Some(kept) => GetAnalysisResponse {
                 success: true,
                 message: String::new(),
-                analysis: scene_msg(&Image::default(), analysis, 0.0, report_time),
+                analysis: scene_msg(&Image::default(), &kept.analysis, None, report_time),
             },
             None => GetAnalysisResponse {
                 success: false,
@@ -298,7 +313,7 @@ impl Vision {
         let least = if request.min_cosine == 0.0 { MIN_COSINE } else { request.min_cosine };
         let pair = |m: &crate::keypoints::KeypointMatch| {
             let (p, q) = (a.points[m.a], b.points[m.b]);
-            MatchMsg { ax: p.x, ay: p.y, bx: q.x, by: q.y, cosine: m.cosine }
+            MatchMsg { ax: p.x, ay: p.y, bx: q.x, by: q.y, cosine: m.cosine, fits: false }
         };
         let found: Vec<MatchMsg> = matches(&a, &b, least).iter().map(pair).collect();
         Ok(MatchKeypointsResponse {
@@ -307,6 +322,8 @@ impl Vision {
             keypoints_a: a.points.len() as u32,
             keypoints_b: b.points.len() as u32,
             matches: found,
+            same_place: false,
+            common_points: 0,
             provenance: provenance(&origin.and(&Origin::algorithm(MUTUAL)), self.report_time.get()),
         })
     }
@@ -317,7 +334,8 @@ impl Vision {
         let refuse = |message: String| Ok(SearchImagesResponse { success: false, message, remembered, ..Default::default() });
         let most = if request.max_results == 0 { RESULTS } else { request.max_results.min(MOST_RESULTS) } as usize;
         let (hits, origin) = if request.image.data.is_empty() {
-            match self.searching.by_words(&request.text, most) {
+            let Some(analyser) = &self.analyser else { return refuse(NOT_STARTED.to_owned()) };
+            match self.searching.by_words(&request.text, most, analyser.labelling()) {
                 Ok(found) => found,
                 Err(reason) => return refuse(reason),
             }

@@ -45,6 +45,9 @@ fn no_networks() -> Bench {
     bench
 }
 
+/// Who made the labels, then who compares words with them.
+const BY: &str = "nanodet_g_416+efficientnet_lite0+scene-heuristic+minilm_l6_v2+label-search";
+
 #[test]
 fn what_was_seen_is_found_by_words_and_by_a_picture() {
     if broker_or_skip(&MODELS).is_none() {
@@ -67,7 +70,7 @@ fn what_was_seen_is_found_by_words_and_by_a_picture() {
         assert!(found.success && found.remembered == 2, "{found:?}");
         let best = &found.matches[0];
         assert_eq!(best.header.stamp.sec, sec, "{words}: {:?}", found.matches);
-        assert!(!best.reason.is_empty() && found.provenance.model == "minilm_l6_v2+label-search");
+        assert!(!best.reason.is_empty() && found.provenance.model == BY);
     }
     let cup = ask(&mut bench, "a cup");
     assert!(cup.matches[0].similarity > cup.matches[1].similarity + 0.1 && cup.matches[0].labels.contains(&"cup".to_owned()));
