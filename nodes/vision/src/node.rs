@@ -28,6 +28,7 @@ use crate::frame::{FrameError, frame_id, rgb_from_raw};
 use crate::gray::GrayF;
 use crate::motion::MotionFrame;
 use crate::node_search::Searching;
+use crate::node_video::Watching;
 use crate::track::{BYTETRACK, Tracker, TrackerSettings};
 
 /// Without a picture for so long, the node says so.
@@ -61,6 +62,7 @@ pub struct Vision {
     config: AnalyserConfig,
     pub(crate) analyser: Option<Analyser>,
     pub(crate) searching: Searching,
+    pub(crate) watching: Watching,
     detections: Publisher<Detection2DArray>,
     detections_3d: Publisher<Detection3DArray>,
     scene: Publisher<SceneAnalysis>,
@@ -172,6 +174,7 @@ impl Node for Vision {
             ..AnalyserConfig::default()
         };
         let searching = Searching::declare(s, config.threads)?;
+        let watching = Watching::declare(s)?;
         let detections = s.publisher("vision/detections", Qos::reliable(5))?;
         let detections_3d = s.publisher("vision/detections_3d", Qos::reliable(5))?;
         let scene = s.publisher("vision/scene", Qos::reliable(5))?;
@@ -200,6 +203,7 @@ impl Node for Vision {
             config,
             analyser: None,
             searching,
+            watching,
             detections,
             detections_3d,
             scene,
