@@ -246,6 +246,14 @@ impl<N: Node> Setup<N> {
         Ok(core)
     }
 
+    /// The full name of a topic of this node, after its remaps: as [`crate::QosEvent`] has it.
+    ///
+    /// # Errors
+    /// A forbidden name.
+    pub fn full_topic(&mut self, topic: &str) -> Result<String, SetupError> {
+        self.resolver.resolve(topic)
+    }
+
     /// Declares a subscription.
     ///
     /// # Errors

@@ -104,7 +104,11 @@ pub struct RectifyMap {
 const NOWHERE: f32 = -1e9;
 
 impl Lens {
-    fn check(&self) -> Result<Distortion, LensError> {
+    /// Whether pictures of this lens can be straightened, and by which model.
+    ///
+    /// # Errors
+    /// [`LensError`].
+    pub fn check(&self) -> Result<Distortion, LensError> {
         let (width, height) = (self.width, self.height);
         if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS
         {
@@ -137,6 +141,56 @@ impl Lens {
         let right = if self.r.iter().all(|v| *v == 0.0) { ONE } else { self.r };
         let cell = |n: usize| (0..3).map(|i| left[n / 3 * 3 + i] * right[i * 3 + n % 3]).sum::<f64>();
         inverse(&std::array::from_fn(cell)).ok_or(LensError::Matrix("projection and rotation have no inverse"))
+    }
+
+    /// The ray (x and y at distance 1, in the camera's own frame) that meets the sensor at a pixel: the inverse of the lens, which
+    /// neither `r` nor `p` changes (OpenCV's `undistortPoints` without them). `None` if the lens lets none through there or is not known.
+    #[must_use]
+    pub fn straight(&self, [u, v]: [f64; 2]) -> Option<[f64; 2]> {
+        /// Pixels by which the ray found may miss.
+        const MISS: f64 = 1e-3;
+        let model = self.check().ok()?;
+        let down = (v - self.k[5]) / self.k[4];
+        let bent = [(u - self.k[2] - self.k[1] * down) / self.k[0], down];
+        let mut ray = bent;
+        if model == Distortion::Equidistant {
+            // Newton's method for the angle alone; it converges where the lens shows less than half a turn.
+            let d = |n: usize| self.d.get(n).copied().unwrap_or(0.0);
+            let length = bent[0].hypot(bent[1]);
+            let mut angle = length.min(1.5);
+            for _ in 0..20 {
+                let a2 = angle * angle;
+                let value = angle * (1.0 + a2 * (d(0) + a2 * (d(1) + a2 * (d(2) + a2 * d(3))))) - length;
+                let slope = 1.0 + a2 * (3.0 * d(0) + a2 * (5.0 * d(1) + a2 * (7.0 * d(2) + a2 * 9.0 * d(3))));
+                angle -= value / slope;
+            }
+            if !(0.0..1.56).contains(&angle.abs()) {
+                return None;
+            }
+            let scale = if length > 1e-12 { angle.tan() / length } else { 1.0 };
+            ray = bent.map(|b| b * scale);
+        } else {
+            // Newton's method with the slopes by differences.
+            const STEP: f64 = 1e-6;
+            let miss = |x: f64, y: f64| {
+                let [pu, pv] = self.bend(model, x, y);
+                [pu - u, pv - v]
+            };
+            for _ in 0..20 {
+                let [x, y] = ray;
+                let (here, right, below) = (miss(x, y), miss(x + STEP, y), miss(x, y + STEP));
+                let [a, c] = [0, 1].map(|n| (right[n] - here[n]) / STEP);
+                let [b, d] = [0, 1].map(|n| (below[n] - here[n]) / STEP);
+                let det = a * d - b * c;
+                // Beyond the place where the lens folds back there is no ray.
+                if !(det.is_finite() && det > 0.0) {
+                    return None;
+                }
+                ray = [x - (d * here[0] - b * here[1]) / det, y - (a * here[1] - c * here[0]) / det];
+            }
+        }
+        let [pu, pv] = self.bend(model, ray[0], ray[1]);
+        ((pu - u).hypot(pv - v) < MISS).then_some(ray)
     }
 
     /// Where a ray (x and y at distance 1) meets the sensor, in pixels.
@@ -311,6 +365,27 @@ mod tests {
         let grey = RgbImage::from_pixel(40, 30, image::Rgb([200; 3]));
         let barrel = RectifyMap::new(&Lens { d: vec![0.6, 0.0, 0.0, 0.0], ..lens }).unwrap().apply(&grey).unwrap();
         assert_eq!((barrel.get_pixel(0, 0).0, barrel.get_pixel(20, 15).0), ([0; 3], [200; 3]));
+    }
+
+    #[test]
+    fn a_pixel_has_the_ray_that_ends_in_it() {
+        let lenses = [
+            lens(),
+            Lens { d: Vec::new(), ..lens() },
+            Lens { model: "rational_polynomial".into(), d: vec![0.4, -0.2, 0.0011, 0.0007, 0.02, 0.75, -0.25, 0.06], ..lens() },
+            Lens { model: "equidistant".into(), d: vec![0.02, -0.01, 0.004, -0.001], ..lens() },
+        ];
+        for lens in lenses {
+            let model = lens.check().unwrap();
+            for (x, y) in [(0.0, 0.0), (0.4, -0.3), (-0.5, 0.35), (0.01, 0.02)] {
+                let [fx, fy] = lens.straight(lens.bend(model, x, y)).unwrap();
+                assert!((fx - x).abs() < 1e-6 && (fy - y).abs() < 1e-6, "{}: {x} {y} became {fx} {fy}", lens.model);
+            }
+        }
+        // A barrel lens folds back: nothing is seen far outside.
+        assert_eq!(Lens { d: vec![-0.3, 0.0, 0.0, 0.0], ..lens() }.straight([60.0, 14.5]), None);
+        assert_eq!(Lens { model: "equidistant".into(), d: vec![0.0; 4], ..lens() }.straight([4000.0, 14.5]), None);
+        assert_eq!(Lens { model: "tilted".into(), ..lens() }.straight([1.0, 1.0]), None);
     }
 
     #[test]

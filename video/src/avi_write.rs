@@ -34,7 +34,8 @@ const HEADER: u64 = 12 + 8 + 4 + (8 + 56) + 8 + 4 + (8 + 56) + (8 + 40) + 12;
 /// Where a plain AVI ends: players take larger ones for damaged.
 const MAX_BYTES: u64 = 0x7FFF_0000;
 
-/// Writes frames of one size at a fixed rate.
+/// Writes frames of one size at a fixed rate. One that is dropped without [`AviWriter::finish`] has index and header all the same, if they can be
+/// written: what was written before something failed can be played.
 #[derive(Debug)]
 pub struct AviWriter {
     file: BufWriter<File>,
@@ -46,6 +47,16 @@ pub struct AviWriter {
     index: Vec<(u32, u32)>,
     at: u64,
     largest: u32,
+    finished: bool,
+}
+
+impl Drop for AviWriter {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Nobody is there to be told: whoever wants to know calls `finish`.
+            let _ = self.complete();
+        }
+    }
 }
 
 impl AviWriter {
@@ -60,7 +71,7 @@ impl AviWriter {
         let mut file = BufWriter::new(File::create(path)?);
         file.write_all(&[0; HEADER as usize])?;
         let rate = (frames_per_s * 1e6).round() as u32;
-        Ok(Self { file, size, rate, quality, index: Vec::new(), at: HEADER, largest: 0 })
+        Ok(Self { file, size, rate, quality, index: Vec::new(), at: HEADER, largest: 0, finished: false })
     }
 
     /// Adds a frame.
@@ -87,12 +98,17 @@ impl AviWriter {
         Ok(())
     }
 
-    /// Writes index and header; without it the file has frames but no header.
+    /// Writes index and header.
     ///
     /// # Errors
     /// [`AviError::Io`].
     pub fn finish(mut self) -> Result<(), AviError> {
+        self.complete()
+    }
+
+    fn complete(&mut self) -> Result<(), AviError> {
         const KEY_FRAME: u32 = 0x10;
+        self.finished = true;
         self.file.write_all(b"idx1")?;
         self.file.write_all(&(16 * self.index.len() as u32).to_le_bytes())?;
         for (offset, length) in &self.index {

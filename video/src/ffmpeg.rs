@@ -1,9 +1,9 @@
 //! What is not decoded here, by an ffmpeg process: pictures (PPM) on its standard output, their times (`showinfo`) on its standard error.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +11,60 @@ use image::RgbImage;
 
 use crate::error::VideoError;
 use crate::source::{Frame, Info, Limits, Options};
+
+/// So long ffmpeg may take for a frame.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a process writes, read by a thread of its own, so that waiting for it has an end.
+struct Piped {
+    pieces: Receiver<std::io::Result<Vec<u8>>>,
+    piece: Vec<u8>,
+    taken: usize,
+    patience: Duration,
+}
+
+impl Piped {
+    fn new(mut stdout: ChildStdout, patience: Duration) -> Self {
+        // A few pieces ahead: the process waits meanwhile.
+        let (sender, pieces) = sync_channel(4);
+        thread::spawn(move || {
+            let mut buffer = vec![0; 1 << 18];
+            loop {
+                let piece = match stdout.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(n) => Ok(buffer[..n].to_vec()),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                    Err(error) => Err(error),
+                };
+                let failed = piece.is_err();
+                if sender.send(piece).is_err() || failed {
+                    break;
+                }
+            }
+        });
+        Self { pieces, piece: Vec::new(), taken: 0, patience }
+    }
+}
+
+impl Read for Piped {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        if self.taken == self.piece.len() {
+            self.piece = match self.pieces.recv_timeout(self.patience) {
+                Ok(piece) => piece?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(0),
+                Err(RecvTimeoutError::Timeout) => {
+                    let words = format!("ffmpeg has given nothing for {} s", self.patience.as_secs_f64());
+                    return Err(std::io::Error::new(ErrorKind::TimedOut, words));
+                }
+            };
+            self.taken = 0;
+        }
+        let n = to.len().min(self.piece.len() - self.taken);
+        to[..n].copy_from_slice(&self.piece[self.taken..self.taken + n]);
+        self.taken += n;
+        Ok(n)
+    }
+}
 
 /// What ffmpeg says.
 enum Line {
@@ -22,7 +76,8 @@ enum Line {
 /// Frames from a process; it ends when this is dropped.
 pub(crate) struct FfmpegFrames {
     child: Child,
-    frames: BufReader<ChildStdout>,
+    frames: BufReader<Piped>,
+    patience: Duration,
     said: Receiver<Line>,
     every: u64,
     limits: Limits,
@@ -41,6 +96,11 @@ impl Drop for FfmpegFrames {
 impl FfmpegFrames {
     /// `what` is what the file was found to be.
     pub fn open(file: &Path, what: &str, options: &Options) -> Result<(Self, Info), VideoError> {
+        Self::open_within(file, what, options, PATIENCE)
+    }
+
+    /// `patience` is how long ffmpeg may say nothing.
+    fn open_within(file: &Path, what: &str, options: &Options, patience: Duration) -> Result<(Self, Info), VideoError> {
         let refuse = |why: String| VideoError::Unsupported { what: what.to_owned(), why };
         let program = options.ffmpeg.as_deref().filter(|p| !p.as_os_str().is_empty());
         let program = program.ok_or_else(|| refuse("is switched off".to_owned()))?;
@@ -53,7 +113,9 @@ impl FfmpegFrames {
         let chosen = if every > 1 { format!("select=not(mod(n\\,{every})),") } else { String::new() };
         let mut command = Command::new(program);
         command
-            .args(["-nostdin", "-hide_banner", "-nostats", "-loglevel", "info", "-protocol_whitelist", "file", "-i"])
+            .args(["-nostdin", "-hide_banner", "-nostats", "-loglevel", "info", "-protocol_whitelist", "file"])
+            // Before the file: it is the decoder's. A larger frame is refused before there is room for it.
+            .args(["-max_pixels", &options.limits.pixels.to_string(), "-i"])
             .arg(name);
         command.args(["-map", "0:v:0", "-fps_mode", "passthrough", "-vf", &format!("{chosen}showinfo=checksum=0")]);
         command.args(["-pix_fmt", "rgb24", "-c:v", "ppm", "-f", "image2pipe", "-"]);
@@ -86,7 +148,8 @@ impl FfmpegFrames {
         };
         let own = Self {
             child,
-            frames: BufReader::with_capacity(1 << 16, stdout),
+            frames: BufReader::with_capacity(1 << 16, Piped::new(stdout, patience)),
+            patience,
             said,
             every,
             limits: options.limits,
@@ -154,7 +217,7 @@ impl FfmpegFrames {
     /// The next time that ffmpeg tells. It does so before it writes the picture.
     fn time(&mut self) -> Result<f64, VideoError> {
         loop {
-            match self.said.recv_timeout(Duration::from_secs(30)) {
+            match self.said.recv_timeout(self.patience) {
                 Ok(line) => {
                     if let Some(time_s) = self.hear(line) {
                         return Ok(time_s);
@@ -192,4 +255,30 @@ fn understand(line: &str) -> Option<Line> {
         "No such filter",
     ];
     bad.iter().any(|words| line.contains(words)).then(|| Line::Complaint(line.trim().chars().take(200).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_process_that_stands_still_is_not_waited_for_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("ffmpeg");
+        let script =
+            "#!/bin/sh\n[ \"$1\" = -version ] && echo ffmpeg version 9 && exit\necho \"$@\" > \"$0.args\"\nexec sleep 600\n";
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let options = Options { ffmpeg: Some(program.clone()), ..Options::default() };
+        let (mut frames, info) =
+            FfmpegFrames::open_within(Path::new("clip.webm"), "WebM", &options, Duration::from_millis(300)).unwrap();
+        assert_eq!(info.decoder, "ffmpeg 9 (process)");
+        let error = frames.next_frame().unwrap_err().to_string();
+        assert!(error.contains("given nothing for 0.3 s"), "{error}");
+        // The limit stands before the file that it is for.
+        let arguments = std::fs::read_to_string(folder.path().join("ffmpeg.args")).unwrap();
+        let at = |words: &str| arguments.find(words).unwrap();
+        assert!(at("-max_pixels 9437184") < at("-i file:"), "{arguments}");
+    }
 }

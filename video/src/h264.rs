@@ -1,5 +1,6 @@
 //! H.264 by the crate rust_h264: one sample in, one picture out, in the order of decoding.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::RgbImage;
@@ -14,6 +15,8 @@ use crate::source::Limits;
 /// A decoder with the stream's parameters.
 pub(crate) struct H264 {
     decoder: Decoder,
+    /// Parameter sets that were fed, for a decoder that has to begin again.
+    parameters: Vec<NalUnit<'static>>,
     length_size: usize,
     colors: Colors,
     size: Option<(u32, u32)>,
@@ -29,7 +32,13 @@ impl H264 {
     /// From the decoder configuration record (`avcC`, ISO/IEC 14496-15, 5.3.3).
     pub fn new(config: &[u8], limits: &Limits) -> Result<Self, Refusal> {
         let config = parse_avcc_config(config).map_err(damaged)?;
-        let mut own = Self { decoder: Decoder::new(), length_size: config.length_size, colors: Colors::default(), size: None };
+        let mut own = Self {
+            decoder: Decoder::new(),
+            parameters: Vec::new(),
+            length_size: config.length_size,
+            colors: Colors::default(),
+            size: None,
+        };
         for nal in config.sps_nals.iter().chain(&config.pps_nals) {
             own.look_at(nal, limits)?;
             match own.feed(nal) {
@@ -87,8 +96,13 @@ impl H264 {
             }
         }
         // A sample is a whole picture (14496-15, 5.2.1), so its end is known before the next begins.
-        let last = catch_unwind(AssertUnwindSafe(|| self.decoder.flush())).map_err(|_| damaged("the H.264 decoder failed"))?;
-        picture = last.or(picture);
+        match catch_unwind(AssertUnwindSafe(|| self.decoder.flush())) {
+            Ok(last) => picture = last.or(picture),
+            Err(_) => {
+                self.begin_again();
+                fault = Some(FAILED.to_owned());
+            }
+        }
         Ok(match (picture, fault) {
             (_, Some(why)) => Err(why),
             (None, None) => Err("it holds no picture".to_owned()),
@@ -97,18 +111,42 @@ impl H264 {
     }
 
     fn feed(&mut self, nal: &NalUnit) -> Result<Option<Frame>, Fault> {
+        let is_parameters = matches!(nal.nal_unit_type, NalUnitType::Sps | NalUnitType::Pps);
+        let known = |known: &NalUnit<'_>| known.nal_unit_type == nal.nal_unit_type && known.rbsp == nal.rbsp;
+        if is_parameters && !self.parameters.iter().any(known) {
+            let rbsp = Cow::Owned(nal.rbsp.to_vec());
+            self.parameters.push(NalUnit { nal_ref_idc: nal.nal_ref_idc, nal_unit_type: nal.nal_unit_type, rbsp });
+            // The newest count.
+            self.parameters.drain(..self.parameters.len().saturating_sub(MOST_PARAMETERS));
+        }
         // The decoder is somebody else's, and the bytes may be anybody's.
         match catch_unwind(AssertUnwindSafe(|| self.decoder.decode_nal(nal))) {
             Ok(Ok(frame)) => Ok(frame),
             Ok(Err(DecodeError::Unsupported(what))) => Err(Fault::Unsupported(what.to_owned())),
             Ok(Err(error)) => Err(Fault::Bad(error.to_string())),
             Err(_) => {
-                self.decoder = Decoder::new();
-                Err(Fault::Bad("the H.264 decoder failed".to_owned()))
+                self.begin_again();
+                Err(Fault::Bad(FAILED.to_owned()))
             }
         }
     }
+
+    /// A new decoder with the parameters of the old one. It has no pictures: it decodes from the next sync sample on.
+    pub fn begin_again(&mut self) {
+        let mut decoder = Decoder::new();
+        for nal in &self.parameters {
+            if catch_unwind(AssertUnwindSafe(|| decoder.decode_nal(nal).map(drop))).is_err() {
+                // These may be what it failed at.
+                decoder = Decoder::new();
+            }
+        }
+        self.decoder = decoder;
+    }
 }
+
+/// Parameter sets that are kept: 32 of a sequence and 256 of pictures are possible, one of each is usual.
+const MOST_PARAMETERS: usize = 64;
+const FAILED: &str = "the H.264 decoder failed";
 
 enum Fault {
     Unsupported(String),

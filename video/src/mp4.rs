@@ -384,3 +384,26 @@ fn object_type(esds: &[u8]) -> Option<u8> {
     descriptor(3)?;
     descriptor(4)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::BufReader;
+    use std::path::Path;
+
+    #[test]
+    fn a_decoder_that_failed_goes_on_at_the_next_sync_sample() {
+        for name in ["baseline.mp4", "main_b_frames.mp4"] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+            let length = std::fs::metadata(&path).unwrap().len();
+            let open =
+                || Mp4Frames::open(BufReader::new(File::open(&path).unwrap()), length, &Options::default()).ok().unwrap().0;
+            let whole = open().next_frame().unwrap().unwrap();
+            let mut frames = open();
+            let Codec::H264(decoder) = &mut frames.codec else { panic!("{name} is H.264") };
+            decoder.begin_again();
+            assert_eq!(frames.next_frame().unwrap().unwrap(), whole, "{name}");
+        }
+    }
+}

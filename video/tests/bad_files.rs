@@ -180,6 +180,22 @@ fn a_written_clip_is_read_with_its_times() {
     assert!(AviWriter::create(&path, (16, 8), 0.0, 95).is_err());
 }
 
+#[test]
+fn a_clip_whose_writing_failed_can_be_played() {
+    let folder = Folder::new();
+    let path = folder.0.path().join("a.avi");
+    let write = || -> Result<(), video::AviError> {
+        let mut writer = AviWriter::create(&path, (16, 8), 10.0, 95)?;
+        writer.push(&RgbImage::new(16, 8))?;
+        writer.push(&RgbImage::new(16, 8))?;
+        writer.push(&RgbImage::new(9, 9))?;
+        writer.finish()
+    };
+    assert!(write().is_err());
+    let (good, error) = outcome(&path);
+    assert!(good == 2 && error.is_none(), "{good} {error:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 

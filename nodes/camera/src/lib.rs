@@ -2,6 +2,7 @@
 //! device or OpenCV's camera, checked and published as `camera/image_raw`, `camera/depth/image_raw` and `camera/camera_info`; straightened as
 //! `camera/image_rect` if that is asked for.
 
+pub mod calibration;
 pub mod check;
 pub mod folder;
 pub mod frame;

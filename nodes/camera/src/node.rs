@@ -9,6 +9,7 @@ use msgs::Bytes;
 use msgs::builtin_interfaces::msg::Time as Stamp;
 use msgs::sensor_msgs::msg::{CameraInfo, Image};
 
+use crate::calibration;
 use crate::check::{Kind, check_image, check_info};
 use crate::folder::Folder;
 use crate::frame::{pinhole_info, rgb_message};
@@ -58,6 +59,9 @@ pub struct Camera {
     end_graph: bool,
     frame_id: String,
     fov: f64,
+    camera_info_file: PathBuf,
+    /// What is in that file.
+    calibration: Option<CameraInfo>,
     stale_after: Param<f64>,
     #[cfg(any(feature = "v4l2", feature = "opencv"))]
     injector: graph::Injector<Self>,
@@ -142,7 +146,13 @@ impl Node for Camera {
             .param("horizontal_fov", 1.10)
             .unit("rad")
             .range(0.05, 3.0)
-            .describe("field of view for camera_info, for all sources but topic")
+            .describe("field of view for camera_info without camera_info_file, for all sources but topic")
+            .read_only()
+            .declare()?
+            .get();
+        let camera_info_file = s
+            .param("camera_info_file", String::new())
+            .describe("calibration as camera_calibration writes it (YAML), for all sources but topic; empty: an ideal lens")
             .read_only()
             .declare()?
             .get();
@@ -186,6 +196,8 @@ impl Node for Camera {
             end_graph,
             frame_id,
             fov,
+            camera_info_file: camera_info_file.into(),
+            calibration: None,
             stale_after,
             #[cfg(any(feature = "v4l2", feature = "opencv"))]
             injector: s.injector(),
@@ -200,6 +212,12 @@ impl Node for Camera {
     }
 
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
+        if !self.camera_info_file.as_os_str().is_empty() {
+            match calibration::read(&self.camera_info_file) {
+                Ok(info) => self.calibration = Some(info),
+                Err(error) => ctx.status(Level::Error, "camera_info", error.to_string()),
+            }
+        }
         match self.open() {
             Ok(driver) => {
                 self.driver = driver;
@@ -427,13 +445,40 @@ impl Camera {
             check_image(&image, Kind::Color, (0, 0)).map_err(|e| e.to_string()),
             &stamp,
         ) {
-            let mut info = pinhole_info(width, height, self.fov);
+            let mut info = self.own_info(ctx, width, height);
             info.header.clone_from(&image.header);
-            self.calibrate(ctx, &info);
             self.publish_straight(ctx, &image);
             self.color.publish(ctx, image);
             self.info.publish(ctx, info);
         }
+    }
+
+    /// The calibration of a picture that comes from this node's own driver: that of the file, if it is for such pictures, else an ideal lens.
+    fn own_info(&mut self, ctx: &mut Context, width: u32, height: u32) -> CameraInfo {
+        let file = self.camera_info_file.display();
+        let ideal = match &self.calibration {
+            Some(info) if (info.width, info.height) == (width, height) => {
+                let info = info.clone();
+                ctx.status(Level::Ok, "camera_info", format!("calibration of {file}"));
+                self.calibrate(ctx, &info);
+                return info;
+            }
+            Some(info) => {
+                let of = format!("{} x {} pixels, pictures have {width} x {height}", info.width, info.height);
+                let text = format!("the calibration {file} is for {of}: an ideal lens is told instead");
+                ctx.status(Level::Error, "camera_info", text);
+                format!("the calibration is for {of}")
+            }
+            None if self.camera_info_file.as_os_str().is_empty() => "camera_info_file is not set".to_owned(),
+            None => format!("{file} was not read"),
+        };
+        let info = pinhole_info(width, height, self.fov);
+        self.calibrate(ctx, &info);
+        if self.straight.is_some() {
+            let text = format!("no calibration: {ideal}, so camera/image_rect shows what camera/image_raw does");
+            ctx.status(Level::Warn, "image_rect", text);
+        }
+        info
     }
 
     fn watch(&mut self, ctx: &mut Context) -> HandlerResult {

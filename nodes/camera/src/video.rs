@@ -24,8 +24,7 @@ pub enum Shown {
 pub struct Clip {
     video: Video,
     /// Read, but its time has not come.
-    ahead: Option<Frame>,
-    over: bool,
+    ahead: Option<Result<Frame, VideoError>>,
 }
 
 impl Clip {
@@ -36,7 +35,7 @@ impl Clip {
     pub fn open(file: &Path, ffmpeg: &Path) -> Result<Self, VideoError> {
         let ffmpeg = (!ffmpeg.as_os_str().is_empty()).then(|| ffmpeg.to_owned());
         let video = Video::open(file, &Options { ffmpeg, ..Options::default() })?;
-        Ok(Self { video, ahead: None, over: false })
+        Ok(Self { video, ahead: None })
     }
 
     /// What it is and who decodes it.
@@ -45,30 +44,33 @@ impl Clip {
         self.video.info().to_string()
     }
 
-    /// The last frame whose time has come `time_s` after the clip began. Those before it are passed over.
+    /// The last frame whose time has come `time_s` after the clip began. Those before it are passed over. A frame that cannot be shown, and what
+    /// ends the clip, are told after the frame before them was shown.
     pub fn at(&mut self, time_s: f64) -> Shown {
         let mut newest = None;
-        while !self.over {
-            let frame = match self.ahead.take().map(Ok).or_else(|| self.video.next()) {
-                Some(Ok(frame)) => frame,
-                Some(Err(error)) if error.is_one_frame() => return Shown::Damaged(error.to_string()),
-                end => {
-                    self.over = true;
-                    // The last frame is shown before the end is told.
-                    return match (newest, end) {
-                        (Some(frame), None) => shown(frame),
-                        (_, end) => Shown::Over(end.and_then(Result::err).map(|e| e.to_string())),
+        loop {
+            match self.ahead.take().or_else(|| self.video.next()) {
+                Some(Ok(frame)) if frame.time_s <= time_s => newest = Some(frame),
+                None => return newest.map_or(Shown::Over(None), shown),
+                Some(Err(error)) if newest.is_none() && !is_later(&error, time_s) => {
+                    return if error.is_one_frame() {
+                        Shown::Damaged(error.to_string())
+                    } else {
+                        Shown::Over(Some(error.to_string()))
                     };
                 }
-            };
-            if frame.time_s > time_s {
-                self.ahead = Some(frame);
-                return newest.map_or(Shown::Same, shown);
+                later => {
+                    self.ahead = later;
+                    return newest.map_or(Shown::Same, shown);
+                }
             }
-            newest = Some(frame);
         }
-        Shown::Over(None)
     }
+}
+
+/// Whether this is a frame whose time has not come.
+fn is_later(error: &VideoError, now_s: f64) -> bool {
+    matches!(error, VideoError::Frame { time_s, .. } if *time_s > now_s)
 }
 
 fn shown(frame: Frame) -> Shown {
@@ -107,6 +109,33 @@ mod tests {
         }
         writer.finish().unwrap();
         Clip::open(&path, Path::new("")).unwrap()
+    }
+
+    #[test]
+    fn frames_before_a_damaged_one_are_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        clip(folder.path());
+        let path = folder.path().join("a.avi");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let movi = bytes.windows(4).position(|w| w == b"movi").unwrap();
+        let frames: Vec<usize> = (movi..bytes.len() - 4).filter(|at| &bytes[*at..at + 4] == b"00dc").take(5).collect();
+        bytes[frames[2] + 8..frames[3]].fill(0x55);
+        std::fs::write(&path, &bytes).unwrap();
+        let mut clip = Clip::open(&path, Path::new("")).unwrap();
+        // At 0.25 s the third frame's time has come, and it is damaged: the second is shown before that is told.
+        assert_eq!(level(&clip.at(0.25)), Some(1));
+        assert!(matches!(clip.at(0.25), Shown::Damaged(_)));
+        assert!(matches!(clip.at(0.25), Shown::Same));
+        assert_eq!(level(&clip.at(9.0)), Some(4));
+        assert!(matches!(clip.at(9.0), Shown::Over(None)));
+        // A file that was cut off: what came before is shown, then the reason.
+        bytes.truncate(frames[4] + 20);
+        std::fs::write(&path, &bytes).unwrap();
+        let mut clip = Clip::open(&path, Path::new("")).unwrap();
+        assert_eq!(level(&clip.at(0.15)), Some(1));
+        assert!(matches!(clip.at(9.0), Shown::Damaged(_)));
+        assert_eq!(level(&clip.at(9.0)), Some(3));
+        assert!(matches!(clip.at(9.0), Shown::Over(Some(_))));
     }
 
     fn level(shown: &Shown) -> Option<u8> {

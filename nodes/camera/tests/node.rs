@@ -230,3 +230,43 @@ fn a_video_that_is_cut_off_is_shown_as_far_as_it_goes() {
     let (level, text) = bench.status("camera", "source").unwrap();
     assert!(level == Level::Error && text.contains("cut off"), "{text}");
 }
+
+#[test]
+fn a_calibration_from_a_file_straightens_pictures_and_without_one_it_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    image::RgbImage::from_pixel(8, 6, image::Rgb([200; 3])).save(folder.path().join("a.png")).unwrap();
+    let file = folder.path().join("camera.yaml");
+    let yaml = |width: u32| {
+        format!(
+            "image_width: {width}\nimage_height: 6\ncamera_matrix: {{rows: 3, cols: 3, data: [7, 0, 3.5, 0, 7, 2.5, 0, 0, 1]}}\n\
+             distortion_model: plumb_bob\ndistortion_coefficients: {{rows: 1, cols: 5, data: [30, 0, 0, 0, 0]}}\n"
+        )
+    };
+    let look = |calibration: &str| {
+        let mut bench = Bench::new();
+        let path = folder.path().to_str().unwrap();
+        let parameters = [
+            ("source", "folder".into()),
+            ("path", path.into()),
+            ("rectify", true.into()),
+            ("camera_info_file", calibration.into()),
+        ];
+        bench.add::<Camera>(&parameters).unwrap();
+        bench.run_for(Duration::from_millis(300));
+        let (info, straight) = (bench.take::<CameraInfo>("camera/camera_info"), bench.take::<Image>("camera/image_rect"));
+        let status = |what: &str| bench.status("camera", what).unwrap_or((Level::Stale, String::new()));
+        (info[0].d[0], straight[0].data[0], status("image_rect"), status("camera_info"))
+    };
+    std::fs::write(&file, yaml(8)).unwrap();
+    let (k1, corner, straight, info) = look(file.to_str().unwrap());
+    assert_eq!((k1, corner, straight.0, info.0), (30.0, 0, Level::Ok, Level::Ok), "the corner sees beyond the picture");
+    let (k1, corner, straight, _) = look("");
+    assert_eq!((k1, corner, straight.0), (0.0, 200, Level::Warn));
+    assert!(straight.1.starts_with("no calibration: camera_info_file is not set"), "{}", straight.1);
+    // For pictures of another size, and a file that is none.
+    std::fs::write(&file, yaml(80)).unwrap();
+    let (_, _, straight, info) = look(file.to_str().unwrap());
+    assert!(straight.0 == Level::Warn && info.0 == Level::Error && info.1.contains("80 x 6"), "{}", info.1);
+    let (_, _, straight, info) = look("/none.yaml");
+    assert!(straight.0 == Level::Warn && info.0 == Level::Error && info.1.contains("/none.yaml"), "{}", info.1);
+}

@@ -321,7 +321,10 @@ impl Fusion {
 
     fn on_scene(&mut self, _: &mut Context, scene: Arc<SceneAnalysis>) -> HandlerResult {
         self.vision_raw.retain(|f| f.0 != "activity");
-        self.vision_raw.push(("activity", f64::from(scene.motion)));
+        // Not a number: there was no picture before it.
+        if scene.motion.is_finite() {
+            self.vision_raw.push(("activity", f64::from(scene.motion)));
+        }
         Ok(())
     }
 

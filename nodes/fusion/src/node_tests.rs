@@ -162,3 +162,17 @@ fn a_depth_image_of_another_encoding_is_an_error_and_silence_is_stale() {
     bench.run_for(Duration::from_secs(2));
     assert_eq!(bench.status("fusion", "sight").map(|s| s.0), Some(Level::Stale));
 }
+
+#[test]
+fn a_scene_whose_motion_is_not_known_says_nothing_of_activity() {
+    let mut bench = bench();
+    let activity = |bench: &mut Bench, motion: f32| {
+        bench.publish("vision/scene", SceneAnalysis { motion, ..SceneAnalysis::default() });
+        bench.run_for(Duration::from_millis(20));
+        bench.snapshot().unwrap()
+    };
+    let unknown = activity(&mut bench, f32::NAN);
+    let contains = |bytes: &[u8]| bytes.windows(8).any(|w| w == b"activity");
+    assert!(!contains(&unknown));
+    assert!(contains(&activity(&mut bench, 0.5)) && !contains(&activity(&mut bench, f32::NAN)));
+}

@@ -10,12 +10,13 @@ use models::{Broker, Priority};
 use omnimind_vision::color::{dominant_colors, hue_entropy, lab_from_rgb, lighting};
 use omnimind_vision::features::{cooccurrence_entropy, features_of_look, pattern_entropy_above};
 use omnimind_vision::gray::GrayF;
-use omnimind_vision::keypoints::{KeypointDetector, KeypointSettings, MIN_COSINE, matches};
+use omnimind_vision::keypoints::{self, KeypointDetector, KeypointSettings, Keypoints, MIN_COSINE, matches};
 use omnimind_vision::motion::MotionFrame;
+use omnimind_vision::revisit;
 use omnimind_vision::search::{ImageIndex, View, labels};
 use omnimind_vision::similarity::{difference_hash, perceptual_hash, similarity, ssim};
 use omnimind_vision::text::TextEncoder;
-use omnimind_vision::{Analyser, AnalyserConfig, decode};
+use omnimind_vision::{Analyser, AnalyserConfig, decode, geometry};
 use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -70,6 +71,30 @@ fn matched(detector: &KeypointDetector, a: &str, b: &str) -> Result<Value> {
     };
     let pairs: Vec<[f32; 5]> = matches(&a, &b, MIN_COSINE).iter().map(pair).collect();
     Ok(json!({"keypoints": [a.points.len(), b.points.len()], "matches": pairs}))
+}
+
+/// The common geometry of each two pictures, as the node's search looks at them.
+fn places(detector: &KeypointDetector, files: &[String]) -> Result<Value> {
+    let look = |path: &String| -> Result<(Keypoints, f64)> {
+        let small = revisit::small(&open(path)?)?;
+        let image = revisit::read(&small)?;
+        Ok((detector.keypoints(&image, &revisit::SETTINGS)?.0, f64::from(image.width().max(image.height()))))
+    };
+    let looks = files.iter().map(look).collect::<Result<Vec<_>>>()?;
+    let mut rows = Vec::new();
+    for (n, (a, side_a)) in looks.iter().enumerate() {
+        for (m, (b, side_b)) in looks.iter().enumerate().skip(n + 1) {
+            let found = matches(a, b, MIN_COSINE);
+            let pairs = keypoints::pairs(a, b, &found);
+            let common = geometry::common(&pairs, [*side_a, *side_b]);
+            let kind = common.as_ref().map(|c| format!("{:?}", c.kind).to_lowercase());
+            rows.push(json!({
+                "a": n, "b": m, "side": [side_a, side_b], "matches": pairs, "kind": kind, "matrix": common.as_ref().map(|c| c.matrix),
+                "common": common.as_ref().map_or(0, |c| c.count), "same": common.as_ref().is_some_and(geometry::Common::same_place),
+            }));
+        }
+    }
+    Ok(json!(rows))
 }
 
 /// The score of each picture with each.
@@ -132,6 +157,7 @@ fn main() -> Result<()> {
             let detector = detector(&Broker::shared()?)?;
             files.iter().try_for_each(|f| keypoints(&detector, f).map(|v| println!("{v}")))
         }
+        ("places", files) => places(&detector(&Broker::shared()?)?, files).map(|v| println!("{v}")),
         ("matches", [a, b]) => matched(&detector(&Broker::shared()?)?, a, b).map(|v| println!("{v}")),
         ("similarity", files) => similarities(&Broker::shared()?, files).map(|v| println!("{v}")),
         ("scenes", files) => {

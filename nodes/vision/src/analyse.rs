@@ -15,7 +15,7 @@ use crate::gray::GrayF;
 use crate::lru::Lru;
 use crate::places::PlaceModel;
 use crate::scene::{self, SceneType};
-use crate::similarity::{Similarity, similarity};
+use crate::similarity::{Similarity, perceptual_hash, similarity};
 
 /// Why a picture could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -139,6 +139,8 @@ pub struct Classification {
 pub struct Analysis {
     /// Name of the picture: 16 hexadecimal digits that equal pixels share.
     pub image_id: String,
+    /// Perceptual hash ([`perceptual_hash`]).
+    pub image_hash: u64,
     /// Kind of place.
     pub scene: SceneType,
     /// Confidence in it, 0..1.
@@ -157,6 +159,31 @@ pub struct Analysis {
     pub origin: Origin,
 }
 
+/// What is kept of a picture that was analysed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// What it shows.
+    pub analysis: Analysis,
+    /// Its numbers.
+    pub features: ImageFeatures,
+    /// What the classifier thinks.
+    pub opinion: Option<Classification>,
+}
+
+/// Bytes of a name that a caller gives to an analysis.
+pub const MAX_NAME_BYTES: usize = 128;
+
+/// Why an analysis is not kept under a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// It is too long.
+    #[error("a name of {0} bytes is too long, {MAX_NAME_BYTES} are accepted")]
+    Long(usize),
+    /// It has the form of the name of some picture's content.
+    #[error("`{0}` has the form of a picture's own name, and is not this picture's")]
+    Content(String),
+}
+
 /// Name and version of the picture statistics, for the provenance.
 pub const STATISTICS: (&str, &str) = ("picture-statistics", "1");
 
@@ -169,7 +196,12 @@ pub struct Analyser {
     classifier: Result<ModelHandle, String>,
     /// `None` if none was asked for.
     places: Option<Result<PlaceModel, String>>,
-    cache: Lru<Analysis>,
+    /// Why the scene network gave nothing for the last picture.
+    trouble: Option<String>,
+    /// By the pictures' own names.
+    cache: Lru<Kept>,
+    /// By names that callers gave.
+    named: Lru<Kept>,
 }
 
 impl Analyser {
@@ -191,7 +223,8 @@ impl Analyser {
         let places = (!config.places.is_empty()).then(|| {
             PlaceModel::load(broker.clone(), &config.places, config.threads, config.priority).map_err(|e| e.to_string())
         });
-        Self { cache: Lru::new(config.cache_size), broker, config, detector, classifier, places }
+        let (cache, named) = (Lru::new(config.cache_size), Lru::new(config.cache_size));
+        Self { cache, named, broker, config, detector, classifier, places, trouble: None }
     }
 
     /// The name of an analysis in the cache: the picture's and everything that can be changed while the analyser lives. The networks cannot.
@@ -212,6 +245,43 @@ impl Analyser {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// Why the scene network, if there is one, gave nothing for the last picture: the rule has told its scene.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Whether a scene network was asked for.
+    pub fn has_places(&self) -> bool {
+        self.places.is_some()
+    }
+
+    /// The detector's name and version, and the number of its labels.
+    pub fn detector(&self) -> Option<(&str, &str, usize)> {
+        self.detector.as_ref().ok().map(|(model, detector)| (model.name(), model.version(), detector.labels().len()))
+    }
+
+    /// Who makes the words for a picture: detector, classifier, and what tells the scene.
+    pub fn labelling(&self) -> Origin {
+        let of = |model: &ModelHandle| Origin {
+            model: model.name().to_owned(),
+            version: model.version().to_owned(),
+            device: model.device().to_owned(),
+            ..Origin::default()
+        };
+        let detector = self.detector.as_ref().ok().map(|(model, _)| of(model));
+        let classifier = self.classifier.as_ref().ok().map(of);
+        let scene = match &self.places {
+            Some(Ok(places)) => Origin::algorithm(places.model()),
+            Some(Err(_)) => Origin { degraded: true, ..Origin::algorithm(scene::RULE) },
+            None => Origin::algorithm(scene::RULE),
+        };
+        let degraded = detector.is_none() || classifier.is_none();
+        let networks = [detector, classifier].into_iter().flatten().fold(Origin::default(), |all, one| all.and(&one));
+        let mut all = networks.and(&scene);
+        all.degraded |= degraded;
+        all
     }
 
     /// Whether there is a detector.
@@ -281,7 +351,7 @@ impl Analyser {
     pub fn analyse(&mut self, image: &RgbImage) -> Result<Analysis, VisionError> {
         let id = image_id(image);
         if let Some(known) = self.cache.get(&self.key(&id)) {
-            return Ok(known.clone());
+            return Ok(known.analysis.clone());
         }
         let (detections, classification) = (self.detect(image)?, self.classify(image)?);
         let look = GrayF::look(image);
@@ -300,8 +370,13 @@ impl Analyser {
         features: &ImageFeatures,
     ) -> Analysis {
         let objects = detections.map(|d| d.objects.clone()).unwrap_or_default();
-        let (guess, scene_origin) = match self.places.as_ref().map(|p| p.as_ref().ok().and_then(|p| p.scene(image).ok())) {
-            Some(Some(found)) => found,
+        let asked = self.places.as_ref().map(|places| match places {
+            Ok(places) => places.scene(image).map_err(|e| e.to_string()),
+            Err(why) => Err(why.clone()),
+        });
+        self.trouble = asked.as_ref().and_then(|asked| asked.as_ref().err().cloned());
+        let (guess, scene_origin) = match asked {
+            Some(Ok(found)) => found,
             asked => {
                 let classes = classification.map(|c| c.probabilities.as_slice());
                 let guess = scene::scene(classes, &objects, &scene::Surroundings::of(image));
@@ -321,6 +396,7 @@ impl Analyser {
         let description = describe(guess.scene, lighting, &objects, &dominant_colors);
         let analysis = Analysis {
             image_id: id,
+            image_hash: perceptual_hash(&GrayF::from_rgb(image)),
             scene: guess.scene,
             scene_confidence: guess.confidence,
             objects,
@@ -331,25 +407,50 @@ impl Analyser {
             origin,
         };
         let key = self.key(&analysis.image_id);
-        self.cache.put(&key, analysis.clone());
+        let kept = Kept { analysis: analysis.clone(), features: *features, opinion: classification.cloned() };
+        self.cache.put(&key, kept);
         analysis
     }
 
-    /// The analysis of a picture seen before under the present settings, by its name.
-    pub fn cached(&mut self, image_id: &str) -> Option<&Analysis> {
+    /// What is kept of a picture seen before under the present settings, by the picture's own name.
+    pub fn cached(&mut self, image_id: &str) -> Option<&Kept> {
         let key = self.key(image_id);
         self.cache.get(&key)
     }
 
-    /// Keeps an analysis under a name of the caller's, too.
-    pub fn keep(&mut self, name: &str, analysis: Analysis) {
+    /// The same, by a name that a caller gave.
+    pub fn named(&mut self, name: &str) -> Option<&Kept> {
         let key = self.key(name);
-        self.cache.put(&key, analysis);
+        self.named.get(&key)
+    }
+
+    /// Whether something can be kept under a name for the picture of this own name.
+    ///
+    /// # Errors
+    /// [`NameError`].
+    pub fn check_name(name: &str, image_id: &str) -> Result<(), NameError> {
+        if name.len() > MAX_NAME_BYTES {
+            return Err(NameError::Long(name.len()));
+        }
+        let content = name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        if content && name != image_id { Err(NameError::Content(name.to_owned())) } else { Ok(()) }
+    }
+
+    /// Keeps an analysis under a name of the caller's, apart from those of the pictures themselves.
+    ///
+    /// # Errors
+    /// [`NameError`].
+    pub fn keep(&mut self, name: &str, kept: Kept) -> Result<(), NameError> {
+        Self::check_name(name, &kept.analysis.image_id)?;
+        let key = self.key(name);
+        self.named.put(&key, kept);
+        Ok(())
     }
 
     /// Forgets all analyses.
     pub fn clear_cache(&mut self) {
         self.cache.clear();
+        self.named.clear();
     }
 
     /// How alike two pictures are.

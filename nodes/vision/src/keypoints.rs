@@ -13,6 +13,7 @@ use ndarray::{Array4, ArrayView2, ArrayViewD, s};
 
 use crate::analyse::Origin;
 use crate::frame::{Filter, FrameError, resize};
+use crate::geometry;
 
 /// Numbers in a descriptor.
 pub const DESCRIPTOR: usize = 64;
@@ -304,6 +305,12 @@ fn unit_cells(feats: &[f32], cells: usize) -> Vec<[f32; DESCRIPTOR]> {
         cell.iter_mut().for_each(|v| *v /= length);
     }
     out
+}
+
+/// The places of matches, as [`crate::geometry::common`] takes them.
+pub fn pairs(a: &Keypoints, b: &Keypoints, matches: &[KeypointMatch]) -> Vec<geometry::Pair> {
+    let at = |k: &Keypoints, n: usize| k.points.get(n).map(|p| [f64::from(p.x), f64::from(p.y)]);
+    matches.iter().filter_map(|m| Some([at(a, m.a)?, at(b, m.b)?])).collect()
 }
 
 /// Pairs of keypoints that are each other's nearest by cosine, above `min_cosine`, the best first. At most 32768 of each are looked at.

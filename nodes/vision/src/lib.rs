@@ -27,6 +27,7 @@ pub mod edges;
 pub mod features;
 mod font;
 pub mod frame;
+pub mod geometry;
 pub mod gray;
 pub mod keypoints;
 pub mod labels;
@@ -34,13 +35,17 @@ pub mod lru;
 pub mod motion;
 mod node;
 mod node_search;
+mod node_video;
 pub mod pair;
+
 pub mod places;
+pub mod revisit;
 pub mod scene;
 pub mod search;
 pub mod similarity;
 pub mod text;
 pub mod track;
+pub mod watch;
 
 pub use analyse::{Analyser, AnalyserConfig, Analysis, VisionError};
 pub use annotate::annotate;

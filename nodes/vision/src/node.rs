@@ -16,19 +16,20 @@ use msgs::omnimind_msgs::srv::{CompareImages, CompareImagesRequest, CompareImage
 use msgs::sensor_msgs::msg::{CameraInfo, Image};
 use msgs::vision_msgs::msg::{
     BoundingBox2D, Detection2D, Detection2DArray, Detection3DArray, ObjectHypothesis, ObjectHypothesisWithPose, Point2D, Pose2D,
+    VisionInfo,
 };
 use spatial::depth::{DepthLimits, pixel_bytes};
-use spatial::{Pinhole, convert};
 
 use crate::analyse::{Analyser, AnalyserConfig, Analysis, Classification, Detections, Origin, STATISTICS};
-use crate::depth::{Pairing, in_space};
+use crate::depth::{Eye, Pair, Pairing, in_space};
 use crate::detect::{DetectedObject, DetectorSettings};
 use crate::features::{ImageFeatures, features_of_look};
 use crate::frame::{FrameError, frame_id, rgb_from_raw};
 use crate::gray::GrayF;
 use crate::motion::MotionFrame;
 use crate::node_search::Searching;
-use crate::track::{Tracker, TrackerSettings};
+use crate::node_video::Watching;
+use crate::track::{BYTETRACK, Tracker, TrackerSettings};
 
 /// Without a picture for so long, the node says so.
 const STALE_S: f64 = 2.0;
@@ -44,7 +45,7 @@ const TRACKED_OBJECTS: usize = 100;
 
 /// Looks at `camera/image_raw`: publishes `vision/detections` at up to `detect_rate_hz`, with the number of each object's track as `id`,
 /// `vision/detections_3d` if `camera/depth/image_raw` and `camera/camera_info` come too, `vision/scene` and `vision/features` at up to
-/// `features_rate_hz`, and serves `vision/compare_images`.
+/// `features_rate_hz`, tells who detects on `vision/vision_info`, and serves `vision/compare_images`.
 pub struct Vision {
     detect_rate: Param<f64>,
     features_rate: Param<f64>,
@@ -56,20 +57,26 @@ pub struct Vision {
     track_birth: Param<f64>,
     depth_range: Param<f64>,
     depth_sync: Param<f64>,
+    rectified: Param<bool>,
     pub(crate) report_time: Param<bool>,
     config: AnalyserConfig,
     pub(crate) analyser: Option<Analyser>,
     pub(crate) searching: Searching,
+    pub(crate) watching: Watching,
     detections: Publisher<Detection2DArray>,
     detections_3d: Publisher<Detection3DArray>,
     scene: Publisher<SceneAnalysis>,
     features: Publisher<VisionFeatures>,
+    info: Publisher<VisionInfo>,
+    /// Where pictures come from, by its full name.
+    pictures: String,
     last_frame: Option<Time>,
     detect_pace: Pace,
     features_pace: Pace,
     previous: Option<MotionFrame>,
     tracker: Tracker,
-    camera: Option<Pinhole>,
+    /// As it was heard, and what it means.
+    camera: Option<(Arc<CameraInfo>, Eye)>,
     pairing: Pairing,
     frames: u64,
     rejected: u64,
@@ -128,6 +135,13 @@ impl Node for Vision {
             .range(0.0, 1.0)
             .describe("largest difference of the stamps of a picture and its depth image")
             .declare()?;
+        let rectified = s
+            .param("rectified", false)
+            .describe(
+                "pictures and depth are straightened (camera/image_rect): camera_info's P counts for distances, not its lens",
+            )
+            .read_only()
+            .declare()?;
         let model = s
             .param("model", "nanodet_g_416".to_owned())
             .describe("detector, by its name in the model catalogue; empty for none")
@@ -160,10 +174,13 @@ impl Node for Vision {
             ..AnalyserConfig::default()
         };
         let searching = Searching::declare(s, config.threads)?;
+        let watching = Watching::declare(s)?;
         let detections = s.publisher("vision/detections", Qos::reliable(5))?;
         let detections_3d = s.publisher("vision/detections_3d", Qos::reliable(5))?;
         let scene = s.publisher("vision/scene", Qos::reliable(5))?;
         let features = s.publisher("vision/features", Qos::reliable(5))?;
+        let info = s.publisher("vision/vision_info", Qos::latched(1))?;
+        let pictures = s.full_topic(PICTURES)?;
         s.on_qos_event(Self::on_event)?;
         s.subscribe(PICTURES, NEWEST, Self::on_image)?;
         s.subscribe("camera/depth/image_raw", Qos::sensor_data(), Self::on_depth)?;
@@ -181,14 +198,18 @@ impl Node for Vision {
             track_birth,
             depth_range,
             depth_sync,
+            rectified,
             report_time,
             config,
             analyser: None,
             searching,
+            watching,
             detections,
             detections_3d,
             scene,
             features,
+            info,
+            pictures,
             last_frame: None,
             detect_pace: Pace::default(),
             features_pace: Pace::default(),
@@ -205,15 +226,9 @@ impl Node for Vision {
     }
 
     fn start(&mut self, ctx: &mut Context) -> HandlerResult {
-        let analyser = Analyser::new(Broker::shared()?, self.config.clone());
-        let problems = analyser.problems();
-        if problems.is_empty() {
-            ctx.status(Level::Ok, "models", format!("{} and {} are loaded", self.config.detector, self.config.classifier));
-        } else {
-            let level = if analyser.can_detect() { Level::Warn } else { Level::Error };
-            ctx.status(level, "models", format!("degraded: {}", problems.join("; ")));
-        }
-        self.analyser = Some(analyser);
+        self.load(ctx)?;
+        let message = self.vision_info(ctx.now());
+        self.info.publish(ctx, message);
         Ok(())
     }
 
@@ -225,27 +240,38 @@ impl Node for Vision {
         let memory = &self.searching.index;
         let (depths, waiting, alone) = self.pairing.parts();
         let depths: Vec<_> = depths.into_iter().map(Cdr).collect();
-        let waiting: Vec<_> = waiting.into_iter().map(|(array, size)| (Cdr(array), size)).collect();
+        let waiting: Vec<_> = waiting.into_iter().map(|(array, size, came)| (Cdr(array), size, came)).collect();
+        let camera = self.camera.as_ref().map(|(info, _)| Cdr(Arc::clone(info)));
         pack(&(
             (problems, self.last_frame, self.detect_pace.next, self.features_pace.next, previous),
-            (&self.tracker, self.camera, depths, waiting, alone),
+            (&self.tracker, camera, depths, waiting, alone),
             (self.frames, self.rejected, self.dropped, self.placed, self.without_depth),
             memory,
         ))
     }
 
     fn thaw(&mut self, ctx: &mut Context, state: &[u8]) -> HandlerResult {
-        self.start(ctx)?;
+        // What was told at the start is kept by its topic.
+        self.load(ctx)?;
+        let settings = self.settings();
+        if let Some(analyser) = &mut self.analyser {
+            analyser.set_settings(settings);
+        }
         let problems: Option<Vec<String>>;
         let previous: Option<(usize, usize, Blob)>;
-        let (depths, waiting, alone): (Vec<Cdr<Image>>, Vec<(Cdr<Detection2DArray>, (u32, u32))>, u64);
+        let camera: Option<Cdr<CameraInfo>>;
+        let (depths, waiting, alone): (Vec<Cdr<Image>>, Vec<(Cdr<Detection2DArray>, (u32, u32), i64)>, u64);
         (
             (problems, self.last_frame, self.detect_pace.next, self.features_pace.next, previous),
-            (self.tracker, self.camera, depths, waiting, alone),
+            (self.tracker, camera, depths, waiting, alone),
             (self.frames, self.rejected, self.dropped, self.placed, self.without_depth),
             self.searching.index,
         ) = unpack(state)?;
-        let waiting = waiting.into_iter().map(|(array, size)| (array.0, size)).collect();
+        if let Some(Cdr(info)) = camera {
+            let eye = Eye::of(&info, self.rectified.get()).map_err(|e| NodeError::new(e.to_string()))?;
+            self.camera = Some((info, eye));
+        }
+        let waiting = waiting.into_iter().map(|(array, size, came)| (array.0, size, came)).collect();
         self.pairing = Pairing::from_parts((depths.into_iter().map(|depth| depth.0).collect(), waiting, alone));
         let now = self.analyser.as_ref().map(Analyser::problems);
         if problems != now {
@@ -267,6 +293,40 @@ impl Node for Vision {
 }
 
 impl Vision {
+    /// Loads the networks.
+    fn load(&mut self, ctx: &mut Context) -> HandlerResult {
+        let analyser = Analyser::new(Broker::shared()?, self.config.clone());
+        let problems = analyser.problems();
+        if problems.is_empty() {
+            ctx.status(Level::Ok, "models", format!("{} and {} are loaded", self.config.detector, self.config.classifier));
+        } else {
+            let level = if analyser.can_detect() { Level::Warn } else { Level::Error };
+            ctx.status(level, "models", format!("degraded: {}", problems.join("; ")));
+        }
+        self.analyser = Some(analyser);
+        Ok(())
+    }
+
+    /// Who detects, and what the classes' names are. Whoever comes later hears it, too.
+    fn vision_info(&self, now: Time) -> VisionInfo {
+        let mut message = VisionInfo::default();
+        message.header.stamp = now.to_msg();
+        match self.analyser.as_ref().and_then(Analyser::detector) {
+            Some((model, version, labels)) => {
+                message.method = format!("{model} {version}");
+                if self.track.get() {
+                    message.method += &format!(", followed by {} {}", BYTETRACK.0, BYTETRACK.1);
+                }
+                message.database_location = format!(
+                    "none is needed: class_id is the label itself, one of the {labels} labels of the model catalogue's entry `{}`",
+                    self.config.detector
+                );
+            }
+            None => message.method = "none: there is no detector".to_owned(),
+        }
+        message
+    }
+
     /// What is kept of the detector's output, by the parameters.
     pub(crate) fn settings(&self) -> DetectorSettings {
         DetectorSettings {
@@ -303,6 +363,13 @@ impl Vision {
             "frames",
             format!("{frames} frames, {rejected} refused, {dropped} dropped while one was looked at"),
         );
+        // Its time is taken even if a network fails: the next try is not made before the next is due.
+        if detect {
+            self.detect_pace.taken(now, self.detect_rate.get());
+        }
+        if features {
+            self.features_pace.taken(now, self.features_rate.get());
+        }
         let report_time = self.report_time.get();
         let settings = self.settings();
         let follow = self.track.get().then(|| self.tracker_settings());
@@ -312,6 +379,8 @@ impl Vision {
             max_objects: settings.max_objects.max(TRACKED_OBJECTS),
             ..settings
         });
+        let sync_ns = self.sync_ns();
+        let mut overdue = None;
         let Some(analyser) = &mut self.analyser else { return Ok(()) };
         analyser.set_settings(settings);
         let mut seen = analyser.detect_with(&image, &shown)?;
@@ -320,30 +389,34 @@ impl Vision {
             self.tracker.follow(&follow, stamp_ns, message.width, message.height, &mut seen.objects);
             seen.objects.retain(|o| o.confidence >= settings.confidence_threshold);
             seen.objects.truncate(settings.max_objects);
+            seen.origin = std::mem::take(&mut seen.origin).and(&Origin::algorithm(BYTETRACK));
         }
         if detect {
-            self.detect_pace.taken(now, self.detect_rate.get());
             // Without a detector an empty list would say that nothing is there.
             if let Some(seen) = &seen {
                 let array = detections_msg(&message, seen);
                 if self.camera.is_some() {
-                    self.pairing.detections(Arc::new(array.clone()), (message.width, message.height));
+                    let size = (message.width, message.height);
+                    overdue = self.pairing.detections(now.as_nanos(), Arc::new(array.clone()), size, sync_ns);
                 }
                 self.detections.publish(ctx, array);
             }
         }
         if features {
-            self.features_pace.taken(now, self.features_rate.get());
             let opinion = analyser.classify(&image)?;
             let look = GrayF::look(&image);
             let numbers = features_of_look(&image, &look);
             let analysis = analyser.compose(&image, &look, frame_id(&image), seen.as_ref(), opinion.as_ref(), &numbers);
             let frame = MotionFrame::new(&look);
-            let motion = self.previous.as_ref().and_then(|before| frame.since(before)).unwrap_or(0.0);
+            let motion = self.previous.as_ref().and_then(|before| frame.since(before));
+            tell_scene(ctx, analyser);
             self.previous = Some(frame);
             self.searching.remember(ctx, &message, &image, &analysis, opinion.as_ref());
             self.scene.publish(ctx, scene_msg(&message, &analysis, motion, report_time));
             self.features.publish(ctx, features_msg(&message, &numbers, opinion.as_ref(), report_time));
+        }
+        if let Some(pair) = overdue {
+            self.place_pair(ctx, &pair);
         }
         self.place(ctx);
         Ok(())
@@ -362,7 +435,7 @@ impl Vision {
     /// Pictures that came while one was looked at and were overtaken by a newer one.
     fn on_event(&mut self, _: &mut Context, event: &QosEvent) -> HandlerResult {
         if let QosEventKind::MessageLost { change, .. } = event.kind {
-            if event.side == Side::Subscription && event.topic.ends_with(PICTURES) {
+            if event.side == Side::Subscription && *event.topic == *self.pictures {
                 self.dropped += change;
             }
         }
@@ -370,9 +443,12 @@ impl Vision {
     }
 
     fn on_camera(&mut self, ctx: &mut Context, info: Arc<CameraInfo>) -> HandlerResult {
-        match convert::pinhole(&info) {
-            Ok(camera) => self.camera = Some(camera),
-            Err(error) => ctx.status(Level::Error, "depth", error.to_string()),
+        match Eye::of(&info, self.rectified.get()) {
+            Ok(eye) => self.camera = Some((info, eye)),
+            Err(error) => {
+                self.camera = None;
+                ctx.status(Level::Error, "depth", error.to_string());
+            }
         }
         Ok(())
     }
@@ -387,25 +463,34 @@ impl Vision {
         Ok(())
     }
 
+    /// Largest difference of the stamps of a picture and its depth image.
+    fn sync_ns(&self) -> i64 {
+        (self.depth_sync.get() * 1e9) as i64
+    }
+
     /// Gives distances to detections whose depth image is there.
     fn place(&mut self, ctx: &mut Context) {
-        let Some(camera) = self.camera else { return };
+        let now = ctx.now().as_nanos();
+        while let Some(pair) = self.pairing.next(now, self.sync_ns()) {
+            self.place_pair(ctx, &pair);
+        }
+    }
+
+    fn place_pair(&mut self, ctx: &mut Context, (detections, size, depth): &Pair) {
+        let Some((_, eye)) = &self.camera else { return };
         let limits = DepthLimits { max_m: self.depth_range.get(), ..DepthLimits::default() };
-        while let Some((detections, size, depth)) = self.pairing.next((self.depth_sync.get() * 1e9) as i64) {
-            match in_space(&detections, size, &camera, &depth, &limits) {
-                Ok((array, missing)) => {
-                    self.placed += array.detections.len() as u64;
-                    self.without_depth += missing as u64;
-                    let (placed, without) = (self.placed, self.without_depth);
-                    let alone = self.pairing.alone;
-                    let text = format!(
-                        "{placed} detections have a distance, {without} had no depth in their box, {alone} pictures no depth image"
-                    );
-                    ctx.status(Level::Ok, "depth", text);
-                    self.detections_3d.publish(ctx, array);
-                }
-                Err(error) => ctx.status(Level::Error, "depth", error.to_string()),
+        match in_space(detections, *size, eye, depth, &limits) {
+            Ok((array, missing)) => {
+                self.placed += array.detections.len() as u64;
+                self.without_depth += missing as u64;
+                let (placed, without, alone) = (self.placed, self.without_depth, self.pairing.alone);
+                let text = format!(
+                    "{placed} detections have a distance, {without} had no depth in their box, {alone} pictures no depth image"
+                );
+                ctx.status(Level::Ok, "depth", text);
+                self.detections_3d.publish(ctx, array);
             }
+            Err(error) => ctx.status(Level::Error, "depth", error.to_string()),
         }
     }
 
@@ -437,6 +522,8 @@ impl Vision {
     }
 
     fn watch(&mut self, ctx: &mut Context) -> HandlerResult {
+        // Depth that has ended: what still waits takes what there is.
+        self.place(ctx);
         let silent_s = self.last_frame.map(|t| ctx.now().seconds_since(t));
         match silent_s {
             Some(s) if s <= STALE_S => ctx.status(Level::Ok, "input", "pictures arrive"),
@@ -483,6 +570,15 @@ pub(crate) fn provenance(origin: &Origin, report_time: bool) -> Provenance {
     }
 }
 
+/// Says why the scene network gave nothing, if there is one and it did not.
+pub(crate) fn tell_scene(ctx: &mut Context, analyser: &Analyser) {
+    match (analyser.trouble(), analyser.has_places()) {
+        (Some(why), _) => ctx.status(Level::Warn, "scene", format!("the rule tells the scene, not the network: {why}")),
+        (None, true) => ctx.status(Level::Ok, "scene", "the scene network answers"),
+        (None, false) => {}
+    }
+}
+
 fn detections_msg(image: &Image, seen: &Detections) -> Detection2DArray {
     let (width, height) = (f64::from(image.width), f64::from(image.height));
     let detection = |object: &DetectedObject| {
@@ -504,7 +600,8 @@ fn detections_msg(image: &Image, seen: &Detections) -> Detection2DArray {
     Detection2DArray { header: image.header.clone(), detections: seen.objects.iter().map(detection).collect() }
 }
 
-pub(crate) fn scene_msg(image: &Image, analysis: &Analysis, motion: f32, report_time: bool) -> SceneAnalysis {
+/// Without a picture before it the motion is not known.
+pub(crate) fn scene_msg(image: &Image, analysis: &Analysis, motion: Option<f32>, report_time: bool) -> SceneAnalysis {
     let object = |o: &DetectedObject| ObjectMsg {
         category: o.category as u8,
         label: o.label.to_string(),
@@ -528,7 +625,8 @@ pub(crate) fn scene_msg(image: &Image, analysis: &Analysis, motion: f32, report_
             .collect(),
         lighting: analysis.lighting as u8,
         complexity: analysis.complexity,
-        motion,
+        motion: motion.unwrap_or(f32::NAN),
+        perceptual_hash: format!("{:016x}", analysis.image_hash),
         description: analysis.description.clone(),
         provenance: provenance(&analysis.origin, report_time),
     }

@@ -14,19 +14,23 @@ use msgs::sensor_msgs::msg::{CompressedImage, Image};
 use msgs::std_msgs::msg::Header;
 use msgs::std_srvs::srv::{Trigger, TriggerRequest, TriggerResponse};
 
-use crate::analyse::{Analysis, Classification, Origin};
+use crate::analyse::{Analyser, Analysis, Classification, Kept, Origin};
 use crate::features::features_of_look;
 use crate::frame::{FrameError, decode, image_id};
+use crate::geometry::{self, Common};
 use crate::gray::GrayF;
-use crate::keypoints::{KeypointDetector, KeypointSettings, MIN_COSINE, matches};
-use crate::node::{Vision, features_msg, provenance, rgb_of, scene_msg};
+use crate::keypoints::{KeypointDetector, KeypointSettings, Keypoints, MIN_COSINE, matches, pairs};
+use crate::node::{Vision, features_msg, provenance, rgb_of, scene_msg, tell_scene};
 use crate::pair::ImageTextPair;
+use crate::revisit::{self, TWO_VIEWS};
 use crate::search::{Hit, ImageIndex, View, labels};
 use crate::text::TextEncoder;
 
 /// Answers to a search if the caller does not say, and at most.
 const RESULTS: u32 = 10;
 const MOST_RESULTS: u32 = 1000;
+/// Views at most whose places are checked for one search.
+const MOST_PLACES: u32 = 32;
 /// Keypoints of a picture at most.
 const MOST_KEYPOINTS: u32 = 16_384;
 /// Name and version of the search, for the provenance.
@@ -49,6 +53,7 @@ impl<T> OnDemand<T> {
 /// The memory of what was seen, and the networks for it.
 pub(crate) struct Searching {
     views: Param<i64>,
+    pictures: Param<bool>,
     text_model: Param<String>,
     pair_model: Param<String>,
     keypoint_model: Param<String>,
@@ -65,7 +70,11 @@ impl Searching {
         let views = s
             .param("memory_views", 512_i64)
             .range(0.0, 100_000.0)
-            .describe("views remembered for searches, about 6 kB each; the oldest go")
+            .describe("views remembered for searches, about 30 kB each with a picture, else 6; the oldest go")
+            .declare()?;
+        let pictures = s
+            .param("memory_pictures", true)
+            .describe("keep a small picture of each view, to tell whether another shows the same place")
             .declare()?;
         let model = |s: &mut Setup<Vision>, name: &str, default: &str, what: &str| {
             s.param(name, default.to_owned()).describe(what).read_only().declare()
@@ -87,6 +96,7 @@ impl Searching {
         Ok(Self {
             index: ImageIndex::new(usize::try_from(views.get()).unwrap_or_default()),
             views,
+            pictures,
             text_model,
             pair_model,
             keypoint_model,
@@ -122,6 +132,13 @@ impl Searching {
                 Err(reason) => ctx.status(Level::Warn, "search", format!("pictures get no place among words: {reason}")),
             }
         }
+        let mut picture = Vec::new();
+        if self.pictures.get() && self.views.get() > 0 {
+            match revisit::small(image) {
+                Ok(small) => picture = small,
+                Err(error) => ctx.status(Level::Warn, "search", format!("a view is kept without its picture: {error}")),
+            }
+        }
         let stamp = &message.header.stamp;
         let at = i64::from(stamp.sec) * 1_000_000_000 + i64::from(stamp.nanosec);
         let classes = opinion.map(|o| o.probabilities.as_slice());
@@ -134,16 +151,17 @@ impl Searching {
             description: analysis.description.clone(),
             embedding: opinion.map(|o| o.embedding.clone()).unwrap_or_default(),
             pair: vector,
+            picture,
         });
     }
 
-    /// By words. The hits, and who found them.
-    fn by_words(&mut self, words: &str, most: usize) -> Result<(Vec<Hit<'_>>, Origin), String> {
-        let of = |encoder: &TextEncoder, (search, version): (&str, &str)| Origin {
-            model: format!("{}+{search}", encoder.model().0),
-            version: format!("{}+{version}", encoder.model().1),
-            device: encoder.device().to_owned(),
-            ..Origin::default()
+    /// By words. The hits, and who found them; `labelling` is who makes the labels of views.
+    fn by_words(&mut self, words: &str, most: usize, labelling: Origin) -> Result<(Vec<Hit<'_>>, Origin), String> {
+        let of = |encoder: &mut TextEncoder, search| {
+            let inference_ms = encoder.take_spent_ms();
+            let (model, version) = encoder.model();
+            let (model, version, device) = (model.to_owned(), version.to_owned(), encoder.device().to_owned());
+            Origin { model, version, device, inference_ms, degraded: false }.and(&Origin::algorithm(search))
         };
         if let Some(pair) = self.pair() {
             let text = &mut pair?.text;
@@ -158,7 +176,7 @@ impl Searching {
         let load = || TextEncoder::load(shared()?, &name, threads, Priority::MISSION).map_err(|e| e.to_string());
         let text = self.text.get(load)?;
         let hits = self.index.like_words(words, most, |t| text.embed(t)).map_err(|e| e.to_string())?;
-        Ok((hits, of(text, BY_LABELS)))
+        Ok((hits, labelling.and(&of(text, BY_LABELS))))
     }
 }
 
@@ -185,13 +203,37 @@ fn match_msg(hit: &Hit<'_>) -> ImageMatch {
         labels: view.labels.iter().map(|l| l.text.clone()).collect(),
         description: view.description.clone(),
         reason: hit.reason.clone(),
+        ..ImageMatch::default()
     }
+}
+
+/// What a picture has in common with each view, and who found the keypoints. A view without a picture, or one too small, has nothing.
+fn same_places(detector: &KeypointDetector, image: &RgbImage, hits: &[Hit<'_>]) -> Result<(Vec<Option<Common>>, Origin), String> {
+    // The picture goes the way that the views went.
+    let asked = revisit::small(image).map_err(|e| e.to_string())?;
+    let look = |small: &[u8]| -> Result<(Keypoints, f64, Origin), String> {
+        let picture = revisit::read(small).map_err(|e| e.to_string())?;
+        let (found, origin) = detector.keypoints(&picture, &revisit::SETTINGS).map_err(|e| e.to_string())?;
+        Ok((found, f64::from(picture.width().max(picture.height())), origin))
+    };
+    let (asked, side, mut origin) = look(&asked)?;
+    let mut places = Vec::with_capacity(hits.len());
+    for hit in hits {
+        places.push(match look(&hit.view.picture) {
+            Ok((found, other, by)) => {
+                origin.inference_ms += by.inference_ms;
+                revisit::common((&found, other), (&asked, side))
+            }
+            Err(_) => None,
+        });
+    }
+    Ok((places, origin))
 }
 
 const NOT_STARTED: &str = "the node has not started";
 
 impl Vision {
-    fn analyze_image(&mut self, _ctx: &mut Context, request: AnalyzeImageRequest) -> Result<AnalyzeImageResponse, NodeError> {
+    fn analyze_image(&mut self, ctx: &mut Context, request: AnalyzeImageRequest) -> Result<AnalyzeImageResponse, NodeError> {
         let refuse = |message: String| Ok(AnalyzeImageResponse { success: false, message, ..Default::default() });
         let image = match picture(&request.image, &request.file) {
             Ok(image) => image,
@@ -202,25 +244,34 @@ impl Vision {
         let Some(analyser) = &mut self.analyser else { return refuse(NOT_STARTED.to_owned()) };
         analyser.set_settings(settings);
         let id = image_id(&image);
-        let opinion = analyser.classify(&image)?;
-        let look = GrayF::look(&image);
-        let numbers = features_of_look(&image, &look);
-        let analysis = match analyser.cached(&id) {
+        if !request.image_id.is_empty() {
+            if let Err(error) = Analyser::check_name(&request.image_id, &id) {
+                return refuse(error.to_string());
+            }
+        }
+        let kept = match analyser.cached(&id) {
             Some(known) => known.clone(),
             None => {
-                let seen = analyser.detect(&image)?;
-                analyser.compose(&image, &look, id, seen.as_ref(), opinion.as_ref(), &numbers)
+                let (seen, opinion) = (analyser.detect(&image)?, analyser.classify(&image)?);
+                let look = GrayF::look(&image);
+                let features = features_of_look(&image, &look);
+                let analysis = analyser.compose(&image, &look, id, seen.as_ref(), opinion.as_ref(), &features);
+                tell_scene(ctx, analyser);
+                Kept { analysis, features, opinion }
             }
         };
-        if !request.image_id.is_empty() {
-            analyser.keep(&request.image_id, analysis.clone());
-        }
-        Ok(AnalyzeImageResponse {
+        let answer = AnalyzeImageResponse {
             success: true,
             message: String::new(),
-            features: features_msg(&request.image, &numbers, opinion.as_ref(), report_time),
-            analysis: scene_msg(&request.image, &analysis, 0.0, report_time),
-        })
+            features: features_msg(&request.image, &kept.features, kept.opinion.as_ref(), report_time),
+            analysis: scene_msg(&request.image, &kept.analysis, None, report_time),
+        };
+        if !request.image_id.is_empty() {
+            if let Err(error) = analyser.keep(&request.image_id, kept) {
+                return refuse(error.to_string());
+            }
+        }
+        Ok(answer)
     }
 
     fn extract_features(
@@ -242,12 +293,17 @@ impl Vision {
 
     fn get_analysis(&mut self, _ctx: &mut Context, request: GetAnalysisRequest) -> Result<GetAnalysisResponse, NodeError> {
         let report_time = self.report_time.get();
-        let known = self.analyser.as_mut().and_then(|analyser| analyser.cached(&request.image_id));
+        let settings = self.settings();
+        let id = request.image_id.as_str();
+        let known = self.analyser.as_mut().and_then(|analyser| {
+            analyser.set_settings(settings);
+            analyser.cached(id).cloned().or_else(|| analyser.named(id).cloned())
+        });
         Ok(match known {
-            Some(analysis) => GetAnalysisResponse {
+            Some(kept) => GetAnalysisResponse {
                 success: true,
                 message: String::new(),
-                analysis: scene_msg(&Image::default(), analysis, 0.0, report_time),
+                analysis: scene_msg(&Image::default(), &kept.analysis, None, report_time),
             },
             None => GetAnalysisResponse {
                 success: false,
@@ -288,6 +344,7 @@ impl Vision {
         if request.max_keypoints > 0 {
             settings.max = request.max_keypoints.min(MOST_KEYPOINTS) as usize;
         }
+        let sides = [&a, &b].map(|image| f64::from(image.width().max(image.height())));
         let found = |image| detector.keypoints(image, &settings);
         let ((a, mut origin), (b, other)) = match (found(&a), found(&b)) {
             (Ok(a), Ok(b)) => (a, b),
@@ -298,16 +355,28 @@ impl Vision {
         let least = if request.min_cosine == 0.0 { MIN_COSINE } else { request.min_cosine };
         let pair = |m: &crate::keypoints::KeypointMatch| {
             let (p, q) = (a.points[m.a], b.points[m.b]);
-            MatchMsg { ax: p.x, ay: p.y, bx: q.x, by: q.y, cosine: m.cosine }
+            MatchMsg { ax: p.x, ay: p.y, bx: q.x, by: q.y, cosine: m.cosine, fits: false }
         };
-        let found: Vec<MatchMsg> = matches(&a, &b, least).iter().map(pair).collect();
+        let matched = matches(&a, &b, least);
+        let common = geometry::common(&pairs(&a, &b, &matched), sides);
+        let mut found: Vec<MatchMsg> = matched.iter().map(pair).collect();
+        if let Some(common) = &common {
+            found.iter_mut().zip(&common.fits).for_each(|(m, fits)| m.fits = *fits);
+        }
+        let (common_points, same_place) = common.as_ref().map_or((0, false), |c| (c.count as u32, c.same_place()));
+        let verdict = if same_place { "the same place" } else { "not known to be the same place" };
         Ok(MatchKeypointsResponse {
             success: true,
-            message: format!("{} places are in both pictures", found.len()),
+            message: format!("{} keypoints match, {common_points} of them fit one geometry: {verdict}", found.len()),
             keypoints_a: a.points.len() as u32,
             keypoints_b: b.points.len() as u32,
             matches: found,
-            provenance: provenance(&origin.and(&Origin::algorithm(MUTUAL)), self.report_time.get()),
+            same_place,
+            common_points,
+            provenance: provenance(
+                &origin.and(&Origin::algorithm(MUTUAL)).and(&Origin::algorithm(TWO_VIEWS)),
+                self.report_time.get(),
+            ),
         })
     }
 
@@ -316,8 +385,13 @@ impl Vision {
         let remembered = self.searching.index.len() as u32;
         let refuse = |message: String| Ok(SearchImagesResponse { success: false, message, remembered, ..Default::default() });
         let most = if request.max_results == 0 { RESULTS } else { request.max_results.min(MOST_RESULTS) } as usize;
+        let mut places: Vec<Option<Common>> = Vec::new();
         let (hits, origin) = if request.image.data.is_empty() {
-            match self.searching.by_words(&request.text, most) {
+            if request.check_places > 0 {
+                return refuse("places are checked for a picture, not for words".to_owned());
+            }
+            let Some(analyser) = &self.analyser else { return refuse(NOT_STARTED.to_owned()) };
+            match self.searching.by_words(&request.text, most, analyser.labelling()) {
                 Ok(found) => found,
                 Err(reason) => return refuse(reason),
             }
@@ -330,12 +404,40 @@ impl Vision {
             let Some(opinion) = analyser.classify(&image)? else {
                 return refuse("there is no classifier: set `scene_model`".to_owned());
             };
-            (self.searching.index.like_picture(&opinion.embedding, most), opinion.origin.and(&Origin::algorithm(BY_PICTURE)))
+            let hits = self.searching.index.like_picture(&opinion.embedding, most);
+            let mut origin = opinion.origin.and(&Origin::algorithm(BY_PICTURE));
+            if request.check_places > 0 {
+                let (name, threads) = (self.searching.keypoint_model.get(), self.searching.threads);
+                if name.is_empty() {
+                    return refuse("there is no keypoint network: set `keypoint_model`".to_owned());
+                }
+                let load = || KeypointDetector::load(shared()?, &name, threads, Priority::MISSION).map_err(|e| e.to_string());
+                let checked = self.searching.keypoints.get(load).and_then(|detector| {
+                    let hits = &hits[..hits.len().min(request.check_places.min(MOST_PLACES) as usize)];
+                    same_places(detector, &image, hits)
+                });
+                match checked {
+                    Ok((found, by)) => {
+                        places = found;
+                        origin = origin.and(&by).and(&Origin::algorithm(TWO_VIEWS));
+                    }
+                    Err(reason) => return refuse(reason),
+                }
+            }
+            (hits, origin)
         };
+        let mut answers: Vec<ImageMatch> = hits.iter().map(match_msg).collect();
+        for (answer, common) in answers.iter_mut().zip(&places) {
+            answer.place_checked = true;
+            answer.common_points = common.as_ref().map_or(0, |c| c.count as u32);
+            answer.same_place = common.as_ref().is_some_and(Common::same_place);
+            let verdict = if answer.same_place { "it is the same place" } else { "not known to be the same place" };
+            answer.reason = format!("{}; {} keypoints fit one geometry: {verdict}", answer.reason, answer.common_points);
+        }
         Ok(SearchImagesResponse {
             success: true,
             message: String::new(),
-            matches: hits.iter().map(match_msg).collect(),
+            matches: answers,
             remembered,
             provenance: provenance(&origin, report_time),
         })

@@ -264,6 +264,11 @@ impl ImageTextPair {
         Ok(Self { broker, image, output, how, priority, text })
     }
 
+    /// The image network's name and version.
+    pub fn model(&self) -> (&str, &str) {
+        (self.image.name(), self.image.version())
+    }
+
     /// The unit vector of a picture, and who made it.
     ///
     /// # Errors

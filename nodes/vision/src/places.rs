@@ -361,6 +361,14 @@ impl PlaceModel {
         Ok(Self { broker, priority, temperature, head })
     }
 
+    /// The network's name and version.
+    pub fn model(&self) -> (&str, &str) {
+        match &self.head {
+            Head::Places { model, .. } => (model.name(), model.version()),
+            Head::Clip { pair, .. } => pair.model(),
+        }
+    }
+
     /// The kind of place, and who says so.
     ///
     /// # Errors

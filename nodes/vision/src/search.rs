@@ -57,6 +57,8 @@ pub struct View {
     pub embedding: Vec<f32>,
     /// Unit vector in the space of an image-text pair; empty without one.
     pub pair: Vec<f32>,
+    /// A small picture of it ([`crate::revisit::small`]); empty if none is kept.
+    pub picture: Vec<u8>,
 }
 
 /// An answer.

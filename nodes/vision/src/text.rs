@@ -83,6 +83,7 @@ pub struct TextEncoder {
     fixed: Option<(usize, i64)>,
     priority: Priority,
     known: Lru<Vec<f32>>,
+    spent_ms: f32,
 }
 
 impl TextEncoder {
@@ -128,7 +129,7 @@ impl TextEncoder {
         let max_length = fixed.map_or(MAX_TOKENS, |(tokens, _)| tokens);
         tokenizer.with_padding(None);
         tokenizer.with_truncation(Some(TruncationParams { max_length, ..TruncationParams::default() })).map_err(bad)?;
-        Ok(Self { broker, tokenizer, output, fixed, priority, known: Lru::new(KEPT), model })
+        Ok(Self { broker, tokenizer, output, fixed, priority, known: Lru::new(KEPT), model, spent_ms: 0.0 })
     }
 
     /// The network's name and version.
@@ -139,6 +140,11 @@ impl TextEncoder {
     /// The device it runs on.
     pub fn device(&self) -> &str {
         self.model.device()
+    }
+
+    /// Milliseconds of wall time in the network since this was last asked.
+    pub fn take_spent_ms(&mut self) -> f32 {
+        std::mem::take(&mut self.spent_ms)
     }
 
     /// The tokens of a text, with those that begin and end it.
@@ -185,6 +191,7 @@ impl TextEncoder {
             inputs.push((port.name.as_str(), tensor));
         }
         let outputs = self.broker.infer(&self.model, self.priority, inputs)?;
+        self.spent_ms += outputs.run_ms as f32;
         let vector =
             classify::unit(&outputs.f32(&self.output)?).ok_or_else(|| TextError::Vector(self.model.name().to_owned()))?;
         self.known.put(text, vector.clone());

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Holds this crate's numbers against those of others on real pictures: OpenCV (edges, hue, symmetry, layout), scikit-image (local binary patterns,
-co-occurrence, SSIM, Lab), scikit-learn (k-means), ImageHash (hashes), OpenCV's warps (motion), and XFeat's published post-processing in numpy.
+co-occurrence, SSIM, Lab), scikit-learn (k-means), OpenCV's RANSAC (places), ImageHash (hashes), OpenCV's warps (motion), and XFeat's published post-processing in numpy.
 Prints a line for each comparison and ends with 1 if one is outside its tolerance.
 
 usage: opencv_check.py --tool <target>/release/examples/vision_numbers [--only features,motion,...]
@@ -91,6 +91,16 @@ def textbook_patterns(gray):
     return entropy(np.bincount(codes.ravel(), minlength=256), base=2) / 8
 
 
+def published_patterns(gray):
+    """What the node publishes: a neighbour counts if it is brighter than the middle by more than two levels."""
+    middle = gray[1:-1, 1:-1] + 2
+    around = [(0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0)]
+    (h, w), codes = middle.shape, np.zeros(middle.shape, int)
+    for bit, (y, x) in enumerate(around):
+        codes |= (gray[y:y + h, x:x + w] > middle).astype(int) << bit
+    return entropy(np.bincount(codes.ravel(), minlength=256), base=2) / 8
+
+
 def cooccurrence(gray):
     steps = (gray // 16).astype(np.uint8)
     matrix = graycomatrix(steps, [1], [0, np.pi / 4, np.pi / 2, 3 * np.pi / 4], levels=16, symmetric=True, normed=True)
@@ -131,6 +141,7 @@ def features(bench, all_pictures):
         for what, a, b in [
             ("edge density, OpenCV's Canny", row["edge_density"], edge_density(gray)),
             ("local binary patterns' entropy, scikit-image", row["lbp_textbook"], textbook_patterns(whole)),
+            ("patterns above two levels' entropy as published, numpy", row["texture"], published_patterns(gray)),
             ("co-occurrence entropy, scikit-image", row["glcm_whole"], cooccurrence(whole)),
             ("hue entropy, OpenCV's HSV", row["color_diversity"], hue_diversity(rgb)),
             ("symmetry, OpenCV's matchTemplate", row["symmetry"], mirrored / 2 + 0.5),
@@ -138,7 +149,7 @@ def features(bench, all_pictures):
             ("Lab of a pixel, scikit-image", 0, np.abs(np.array(row["middle_lab"]) - rgb2lab(np.array(row["middle"], np.uint8)[None, None])).max()),
         ]:
             worst[what] = max(worst.get(what, (0, "")), (float(abs(a - b)), name))
-    limits = {"edge": 0.004, "local": 0.002, "co-o": 1e-4, "hue": 0.002, "symm": 1e-4, "layo": 1e-4, "Lab ": 0.02}
+    limits = {"edge": 0.004, "local": 0.002, "patt": 0.002, "co-o": 1e-4, "hue": 0.002, "symm": 1e-4, "layo": 1e-4, "Lab ": 0.02}
     for what, (value, name) in worst.items():
         check(what, value, next(l for k, l in limits.items() if what.startswith(k)), f"({name})")
     # k-means: the mean squared distance of all pixels to the nearest of our colours against the best of ten runs with as many clusters.
@@ -305,6 +316,57 @@ def ranks(bench, all_pictures):
     check("a picture's similarity to itself, 1 less it", float(1 - np.diag(scores).min()), 0)
 
 
+def places(bench, all_pictures):
+    """Which two pictures show the same place: each photograph and what another camera would show of it as a plane, and a stereo pair. No other
+    two pictures share a place. The points that fit are counted against OpenCV's RANSAC on the same matches."""
+    pictures, truth = [], {}
+    for name in NAMES:
+        pictures.append((name, all_pictures[name]))
+        if name in ("logo", "colorwheel", "horse", "cell", "moon", "clock", "motorcycle"):
+            continue
+        rgb = all_pictures[name]
+        h, w = rgb.shape[:2]
+        corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
+        seen = np.array([[0.08 * w, 0.02 * h], [0.93 * w, 0.1 * h], [0.9 * w, 0.95 * h], [0.03 * w, 0.87 * h]], np.float32)
+        matrix = cv2.getPerspectiveTransform(corners, seen)
+        truth[len(pictures) - 1, len(pictures)] = matrix
+        darker = np.clip(cv2.warpPerspective(rgb, matrix, (w, h)) * 0.8 + 10, 0, 255).astype(np.uint8)
+        pictures.append((f"{name}_seen", darker))
+    truth[len(pictures) - 1, len(pictures)] = None
+    pictures.append(("motorcycle_right", np.ascontiguousarray(skimage.data.stereo_motorcycle()[1])))
+    rows = bench.run("places", *[bench.save(f"place_{name}", rgb) for name, rgb in pictures])[0]
+    missed, wrong, fewer, corner, others = [], [], 0.0, 0.0, 0
+    for row in rows:
+        a, b = row["a"], row["b"]
+        name, pairs = f"{pictures[a][0]} and {pictures[b][0]}", np.array(row["matches"])
+        if (a, b) not in truth:
+            others = max(others, row["common"])
+            wrong += [f"{name} ({row['common']} of {len(pairs)}, {row['kind']})"] if row["same"] else []
+            continue
+        tolerance = 0.0025 * max(row["side"])
+        kinds = {
+            "plane": lambda: cv2.findHomography(pairs[:, 0], pairs[:, 1], cv2.RANSAC, 1.5 * tolerance, maxIters=5000, confidence=0.9999),
+            "motion": lambda: cv2.findFundamentalMat(pairs[:, 0], pairs[:, 1], cv2.FM_RANSAC, tolerance, 0.9999, 5000),
+        }
+        theirs = int(kinds[row["kind"]]()[1].sum()) if row["kind"] else 0
+        print(f"     {name:<48} {row['common']:>4} of {len(pairs):>4} fit ({row['kind']}), OpenCV's {theirs:>4}   {'' if row['same'] else 'not told'}")
+        missed += [] if row["same"] else [name]
+        fewer = max(fewer, 1 - row["common"] / max(theirs, 1))
+        if row["kind"] == "plane" and truth[a, b] is not None:
+            h, w = pictures[a][1].shape[:2]
+            scale = max(row["side"]) / max(h, w)
+            size = np.diag([scale, scale, 1])
+            wanted = size @ truth[a, b] @ np.linalg.inv(size)
+            points = np.array([[0, 0], [w, 0], [w, h], [0, h]]) * scale
+            move = lambda m: cv2.perspectiveTransform(points[None].astype(float), np.array(m, float).reshape(3, 3))[0]
+            corner = max(corner, np.linalg.norm(move(row["matrix"]) - move(wanted), axis=1).max() / max(row["side"]))
+    print(f"     {len(rows) - len(truth)} pairs of different pictures: at most {others} points fit {'; told as one place: ' + ', '.join(wrong) if wrong else ''}")
+    check("different pictures told as one place", len(wrong), 0, f"(of {len(rows) - len(truth)})")
+    check("views of one picture that are not told", len(missed), 1, f"(of {len(truth)}; {', '.join(missed)})")
+    check("points that fit, fewer than OpenCV's RANSAC finds, share", fewer, 0.05)
+    check("corners by our homography, off in parts of the side", corner, 0.01)
+
+
 def scenes(bench, all_pictures):
     """No truth: printed to look at."""
     for row in bench.run("scenes", *[bench.save(f"full_{n}", rgb) for n, rgb in all_pictures.items()]):
@@ -327,7 +389,7 @@ def search(bench, all_pictures):
 
 
 def main():
-    parts = {f.__name__: f for f in (features, hashes, ssim, motion, keypoints, ranks, scenes, search)}
+    parts = {f.__name__: f for f in (features, hashes, ssim, motion, keypoints, places, ranks, scenes, search)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tool", required=True)
     parser.add_argument("--only", default=",".join(parts))

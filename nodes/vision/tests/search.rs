@@ -45,6 +45,9 @@ fn no_networks() -> Bench {
     bench
 }
 
+/// Who made the labels, then who compares words with them.
+const BY: &str = "nanodet_g_416+efficientnet_lite0+scene-heuristic+minilm_l6_v2+label-search";
+
 #[test]
 fn what_was_seen_is_found_by_words_and_by_a_picture() {
     if broker_or_skip(&MODELS).is_none() {
@@ -67,7 +70,7 @@ fn what_was_seen_is_found_by_words_and_by_a_picture() {
         assert!(found.success && found.remembered == 2, "{found:?}");
         let best = &found.matches[0];
         assert_eq!(best.header.stamp.sec, sec, "{words}: {:?}", found.matches);
-        assert!(!best.reason.is_empty() && found.provenance.model == "minilm_l6_v2+label-search");
+        assert!(!best.reason.is_empty() && found.provenance.model == BY);
     }
     let cup = ask(&mut bench, "a cup");
     assert!(cup.matches[0].similarity > cup.matches[1].similarity + 0.1 && cup.matches[0].labels.contains(&"cup".to_owned()));
@@ -171,4 +174,45 @@ fn bad_pictures_and_missing_networks_are_told_in_words() {
     let request = MatchKeypointsRequest { a: frame(COFFEE, 1), b: frame(COFFEE, 1), ..Default::default() };
     let refused = bench.call::<MatchKeypoints>("vision/match_keypoints", request).unwrap();
     assert!(!refused.success && refused.message.contains("keypoint_model"), "{}", refused.message);
+}
+
+#[test]
+fn a_search_by_picture_says_which_view_is_of_the_same_place() {
+    if broker_or_skip(&MODELS).is_none() {
+        return;
+    }
+    let mut bench = Bench::new();
+    bench.add::<Vision>(&[("features_rate_hz", 10.0.into()), ("model", "".into())]).unwrap();
+    for (picture, sec) in [(COFFEE, 10), (ASTRONAUT, 20)] {
+        bench.publish("camera/image_raw", frame(picture, sec));
+        bench.run_for(Duration::from_millis(200));
+    }
+    // What a camera sees that has come nearer: the middle of the picture, larger.
+    let whole = decode(COFFEE).unwrap();
+    let (width, height) = (whole.width() * 3 / 4, whole.height() * 3 / 4);
+    let middle = image::imageops::crop_imm(&whole, width / 6, height / 6, width, height).to_image();
+    let (width, height) = (640, 640 * height / width);
+    let nearer = image::imageops::resize(&middle, width, height, image::imageops::FilterType::Triangle);
+    let image = Image { width, height, step: width * 3, data: nearer.into_raw().into(), ..frame(COFFEE, 30) };
+    let request = SearchImagesRequest { image: image.clone(), check_places: 2, ..Default::default() };
+    let found = bench.call::<SearchImages>("vision/search_images", request.clone()).unwrap();
+    assert!(found.success && found.matches.len() == 2, "{}", found.message);
+    for answer in &found.matches {
+        let same = answer.header.stamp.sec == 10;
+        assert!(answer.place_checked && answer.same_place == same, "{answer:?}");
+        assert!(!same || (answer.common_points > 50 && answer.reason.contains("the same place")), "{answer:?}");
+    }
+    assert!(found.provenance.model.contains("xfeat") && found.provenance.model.ends_with("two-view-geometry"));
+    // Only as many as wanted; and words have no place.
+    let one =
+        bench.call::<SearchImages>("vision/search_images", SearchImagesRequest { check_places: 1, ..request.clone() }).unwrap();
+    assert_eq!(one.matches.iter().map(|m| m.place_checked).collect::<Vec<_>>(), [true, false]);
+    let words = SearchImagesRequest { text: "a cup".into(), check_places: 1, ..Default::default() };
+    assert!(!bench.call::<SearchImages>("vision/search_images", words).unwrap().success);
+    // The same for two pictures at hand.
+    let both = |b: Image| MatchKeypointsRequest { a: image.clone(), b, ..Default::default() };
+    let same = bench.call::<MatchKeypoints>("vision/match_keypoints", both(frame(COFFEE, 1))).unwrap();
+    assert!(same.same_place && same.matches.iter().filter(|m| m.fits).count() == same.common_points as usize, "{}", same.message);
+    let other = bench.call::<MatchKeypoints>("vision/match_keypoints", both(frame(ASTRONAUT, 1))).unwrap();
+    assert!(!other.same_place, "{}", other.message);
 }

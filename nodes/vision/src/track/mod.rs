@@ -19,6 +19,9 @@ use kalman::{Motion, RATE_HZ};
 
 use crate::detect::DetectedObject;
 
+/// Name and version of the tracker, for the provenance.
+pub const BYTETRACK: (&str, &str) = ("bytetrack", "1");
+
 /// How objects are followed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrackerSettings {
