@@ -156,6 +156,11 @@ impl Ear {
         self.stream.as_ref().is_some_and(|s| s.segmenter.is_open())
     }
 
+    /// The detector of voice activity that judges now.
+    pub fn vad(&self) -> Option<&Vad> {
+        self.stream.as_ref().map(|s| s.segmenter.vad()).or(self.vad.as_ref())
+    }
+
     /// Length of the utterance that is going on so far, samples at 16 kHz.
     pub fn open_length(&self) -> Option<usize> {
         self.stream.as_ref()?.segmenter.open_length()
@@ -169,8 +174,8 @@ impl Ear {
     }
 
     /// Takes one chunk: interleaved samples in -1..1, with the time of the first in ns. While `muted` (the robot itself
-    /// speaks) nothing counts as speech. A gap or a change of format begins a new stream; an utterance open until then
-    /// ends there.
+    /// speaks) nothing counts as speech. An utterance that is open when this begins, or when a gap or a change of format
+    /// begins a new stream, ends there.
     ///
     /// # Errors
     /// [`ResampleError`] for a rate or channel count that makes no sense; the chunk is dropped.
@@ -203,6 +208,9 @@ impl Ear {
         let at_16k = stream.resampler.push(&clean)?;
         if muted {
             if !stream.muted {
+                // What somebody said until now was not the robot's own voice.
+                let last = stream.segmenter.flush();
+                heard.utterances.extend(last.map(|u| self.analysis.locate(stream, u)));
                 stream.segmenter.reset();
             }
             stream.probability = 0.0;

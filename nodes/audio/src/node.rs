@@ -9,10 +9,11 @@ use crate::features::SAMPLE_RATE;
 use crate::segmenter::SegmenterSettings;
 use crate::silero::Silero;
 use crate::vad::{Vad, VadSettings};
-use graph::{Context, HandlerResult, Level, Node, Publisher, Qos, Setup, SetupError, Time};
+use graph::{Context, HandlerResult, Level, Node, NodeError, Publisher, Qos, Setup, SetupError, Time};
 use hear::Hearing;
 use msgs::omnimind_msgs::msg::{AudioChunk, AudioFeatures, Provenance};
 use msgs::std_msgs::msg::Header;
+use msgs::std_srvs::srv::{Trigger, TriggerRequest, TriggerResponse};
 use speak::Speaking;
 use spectrograph::Spectrograph;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Audio {
     hearing: Hearing,
     /// Set where Silero's network is to tell voice.
     silero_vad: Option<VadSettings>,
+    /// Failures of that network that were told already.
+    vad_failures: u64,
     features: Publisher<AudioFeatures>,
     ear: Ear,
     speaking: Speaking,
@@ -47,11 +50,13 @@ impl Node for Audio {
         let features = s.publisher::<AudioFeatures>("audio/features", Qos::sensor_data())?;
         // Deep: while an utterance is being transcribed, the sound that goes on must not be lost.
         s.subscribe("microphone/audio", Qos::reliable(500), Self::on_audio)?;
-        let speaking = speak::declare(s, hearing.report_time())?;
+        s.service::<Trigger>("audio/clear_cache", Self::on_clear_cache)?;
+        let speaking = speak::declare(s, hearing.report_time(), &ear_settings)?;
         let spectrograph = Spectrograph::declare(s)?;
         Ok(Self {
             hearing,
             silero_vad: silero.then_some(ear_settings.vad),
+            vad_failures: 0,
             features,
             ear,
             speaking,
@@ -92,7 +97,7 @@ fn ear_settings(s: &mut Setup<Audio>) -> Result<EarSettings, SetupError> {
         pre_roll_s: seconds("pre_roll_s", cut.pre_roll_s, 0.0, 1.0, "sound kept from before the first speech")?,
         end_silence_s: seconds("end_silence_s", cut.end_silence_s, 0.2, 3.0, "silence that ends an utterance")?,
         min_speech_s: seconds("min_speech_s", cut.min_speech_s, 0.05, 2.0, "utterances with less speech are dropped")?,
-        max_length_s: seconds("max_utterance_s", cut.max_length_s, 2.0, 30.0, "an utterance is cut at this length")?,
+        max_length_s: seconds("max_utterance_s", cut.max_length_s, 2.0, 29.0, "an utterance is cut at this length")?,
     };
     segmenter.min_modulation_db = s
         .param("min_modulation_db", f64::from(cut.min_modulation_db))
@@ -142,14 +147,31 @@ impl Audio {
             }
             None => ctx.status(Level::Ok, "microphone stream", "continuous"),
         }
+        let vad = self.ear.vad().map_or("", Vad::name);
+        if self.silero_vad.is_some() {
+            self.tell_of_failures(ctx);
+        }
         for block in &heard.blocks {
-            self.features.publish(ctx, features_message(block, self.header(block.stamp_ns)));
+            self.features.publish(ctx, features_message(block, self.header(block.stamp_ns), vad));
         }
         for utterance in &heard.utterances {
             let header = self.header(utterance.stamp_ns);
             self.hearing.understand(ctx, utterance, header)?;
         }
         self.follow(ctx)
+    }
+
+    fn on_clear_cache(&mut self, _: &mut Context, _: TriggerRequest) -> Result<TriggerResponse, NodeError> {
+        let (texts, sounds) = (self.hearing.transcripts.clear(), self.speaking.sounds.clear());
+        Ok(TriggerResponse { success: true, message: format!("{texts} transcripts and {sounds} spoken texts were forgotten") })
+    }
+
+    /// Says on the diagnostics if Silero's network fails while it runs.
+    fn tell_of_failures(&mut self, ctx: &mut Context) {
+        let Some(failures) = self.ear.vad().map(Vad::failures).filter(|n| *n > self.vad_failures) else { return };
+        self.vad_failures = failures;
+        let judge = self.ear.vad().map_or("", Vad::name);
+        ctx.status(Level::Warn, "voice activity", format!("Silero's network failed {failures} times; {judge} judges now"));
     }
 
     fn header(&self, stamp_ns: i64) -> Header {
@@ -172,7 +194,7 @@ fn algorithm_provenance(name: &str, version: &str, degraded: bool) -> Provenance
     Provenance { degraded, ..model_provenance(name, version, 0.0, "cpu") }
 }
 
-fn features_message(block: &BlockFeatures, header: Header) -> AudioFeatures {
+fn features_message(block: &BlockFeatures, header: Header, vad: &str) -> AudioFeatures {
     AudioFeatures {
         header,
         duration: crate::ear::BLOCK as f32 / SAMPLE_RATE as f32,
@@ -186,6 +208,6 @@ fn features_message(block: &BlockFeatures, header: Header) -> AudioFeatures {
         mfcc: block.mfcc,
         speech_probability: block.speech_probability,
         direction: block.bearing_rad.map_or(f32::NAN, |b| b as f32),
-        provenance: algorithm_provenance("dsp+earshot", "1", false),
+        provenance: algorithm_provenance(&format!("dsp+{vad}"), "1", false),
     }
 }

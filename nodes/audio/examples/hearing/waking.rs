@@ -63,7 +63,7 @@ fn utterances(stt: &mut dyn Recogniser, sound: &[f32]) -> Result<Vec<Score>, Box
         // As in the node: words that are not believed are not looked at, their sound is.
         let believed = Guards::default().doubt(&text, utterance.duration_s()).is_none();
         let words = phrase.find(&text.text).filter(|_| believed).map_or(0.0, |m| m.score);
-        let sound = stt.spot(&samples, PHRASE)?.map_or(f32::MIN, |s| s.log_probability);
+        let sound = stt.spot(&samples, PHRASE, f32::MAX)?.map_or(f32::MIN, |s| s.log_probability);
         if words >= LIKENESS || sound >= -13.0 {
             eprintln!("  {words:.2} {sound:.1} {}", text.text);
         }
