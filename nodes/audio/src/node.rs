@@ -4,6 +4,7 @@ mod hear;
 mod speak;
 mod spectrograph;
 
+use crate::array::ArrayFinder;
 use crate::ear::{BlockFeatures, Ear, EarSettings};
 use crate::features::SAMPLE_RATE;
 use crate::segmenter::SegmenterSettings;
@@ -37,7 +38,10 @@ impl Node for Audio {
 
     fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
         let ear_settings = ear_settings(s)?;
-        let ear = Ear::new(ear_settings);
+        let mut ear = Ear::new(ear_settings);
+        if let Some(array) = microphone_array(s)? {
+            ear = ear.with_array(array);
+        }
         let silero = s
             .param("vad_engine", "earshot".to_owned())
             .one_of(&["earshot", "silero"])
@@ -125,6 +129,26 @@ fn ear_settings(s: &mut Setup<Audio>) -> Result<EarSettings, SetupError> {
     Ok(EarSettings { vad, segmenter, mic_spacing_m, noise_suppression })
 }
 
+/// The array of more than two microphones, if its places are given.
+fn microphone_array(s: &mut Setup<Audio>) -> Result<Option<ArrayFinder>, SetupError> {
+    let places = s
+        .param("mic_positions", Vec::<f64>::new())
+        .unit("m")
+        .describe("places of three or more microphones in the order of the channels: x ahead and y left of each; empty: two, mic_spacing_m apart")
+        .read_only()
+        .declare()?
+        .get();
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let pairs: Vec<[f64; 2]> = places.as_chunks().0.to_vec();
+    if places.len() % 2 != 0 || pairs.len() < 3 || places.iter().any(|v| v.abs() > 10.0) {
+        let what = "mic_positions must hold x and y, at most 10 m, of at least three microphones";
+        return Err(s.failed(what));
+    }
+    ArrayFinder::new(&pairs).map(Some).map_err(|e| s.failed(format!("mic_positions: {e}")))
+}
+
 impl Audio {
     fn on_audio(&mut self, ctx: &mut Context, chunk: Arc<AudioChunk>) -> HandlerResult {
         self.frame_id.clone_from(&chunk.header.frame_id);
@@ -146,6 +170,12 @@ impl Audio {
                 ctx.status(Level::Warn, "microphone stream", what);
             }
             None => ctx.status(Level::Ok, "microphone stream", "continuous"),
+        }
+        if let Some(wanted) = self.ear.microphones() {
+            let fits = wanted == usize::from(chunk.channels);
+            let what = format!("{} channels come from the {wanted} microphones of mic_positions", chunk.channels);
+            let what = if fits { what } else { format!("{what}: bearings are those of the first two") };
+            ctx.status(if fits { Level::Ok } else { Level::Warn }, "microphone array", what);
         }
         let vad = self.ear.vad().map_or("", Vad::name);
         if self.silero_vad.is_some() {

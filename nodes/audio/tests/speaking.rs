@@ -244,7 +244,7 @@ fn an_answer_that_begins_in_the_robots_last_echo_is_heard_from_its_first_syllabl
         room.run(&mut bench, 0.02, &[]);
         assert!(room.heard < 16_000 * 20);
     }
-    room.run(&mut bench, 0.06, &[]);
+    room.run(&mut bench, 0.14, &[]);
     let begin = room.heard as f64 / 16_000.0;
     room.run(&mut bench, voice.len() as f64 / 16_000.0 + 1.0, &voice);
     let moods = bench.take::<msgs::omnimind_msgs::msg::SpeechEmotion>("speech/emotion");

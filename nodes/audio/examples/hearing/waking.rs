@@ -117,11 +117,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             let trap =
                 if n % 5 == 0 { Some(voices[(n / 5 + 4 * v) % voices.len()].say(TRAPS[(n / 5) % TRAPS.len()])?) } else { None };
             let sound = padded(&clips[n]);
-            speech_s += sound.len() as f64 / second;
+            speech_s += clips[n].len() as f64 / second;
             scores.extend(utterances(stt.as_mut(), &sound)?);
             if let Some(trap) = trap {
                 let sound = padded(&trap);
-                speech_s += sound.len() as f64 / second;
+                speech_s += trap.len() as f64 / second;
                 traps.extend(utterances(stt.as_mut(), &sound)?);
             }
             if speech_s >= minutes * 50.0 {
