@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     vocabulary.dedup();
     let mut stt = Moonshine::open(&models::Broker::shared()?)?;
     if !greedy {
-        stt = stt.with_beam(4).with_vocabulary(&vocabulary, 6.0);
+        stt = stt.with_beam(4).with_views(3).with_vocabulary(&vocabulary, 6.0);
     }
 
     let mut rows: BTreeMap<String, [Tally; CONDITIONS.len()]> = BTreeMap::new();

@@ -6,6 +6,7 @@
 //! the line is the x axis). An array that spans a plane tells the full circle.
 
 use crate::direction::{Correlator, DirectionError, Lags, SPEED_OF_SOUND};
+use crate::features::SAMPLE_RATE;
 use std::f64::consts::{PI, TAU};
 
 /// Where a sound came from.
@@ -54,6 +55,35 @@ impl ArrayFinder {
         let flat = offsets.iter().all(|p| across(p) < 0.02 * length(&far));
         let line = flat.then(|| far[1].atan2(far[0]));
         Ok(Self { positions: positions.to_vec(), line, correlator: Correlator::new() })
+    }
+
+    /// Number of microphones.
+    pub fn microphones(&self) -> usize {
+        self.positions.len()
+    }
+
+    /// Time by which a far source at `bearing` (rad) is heard later by microphone `index` than by the first, s.
+    pub fn delay_s(&self, index: usize, bearing: f64) -> f64 {
+        let (sine, cosine) = bearing.sin_cos();
+        let first = self.positions.first().copied().unwrap_or_default();
+        let at = self.positions.get(index).copied().unwrap_or(first);
+        -((at[0] - first[0]) * cosine + (at[1] - first[1]) * sine) / SPEED_OF_SOUND
+    }
+
+    /// Mean of all channels (16 kHz) with the delays of a source at `bearing` (rad) taken out to the nearest sample: the source adds up, noise from
+    /// elsewhere does not. As long as the first channel.
+    pub fn aligned(&self, channels: &[impl AsRef<[f32]>], bearing: f64) -> Vec<f32> {
+        let Some(first) = channels.first().map(AsRef::as_ref) else { return Vec::new() };
+        let mut sum = first.to_vec();
+        for (index, channel) in channels.iter().enumerate().skip(1) {
+            let shift = (self.delay_s(index, bearing) * f64::from(SAMPLE_RATE)).round() as i64;
+            for (i, s) in sum.iter_mut().enumerate() {
+                let at = usize::try_from(i as i64 + shift).ok().and_then(|j| channel.as_ref().get(j));
+                *s += at.unwrap_or(&first[i]);
+            }
+        }
+        sum.iter_mut().for_each(|s| *s /= channels.len() as f32);
+        sum
     }
 
     /// Bearing of the strongest source in a piece of sound: one slice per microphone, all of one length, 16 kHz.
@@ -145,6 +175,18 @@ mod tests {
         assert!(matches!(array.bearing(&[vec![0.1; 2_000]]), Err(DirectionError::Channels { channels: 1, microphones: 2 })));
         assert!(matches!(array.bearing(&[vec![0.1; 2_000], vec![0.1; 1_999]]), Err(DirectionError::Length { .. })));
         assert_eq!(array.bearing(&[vec![0.0; 2_000], vec![0.0; 2_000]]), Err(DirectionError::TooLittle));
+    }
+
+    #[test]
+    fn channels_are_brought_to_the_first_microphones_time() {
+        // 0.2144 m are ten samples at 343 m/s.
+        let apart = 10.0 * SPEED_OF_SOUND / 16_000.0;
+        let array = ArrayFinder::new(&[[0.0, 0.0], [-apart, 0.0], [apart, 0.0]]).unwrap();
+        let click = |at: usize| (0..100).map(|i| if i == at { 3.0 } else { 0.0 }).collect::<Vec<f32>>();
+        let heard = array.aligned(&[click(50), click(60), click(40)], 0.0);
+        assert_eq!(heard, click(50));
+        assert_eq!(array.microphones(), 3);
+        assert!(array.aligned(&Vec::<Vec<f32>>::new(), 0.0).is_empty());
     }
 
     #[test]

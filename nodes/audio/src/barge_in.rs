@@ -12,6 +12,7 @@
 
 use crate::features::{SAMPLE_RATE, dbfs, rms};
 use crate::resample::{ResampleError, StreamResampler};
+use crate::segmenter::modulation_db;
 use crate::vad::{Vad, VadSettings};
 use crate::wav::to_mono;
 use std::collections::VecDeque;
@@ -24,6 +25,8 @@ const HOLD_NS: i64 = 150_000_000;
 const DECAY_DB_PER_S: f32 = 60.0;
 /// Clocks of microphone and loudspeaker may differ by so much, ns.
 const SLACK_NS: i64 = 50_000_000;
+/// Chunks that may hold a voice at most, whatever their stamps.
+const MAX_VOICED: usize = 500;
 /// Voice is counted over so long, ns.
 const WINDOW_NS: i64 = 500_000_000;
 /// Levels of the own voice below this say nothing about the gain, dBFS.
@@ -42,11 +45,15 @@ pub struct BargeInSettings {
     pub voice_s: f64,
     /// What is less loud than this is nobody, dBFS.
     pub min_dbfs: f32,
+    /// What counts as a voice.
+    pub vad: VadSettings,
+    /// Sound whose level varies less ([`modulation_db`]) is noise or a tone, dB.
+    pub min_modulation_db: f32,
 }
 
 impl Default for BargeInSettings {
     fn default() -> Self {
-        Self { margin_db: 3.0, voice_s: 0.24, min_dbfs: -50.0 }
+        Self { margin_db: 3.0, voice_s: 0.24, min_dbfs: -50.0, vad: VadSettings::default(), min_modulation_db: 3.0 }
     }
 }
 
@@ -59,9 +66,16 @@ pub struct BargeIn {
     played: VecDeque<(i64, f32)>,
     /// Levels of the microphone against what was played, dB.
     ratios: VecDeque<f32>,
-    /// Chunks that seem to hold a voice that is not the robot's: begin and length in ns, and their level against what was
-    /// played, from which nothing is learnt before it is clear whether they do.
-    voice: VecDeque<(i64, i64, Option<f32>)>,
+    voice: VecDeque<Voiced>,
+}
+
+/// A chunk that seems to hold a voice that is not the robot's.
+struct Voiced {
+    begin_ns: i64,
+    length_ns: i64,
+    /// Its level against what was played, from which nothing is learnt before it is clear whether it does, dB.
+    ratio: Option<f32>,
+    samples: Vec<f32>,
 }
 
 impl BargeIn {
@@ -69,7 +83,7 @@ impl BargeIn {
     pub fn new(settings: BargeInSettings) -> Self {
         Self {
             settings,
-            vad: Vad::new(VadSettings::default()),
+            vad: Vad::new(settings.vad),
             resampler: None,
             played: VecDeque::new(),
             ratios: VecDeque::new(),
@@ -121,9 +135,9 @@ impl BargeIn {
         };
         let bound = self.played.iter().filter_map(|(t, db)| echo(*t, *db)).fold(f32::NEG_INFINITY, f32::max);
         let ratio = (bound > REFERENCE_DBFS).then_some(level - bound);
-        while self.voice.front().is_some_and(|(t, ..)| *t < stamp_ns - WINDOW_NS) {
+        while self.voice.front().is_some_and(|v| v.begin_ns < stamp_ns - WINDOW_NS) || self.voice.len() > MAX_VOICED {
             // Too little for a voice: it was the echo after all.
-            let echo = self.voice.pop_front().and_then(|(.., ratio)| ratio);
+            let echo = self.voice.pop_front().and_then(|v| v.ratio);
             self.learn(echo);
         }
         let gain = self.echo_gain_db();
@@ -132,18 +146,28 @@ impl BargeIn {
             self.learn(ratio);
             return Ok(None);
         }
-        self.voice.push_back((stamp_ns, length_ns, ratio));
-        let heard_ns: i64 = self.voice.iter().map(|(_, length, _)| length).sum();
+        self.voice.push_back(Voiced { begin_ns: stamp_ns, length_ns, ratio, samples: at_16k });
+        let heard_ns: i64 = self.voice.iter().map(|v| v.length_ns).sum();
         if (heard_ns as f64) < self.settings.voice_s * 1e9 {
             return Ok(None);
         }
-        let begin = self.voice.front().map(|(t, ..)| *t);
+        // Steady noise, which the detector takes for voice now and then, has no syllables.
+        let sound: Vec<f32> = self.voice.iter().flat_map(|v| v.samples.iter().copied()).collect();
+        if modulation_db(&sound) < self.settings.min_modulation_db {
+            return Ok(None);
+        }
+        let begin = self.pending_begin();
         // If the echo has become louder, that is learnt from a few false interruptions; a person's voice is soon forgotten.
-        for (.., ratio) in std::mem::take(&mut self.voice) {
-            self.learn(ratio);
+        for voiced in std::mem::take(&mut self.voice) {
+            self.learn(voiced.ratio);
         }
         self.begin_anew();
         Ok(begin)
+    }
+
+    /// Begin in ns of what may be somebody, of whom too little was heard to be sure.
+    pub fn pending_begin(&self) -> Option<i64> {
+        self.voice.front().map(|v| v.begin_ns)
     }
 
     fn learn(&mut self, ratio: Option<f32>) {
@@ -209,13 +233,23 @@ mod tests {
     #[test]
     fn noise_without_a_voice_is_nobody() {
         let mut state = 9_u32;
-        let hiss: Vec<f32> = (0..160_000)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                0.3 * ((state >> 8) as f32 / (1 << 23) as f32 - 1.0)
-            })
-            .collect();
-        assert_eq!(run(&mut BargeIn::new(BargeInSettings::default()), &voice(10.0, 0.5), &hiss, 16_000), None);
+        // It begins when the echo is known; before that nobody would be heard anyway.
+        let mut hiss = |level: f32| -> Vec<f32> {
+            (0..240_000)
+                .map(|i| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    let noise = level * ((state >> 8) as f32 / (1 << 23) as f32 - 1.0);
+                    if i < 80_000 { 0.0 } else { noise }
+                })
+                .collect()
+        };
+        for level in [0.05, 0.15, 0.3, 0.6] {
+            let noise = hiss(level);
+            let mut ear = BargeIn::new(BargeInSettings::default());
+            assert_eq!(run(&mut ear, &voice(15.0, 0.5), &noise, 16_000), None, "noise of {level}");
+        }
+        let tone: Vec<f32> = (0..240_000).map(|i| if i < 80_000 { 0.0 } else { 0.4 * (i as f32 * 0.07).sin() }).collect();
+        assert_eq!(run(&mut BargeIn::new(BargeInSettings::default()), &voice(15.0, 0.5), &tone, 16_000), None, "a tone");
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub enum DiariseError {
 }
 
 const RATE: f64 = SAMPLE_RATE as f64;
+/// Windows embedded in one step.
+const AT_ONCE: usize = 32;
 /// Step between embeddings, samples (0.4 s).
 const HOP: usize = 6_400;
 /// Length of the pieces that are given to voices, samples (0.1 s).
@@ -82,19 +84,59 @@ pub const MAX_SPEECH_S: usize = 1_200;
 /// # Errors
 /// [`DiariseError`].
 pub fn diarise(encoder: &mut SpeakerEncoder, samples: &[f32], settings: &DiariseSettings) -> Result<Diarisation, DiariseError> {
-    let runs = speech(samples, settings.vad);
-    let seconds = runs.iter().map(|r| r.len() as f64).sum::<f64>() / RATE;
-    if seconds > MAX_SPEECH_S as f64 {
-        return Err(DiariseError::TooLong(seconds));
+    let mut work = DiariseWork::new(samples, settings)?;
+    while work.step(encoder, samples)? {}
+    Ok(work.finish())
+}
+
+/// [`diarise`], some windows at a time.
+#[derive(Debug, Clone)]
+pub struct DiariseWork {
+    settings: DiariseSettings,
+    runs: Vec<Range<usize>>,
+    /// Stretch and first sample of each window.
+    starts: Vec<(usize, usize)>,
+    vectors: Vec<Vec<f32>>,
+}
+
+impl DiariseWork {
+    /// Finds where somebody speaks in 16 kHz mono sound.
+    ///
+    /// # Errors
+    /// [`DiariseError::TooLong`].
+    pub fn new(samples: &[f32], settings: &DiariseSettings) -> Result<Self, DiariseError> {
+        let runs = speech(samples, settings.vad);
+        let seconds = runs.iter().map(|r| r.len() as f64).sum::<f64>() / RATE;
+        if seconds > MAX_SPEECH_S as f64 {
+            return Err(DiariseError::TooLong(seconds));
+        }
+        let starts = runs.iter().enumerate().flat_map(|(r, run)| windows(run).map(move |start| (r, start))).collect();
+        Ok(Self { settings: *settings, runs, starts, vectors: Vec::new() })
     }
-    let starts: Vec<(usize, usize)> =
-        runs.iter().enumerate().flat_map(|(r, run)| windows(run).map(move |start| (r, start))).collect();
-    let vectors = encoder.embed_windows(samples, &starts.iter().map(|(_, s)| *s).collect::<Vec<_>>())?;
-    let mut labels = cluster(&vectors, settings.same_group);
-    let mut voices = centroids(&vectors, &labels);
+
+    /// Embeds the next windows (13 s of speech) of `samples`, the sound of before. False when none is left.
+    ///
+    /// # Errors
+    /// [`DiariseError::Speaker`].
+    pub fn step(&mut self, encoder: &mut SpeakerEncoder, samples: &[f32]) -> Result<bool, DiariseError> {
+        let next: Vec<usize> = self.starts.iter().skip(self.vectors.len()).take(AT_ONCE).map(|(_, s)| *s).collect();
+        self.vectors.extend(encoder.embed_windows(samples, &next)?);
+        Ok(self.vectors.len() < self.starts.len())
+    }
+
+    /// Tells the voices apart, in the windows embedded so far.
+    pub fn finish(mut self) -> Diarisation {
+        self.starts.truncate(self.vectors.len());
+        grouped(&self.runs, &self.starts, &self.vectors, &self.settings)
+    }
+}
+
+fn grouped(runs: &[Range<usize>], starts: &[(usize, usize)], vectors: &[Vec<f32>], settings: &DiariseSettings) -> Diarisation {
+    let mut labels = cluster(vectors, settings.same_group);
+    let mut voices = centroids(vectors, &labels);
     while let Some((a, b)) = most_alike(&voices, settings.same_voice) {
         labels.iter_mut().for_each(|l| *l = if *l == b { a } else { *l - usize::from(*l > b) });
-        voices = centroids(&vectors, &labels);
+        voices = centroids(vectors, &labels);
     }
     // Weak voices go first, and then as many as there are too many.
     let in_run = |r: usize| starts.iter().filter(|(of, _)| *of == r).count().max(1);
@@ -108,15 +150,15 @@ pub fn diarise(encoder: &mut SpeakerEncoder, samples: &[f32], settings: &Diarise
         }
         voices.remove(weakest);
         labels = vectors.iter().map(|v| nearest(v, &voices)).collect();
-        voices = centroids(&vectors, &labels);
+        voices = centroids(vectors, &labels);
     }
     let mut turns = Vec::new();
     for (r, run) in runs.iter().enumerate() {
         let mine: Vec<(usize, &Vec<f32>)> =
-            starts.iter().zip(&vectors).filter(|((of, _), _)| *of == r).map(|((_, s), v)| (*s, v)).collect();
+            starts.iter().zip(vectors).filter(|((of, _), _)| *of == r).map(|((_, s), v)| (*s, v)).collect();
         assign(run, &mine, &voices, settings.min_turn_s, &mut turns);
     }
-    Ok(in_order_of_appearance(turns, voices))
+    in_order_of_appearance(turns, voices)
 }
 
 /// Stretches of speech, pauses of up to 0.3 s included.

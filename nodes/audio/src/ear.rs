@@ -1,6 +1,7 @@
 //! From chunks of sound to features ten times a second and to utterances: everything that is not a neural network of
 //! its own.
 
+use crate::array::ArrayFinder;
 use crate::denoise::denoise;
 use crate::direction::{Bearing, DirectionFinder, delay_and_sum};
 use crate::features::{
@@ -106,6 +107,7 @@ struct Analysis {
     spectrum: Spectrum,
     yin: Yin,
     finder: DirectionFinder,
+    array: Option<ArrayFinder>,
     noise_suppression: bool,
 }
 
@@ -140,9 +142,22 @@ impl Ear {
             spectrum: Spectrum::new(Mfcc::FRAME, 512),
             yin: Yin::default(),
             finder: DirectionFinder::new(settings.mic_spacing_m),
+            array: None,
             noise_suppression: settings.noise_suppression,
         };
         Self { settings, analysis, stream: None, vad: Some(vad) }
+    }
+
+    /// Knows where the microphones are: sound of as many channels has its bearing from all of them, over the full circle if they span a plane.
+    #[must_use]
+    pub fn with_array(mut self, array: ArrayFinder) -> Self {
+        self.analysis.array = Some(array);
+        self
+    }
+
+    /// Number of microphones of that array.
+    pub fn microphones(&self) -> Option<usize> {
+        self.analysis.array.as_ref().map(ArrayFinder::microphones)
     }
 
     /// Takes another voice activity detector, which has heard nothing yet; what is being heard is forgotten.
@@ -154,6 +169,11 @@ impl Ear {
     /// True while an utterance is going on.
     pub fn is_listening(&self) -> bool {
         self.stream.as_ref().is_some_and(|s| s.segmenter.is_open())
+    }
+
+    /// The detector of voice activity that judges now.
+    pub fn vad(&self) -> Option<&Vad> {
+        self.stream.as_ref().map(|s| s.segmenter.vad()).or(self.vad.as_ref())
     }
 
     /// Length of the utterance that is going on so far, samples at 16 kHz.
@@ -169,8 +189,8 @@ impl Ear {
     }
 
     /// Takes one chunk: interleaved samples in -1..1, with the time of the first in ns. While `muted` (the robot itself
-    /// speaks) nothing counts as speech. A gap or a change of format begins a new stream; an utterance open until then
-    /// ends there.
+    /// speaks) nothing counts as speech. An utterance that is open when this begins, or when a gap or a change of format
+    /// begins a new stream, ends there.
     ///
     /// # Errors
     /// [`ResampleError`] for a rate or channel count that makes no sense; the chunk is dropped.
@@ -203,6 +223,9 @@ impl Ear {
         let at_16k = stream.resampler.push(&clean)?;
         if muted {
             if !stream.muted {
+                // What somebody said until now was not the robot's own voice.
+                let last = stream.segmenter.flush();
+                heard.utterances.extend(last.map(|u| self.analysis.locate(stream, u)));
                 stream.segmenter.reset();
             }
             stream.probability = 0.0;
@@ -299,25 +322,40 @@ impl Analysis {
         if channels < 2 {
             return None;
         }
+        if let Some(array) = self.array_of(channels) {
+            let found = array.bearing(&apart(interleaved, channels)).ok().filter(|b| b.strength >= MIN_STRENGTH)?;
+            let delay_s = array.delay_s(1, found.bearing_rad);
+            return Some(Bearing { bearing_rad: found.bearing_rad, delay_s, strength: found.strength });
+        }
         let (left, right) = (channel(interleaved, channels, 0), channel(interleaved, channels, 1));
         self.finder.bearing(&left, &right).ok().filter(|b| b.strength >= MIN_STRENGTH)
     }
 
+    fn array_of(&self, channels: u16) -> Option<&ArrayFinder> {
+        self.array.as_ref().filter(|a| a.microphones() == usize::from(channels))
+    }
+
     fn locate(&self, stream: &Stream, utterance: Utterance) -> HeardUtterance {
         let bearing = self.bearing(&utterance.samples, utterance.channels);
-        let mono = match bearing {
-            Some(b) => {
+        let mono = match (bearing, self.array_of(utterance.channels)) {
+            (Some(b), Some(array)) => array.aligned(&apart(&utterance.samples, utterance.channels), b.bearing_rad),
+            (Some(b), None) => {
                 let left = channel(&utterance.samples, utterance.channels, 0);
                 let right = channel(&utterance.samples, utterance.channels, 1);
                 delay_and_sum(&left, &right, b.delay_s)
             }
             // Without a bearing the sum could cancel: one microphone is safer.
-            None => channel(&utterance.samples, utterance.channels, 0),
+            (None, _) => channel(&utterance.samples, utterance.channels, 0),
         };
         let mono = if self.noise_suppression { denoise(&mono).unwrap_or(mono) } else { mono };
         let stamp_ns = stream.stamp_ns(stream.segmenter_origin + utterance.start_sample);
         HeardUtterance { stamp_ns, mono, bearing, cut: utterance.cut }
     }
+}
+
+/// The channels one by one.
+fn apart(interleaved: &[f32], channels: u16) -> Vec<Vec<f32>> {
+    (0..channels).map(|c| channel(interleaved, channels, c)).collect()
 }
 
 /// Cuts interleaved samples where blocks of [`BLOCK`] frames end, given that the present block already holds `held` samples.

@@ -134,11 +134,11 @@ impl EmotionNetwork {
     }
 
     /// Mood of 16 kHz mono speech, 0.3 to 30 s; `unknown` below `min_confidence`. Confidence is the softmax, summed over the network's labels that mean
-    /// the same here. Also the wall time inside the network, ms.
+    /// the same here. Also the wall time inside the network in ms, and where it ran.
     ///
     /// # Errors
     /// [`EmotionError::Length`], [`EmotionError::Network`].
-    pub fn classify(&mut self, samples: &[f32], min_confidence: f32) -> Result<(Mood, f32), EmotionError> {
+    pub fn classify(&mut self, samples: &[f32], min_confidence: f32) -> Result<(Mood, f32, String), EmotionError> {
         let seconds = samples.len() as f64 / f64::from(SAMPLE_RATE);
         if !(0.3..=30.0).contains(&seconds) {
             return Err(EmotionError::Length(seconds));
@@ -161,7 +161,7 @@ impl EmotionNetwork {
         };
         let best = LABELS.iter().map(|l| (*l, share(l))).max_by(|a, b| a.1.total_cmp(&b.1));
         let (label, confidence) = best.unwrap_or(("unknown", 0.0));
-        Ok((Mood { label: if confidence >= min_confidence { label } else { "unknown" }, confidence }, run_ms))
+        Ok((Mood { label: if confidence >= min_confidence { label } else { "unknown" }, confidence }, run_ms, out.device))
     }
 }
 

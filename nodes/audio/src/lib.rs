@@ -8,6 +8,7 @@
 
 pub mod array;
 pub mod barge_in;
+pub mod cache;
 pub mod calibration;
 pub mod denoise;
 pub mod diarise;

@@ -5,6 +5,7 @@ use crate::features::{SAMPLE_RATE, rms};
 use crate::recogniser::{Disbelief, Guards, Recogniser, TranscribeError};
 use crate::segmenter::modulation_db;
 use crate::vad::{Vad, VadSettings};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// How long sound is cut.
@@ -198,22 +199,45 @@ pub fn transcribe(
     settings: &CutSettings,
     guards: &Guards,
 ) -> Result<LongTranscript, TranscribeError> {
-    let mut out = LongTranscript::default();
-    for (range, speaker) in by_speaker(cut(samples, settings), turns) {
+    let mut work = LongWork::new(samples, language, turns, settings, *guards);
+    while work.step(recogniser, samples)? {}
+    Ok(work.finish())
+}
+
+/// [`transcribe`], one stretch at a time.
+#[derive(Debug, Clone)]
+pub struct LongWork {
+    stretches: VecDeque<(Range<usize>, Option<usize>)>,
+    language: String,
+    guards: Guards,
+    out: LongTranscript,
+}
+
+impl LongWork {
+    /// Finds the stretches of 16 kHz mono sound.
+    pub fn new(samples: &[f32], language: &str, turns: &[Turn], settings: &CutSettings, guards: Guards) -> Self {
+        let mut stretches = by_speaker(cut(samples, settings), turns);
+        stretches.retain(|(range, _)| range.len() as f64 / RATE >= settings.min_speech_s.max(0.1));
+        Self { stretches: stretches.into(), language: language.to_owned(), guards, out: LongTranscript::default() }
+    }
+
+    /// Transcribes the next stretch of `samples`, the sound of before. False when none is left.
+    ///
+    /// # Errors
+    /// Those of [`transcribe`].
+    pub fn step(&mut self, recogniser: &mut dyn Recogniser, samples: &[f32]) -> Result<bool, TranscribeError> {
+        let Some((range, speaker)) = self.stretches.pop_front() else { return Ok(false) };
         let start_s = range.start as f64 / RATE;
         let seconds = range.len() as f64 / RATE;
-        if seconds < settings.min_speech_s.max(0.1) {
-            continue;
-        }
-        let text = recogniser.transcribe(&samples[range], language)?;
-        out.run_ms += text.run_ms;
-        out.device.clone_from(&text.device);
-        if let Some(doubt) = guards.doubt(&text, seconds) {
-            out.refused.push((start_s, start_s + seconds, doubt));
-            continue;
+        let text = recogniser.transcribe(samples.get(range).unwrap_or_default(), &self.language)?;
+        self.out.run_ms += text.run_ms;
+        self.out.device.clone_from(&text.device);
+        if let Some(doubt) = self.guards.doubt(&text, seconds) {
+            self.out.refused.push((start_s, start_s + seconds, doubt));
+            return Ok(!self.stretches.is_empty());
         }
         for piece in text.pieces {
-            out.segments.push(LongSegment {
+            self.out.segments.push(LongSegment {
                 text: piece.text,
                 start_s: start_s + piece.start_s,
                 end_s: start_s + piece.end_s,
@@ -223,8 +247,18 @@ pub fn transcribe(
                 speaker,
             });
         }
+        Ok(!self.stretches.is_empty())
     }
-    Ok(out)
+
+    /// What was found until now.
+    pub fn so_far(&self) -> &LongTranscript {
+        &self.out
+    }
+
+    /// The text.
+    pub fn finish(self) -> LongTranscript {
+        self.out
+    }
 }
 
 #[cfg(test)]

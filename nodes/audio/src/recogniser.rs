@@ -49,10 +49,12 @@ pub struct Transcription {
 pub struct Spotted {
     /// Log-probability of the phrase as the first words, nats; the likeliest of its spellings.
     pub log_probability: f32,
-    /// What follows if the phrase was said: the text with the phrase taken for granted, without it.
+    /// What follows if the phrase was said: the text with the phrase taken for granted, without it. Empty below the threshold: it was not looked for.
     pub rest: String,
     /// Wall time inside the networks, ms.
     pub run_ms: f32,
+    /// Where they ran.
+    pub device: String,
 }
 
 /// Why an utterance could not be transcribed.
@@ -137,12 +139,13 @@ pub trait Recogniser: Send {
     /// [`TranscribeError`].
     fn draft(&mut self, samples: &[f32], language: &str) -> Result<Transcription, TranscribeError>;
 
-    /// How likely the utterance begins with `phrase`; `None` from a recogniser that cannot tell, or cannot write the phrase.
+    /// How likely the utterance begins with `phrase`, and from a log-probability of `threshold` (nats) on what follows it; `None` from a recogniser
+    /// that cannot tell, or cannot write the phrase.
     ///
     /// # Errors
     /// [`TranscribeError`].
-    fn spot(&mut self, samples: &[f32], phrase: &str) -> Result<Option<Spotted>, TranscribeError> {
-        let _ = (samples, phrase);
+    fn spot(&mut self, samples: &[f32], phrase: &str, threshold: f32) -> Result<Option<Spotted>, TranscribeError> {
+        let _ = (samples, phrase, threshold);
         Ok(None)
     }
 }

@@ -112,6 +112,11 @@ impl Segmenter {
         self.open = None;
     }
 
+    /// The detector of voice activity.
+    pub fn vad(&self) -> &Vad {
+        &self.vad
+    }
+
     /// Takes the detector out, to be used for another stream.
     pub fn into_vad(mut self) -> Vad {
         self.vad.reset();

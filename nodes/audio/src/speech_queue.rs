@@ -25,6 +25,7 @@ pub(crate) struct Playing<H> {
     at: usize,
     /// Samples of all sentences that were played.
     pub played: usize,
+    begun: bool,
     finished: Vec<String>,
     length: usize,
 }
@@ -35,7 +36,7 @@ impl<H> Playing<H> {
         let length = sentences.iter().map(|s| s.chars().count()).sum();
         let mut sentences = VecDeque::from(sentences);
         let sentence = sentences.pop_front().unwrap_or_default();
-        Self { handle, rank, reason, sentences, sentence, samples, at: 0, played: 0, finished: Vec::new(), length }
+        Self { handle, rank, reason, sentences, sentence, samples, at: 0, played: 0, begun: false, finished: Vec::new(), length }
     }
 
     /// The share of the present sentence that was played.
@@ -91,14 +92,14 @@ impl<H> SpeechQueue<H> {
         Self { waiting: VecDeque::new(), limit }
     }
 
-    /// True when a text of this rank would be refused.
+    /// True when a text of this rank would be refused. Urgent ones may wait beside twice as many others, at least eight.
     pub fn is_full(&self, rank: Rank) -> bool {
-        rank < Rank::Urgent && self.waiting.len() >= self.limit
+        self.waiting.len() >= if rank == Rank::Urgent { (2 * self.limit).max(8) } else { self.limit }
     }
 
     /// Puts a text in its place. An urgent one ends the lesser one that is being spoken, which is given back.
     pub fn push(&mut self, text: Playing<H>) -> Option<Playing<H>> {
-        let begun = |p: &Playing<H>| p.at > 0 || p.played > 0;
+        let begun = |p: &Playing<H>| p.begun;
         let ended = match self.waiting.front() {
             Some(now) if begun(now) && text.rank == Rank::Urgent && now.rank < Rank::Urgent => self.waiting.pop_front(),
             _ => None,
@@ -116,6 +117,11 @@ impl<H> SpeechQueue<H> {
 
     pub fn current(&self) -> Option<&Playing<H>> {
         self.waiting.front()
+    }
+
+    /// The text of which something was played already.
+    pub fn spoken_now(&self) -> Option<&Playing<H>> {
+        self.current().filter(|p| p.begun)
     }
 
     /// Takes out the text that `is_it` picks, spoken or not.
@@ -155,6 +161,7 @@ impl<H> SpeechQueue<H> {
         {
             return Some(Turn::Speak(sentence.clone()));
         }
+        playing.begun = true;
         let end = (playing.at + n).min(playing.samples.len());
         let chunk = playing.samples[playing.at..end].to_vec();
         playing.at = end;
@@ -215,12 +222,17 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_has_a_limit_that_only_urgent_texts_pass() {
+    fn the_queue_has_a_limit_and_another_for_urgent_texts() {
         let mut queue = SpeechQueue::new(2);
         queue.push(text(1, Rank::Normal, &["a"], 4));
         assert!(!queue.is_full(Rank::Normal));
         queue.push(text(2, Rank::Normal, &["a"], 4));
         assert!(queue.is_full(Rank::Normal) && queue.is_full(Rank::High) && !queue.is_full(Rank::Urgent));
+        for name in 3..9 {
+            assert!(!queue.is_full(Rank::Urgent), "{name}");
+            queue.push(text(name, Rank::Urgent, &["a"], 4));
+        }
+        assert!(queue.is_full(Rank::Urgent), "but not without end");
     }
 
     #[test]

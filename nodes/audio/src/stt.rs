@@ -276,7 +276,7 @@ impl Recogniser for Moonshine {
         self.search(samples, 1, 1)
     }
 
-    fn spot(&mut self, samples: &[f32], phrase: &str) -> Result<Option<Spotted>, TranscribeError> {
+    fn spot(&mut self, samples: &[f32], phrase: &str, threshold: f32) -> Result<Option<Spotted>, TranscribeError> {
         let seconds = samples.len() as f64 / f64::from(SAMPLE_RATE);
         if !(0.1..=30.0).contains(&seconds) {
             return Err(TranscribeError::Length(seconds));
@@ -332,8 +332,11 @@ impl Recogniser for Moonshine {
             }
         }
         let Some((log_probability, mut tokens)) = best else { return Ok(None) };
+        let log_probability = log_probability as f32;
         let begun = tokens.len();
-        let limit = begun + (seconds * TOKENS_PER_SECOND).ceil() as usize;
+        // What nobody said is followed by nothing: most utterances end here.
+        let more = if log_probability >= threshold { (seconds * TOKENS_PER_SECOND).ceil() as usize } else { 0 };
+        let limit = begun + more;
         while tokens.len() < limit {
             let rows = after(&tokens)?;
             let Some(token) = rows.last().and_then(|row| largest(row, 1).first().copied()) else { break };
@@ -348,7 +351,7 @@ impl Recogniser for Moonshine {
         }
         let rest = self.tokenizer.decode(&tokens[begun..]);
         let rest = rest.trim_start_matches(|c: char| !c.is_alphanumeric()).to_owned();
-        Ok(Some(Spotted { log_probability: log_probability as f32, rest, run_ms }))
+        Ok(Some(Spotted { log_probability, rest, run_ms, device: encoded.device }))
     }
 }
 

@@ -53,9 +53,12 @@ pub struct Vad {
     hold: usize,
     speech: bool,
     failures: u64,
+    failures_in_a_row: u32,
 }
 
 impl Vad {
+    /// Silero's network that fails so often in a row is given up for earshot.
+    const GIVE_UP: u32 = 10;
     /// Samples per verdict of the usual detector, earshot (16 ms).
     pub const FRAME: usize = 256;
 
@@ -72,7 +75,7 @@ impl Vad {
 
     fn with_engine(settings: VadSettings, engine: Engine) -> Self {
         let pending = Vec::with_capacity(2 * Silero::FRAME);
-        Self { settings, engine, pending, next_sample: 0, above: 0, hold: 0, speech: false, failures: 0 }
+        Self { settings, engine, pending, next_sample: 0, above: 0, hold: 0, speech: false, failures: 0, failures_in_a_row: 0 }
     }
 
     /// Forgets everything heard; sample counting starts anew.
@@ -106,7 +109,7 @@ impl Vad {
         }
     }
 
-    /// Frames that the network could not judge (they count as no speech).
+    /// Frames that the network could not judge (they count as no speech). After ten in a row earshot judges in its place.
     pub fn failures(&self) -> u64 {
         self.failures
     }
@@ -118,7 +121,12 @@ impl Vad {
         let whole = self.pending.len() / frame * frame;
         let rest = self.pending.split_off(whole);
         let ready = std::mem::replace(&mut self.pending, rest);
-        ready.chunks_exact(frame).map(|frame| self.judge(frame)).collect()
+        let frames = ready.chunks_exact(frame).map(|frame| self.judge(frame)).collect();
+        if self.failures_in_a_row >= Self::GIVE_UP {
+            self.engine = Engine::Earshot(Box::default());
+            (self.above, self.failures_in_a_row) = (0, 0);
+        }
+        frames
     }
 
     fn judge(&mut self, frame: &[f32]) -> VadFrame {
@@ -127,10 +135,17 @@ impl Vad {
         let loud = crate::features::dbfs(crate::features::rms(frame)) >= self.settings.min_dbfs;
         let score = match &mut self.engine {
             Engine::Earshot(detector) => detector.predict_f32(frame),
-            Engine::Silero(silero) => silero.predict(frame).unwrap_or_else(|_| {
-                self.failures += 1;
-                0.0
-            }),
+            Engine::Silero(silero) => match silero.predict(frame) {
+                Ok(score) => {
+                    self.failures_in_a_row = 0;
+                    score
+                }
+                Err(_) => {
+                    self.failures += 1;
+                    self.failures_in_a_row += 1;
+                    0.0
+                }
+            },
         };
         let probability = if loud && score.is_finite() { score.clamp(0.0, 1.0) } else { 0.0 };
         // The settings count in frames of 16 ms.
@@ -148,5 +163,35 @@ impl Vad {
             }
         }
         VadFrame { start_sample, samples: frame.len(), probability, speech: self.speech }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Network, NetworkError, NetworkOutputs};
+    use models::Tensor;
+
+    /// A network that is gone.
+    struct Gone;
+
+    impl Network for Gone {
+        fn run(&mut self, _: Vec<(&str, Tensor)>) -> Result<NetworkOutputs, NetworkError> {
+            Err(NetworkError::Run("gone".to_owned()))
+        }
+    }
+
+    #[test]
+    fn earshot_takes_the_place_of_a_network_that_fails_again_and_again() {
+        let settings = VadSettings::default();
+        let mut vad = Vad::with_silero(settings, Silero::new(Box::new(Gone)));
+        assert_eq!(vad.name(), crate::silero::MODEL);
+        assert!(vad.push(&[0.1; 9 * Silero::FRAME]).iter().all(|f| f.probability == 0.0));
+        assert_eq!((vad.name(), vad.failures()), (crate::silero::MODEL, 9), "a few failures are not the end");
+        vad.push(&[0.1; Silero::FRAME]);
+        assert_eq!((vad.name(), vad.failures()), ("earshot", 10));
+        let next = vad.push(&[0.1; 2 * Vad::FRAME]);
+        assert_eq!(next.iter().map(|f| f.start_sample).collect::<Vec<_>>(), [5_120, 5_376], "the count of samples goes on");
+        assert_eq!(vad.failures(), 10);
     }
 }

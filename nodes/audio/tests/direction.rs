@@ -2,6 +2,7 @@
 
 use omnimind_audio::array::ArrayFinder;
 use omnimind_audio::direction::DirectionFinder;
+use omnimind_audio::ear::{Ear, EarSettings};
 use omnimind_audio::features::rms;
 use omnimind_audio::room::Room;
 use rand::SeedableRng;
@@ -64,6 +65,26 @@ fn a_square_of_four_tells_front_from_back() {
             assert!(error < 10.0, "{degrees} degrees: off by {error:.1} in {room:?}");
             assert_eq!(found.mirror_rad, None);
         }
+    }
+}
+
+#[test]
+fn the_ear_hears_all_round_with_the_places_of_its_microphones() {
+    for degrees in [-150.0_f64, -40.0, 100.0, 170.0] {
+        let bearing = degrees.to_radians();
+        let mut channels = heard(ROOM, &SQUARE, bearing, 4);
+        // Time for the voice to begin and to end in.
+        channels.iter_mut().for_each(|c| c.extend(vec![0.0; 16_000]));
+        let interleaved: Vec<f32> = (0..channels[0].len()).flat_map(|i| channels.iter().map(move |c| c[i])).collect();
+        let mut ear = Ear::new(EarSettings::default()).with_array(ArrayFinder::new(&SQUARE).unwrap());
+        let mut found = Vec::new();
+        for (k, chunk) in interleaved.chunks(1_280).enumerate() {
+            found.extend(ear.push(k as i64 * 20_000_000, 16_000, 4, chunk, false).unwrap().utterances);
+        }
+        found.extend(ear.flush());
+        assert!(!found.is_empty(), "{degrees}: nothing was heard");
+        let told = found[0].bearing.unwrap_or_else(|| panic!("{degrees}: no bearing")).bearing_rad;
+        assert!(error_deg(told, bearing) < 10.0, "{degrees}: {:.1}", told.to_degrees());
     }
 }
 

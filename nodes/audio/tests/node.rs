@@ -64,6 +64,16 @@ fn tone(seconds: usize) -> Vec<f32> {
 }
 
 #[test]
+fn an_array_must_have_sensible_places() {
+    let add =
+        |places: Vec<f64>| Bench::new().add::<Audio>(&[("tts_engine", "none".into()), ("mic_positions", places.into())]).err();
+    for bad in [vec![0.1], vec![0.0, 0.1, 0.0, -0.1], vec![0.0; 6], vec![0.0, 0.1, 0.2, 0.3, 99.0, 0.0]] {
+        assert!(add(bad.clone()).is_some_and(|e| e.to_string().contains("mic_positions")), "{bad:?}");
+    }
+    assert!(add(vec![0.05, 0.05, 0.05, -0.05, -0.05, 0.0]).is_none());
+}
+
+#[test]
 fn a_tone_gives_ten_features_a_second_and_no_words() {
     let mut bench = Bench::new();
     bench.add::<Audio>(&[("tts_engine", "none".into())]).unwrap();

@@ -2,14 +2,16 @@
 
 mod common;
 
-use common::{requests, sound};
+use common::{requests, sound, vocabulary};
 use graph::testing::Bench;
 use graph::{ActionClient, Context, GoalId, HandlerResult, Node, Outcome, Publisher, Qos, Setup, SetupError};
 use msgs::omnimind_msgs::action::{Speak, SpeakGoal, SpeakResult};
-use msgs::omnimind_msgs::msg::{AudioChunk, Spectrogram};
+use msgs::omnimind_msgs::msg::{AudioChunk, Spectrogram, Transcript};
 use msgs::omnimind_msgs::srv::{Synthesize, SynthesizeRequest};
 use msgs::std_msgs::msg::{Header, String as Text};
+use msgs::std_srvs::srv::{Trigger, TriggerRequest};
 use omnimind_audio::Audio;
+use omnimind_audio::wer::contains_phrase;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,8 +52,12 @@ impl Asker {
 
 fn bench(parameters: &[(&str, graph::ParamValue)]) -> Option<Bench> {
     let mut bench = Bench::new();
-    let mut all = vec![("transcribe", false.into()), ("identify_speakers", false.into())];
-    all.extend(parameters.iter().cloned());
+    let mut all = parameters.to_vec();
+    for quick in ["transcribe", "identify_speakers"] {
+        if !parameters.iter().any(|(name, _)| *name == quick) {
+            all.push((quick, false.into()));
+        }
+    }
     bench.add::<Audio>(&all).unwrap();
     bench.add::<Asker>(&[]).unwrap();
     bench.run_for(Duration::from_millis(20));
@@ -155,7 +161,8 @@ fn the_robots_own_echo_does_not_interrupt_it() {
 fn somebody_who_speaks_up_stops_the_robot_and_is_heard_from_the_first_word() {
     let request = &requests()[0];
     let voice: Vec<f32> = sound(request).iter().map(|s| s * 0.8).collect();
-    let Some(mut bench) = bench(&[]) else { return };
+    let understands = models::testing::broker_or_skip(&["moonshine_tiny_en", "onnxruntime"]).is_some();
+    let Some(mut bench) = bench(&[("transcribe", understands.into()), ("vocabulary", vocabulary().into())]) else { return };
     let mut room = Room { echo: 0.1, played: Vec::new(), heard: 0 };
     say(&mut bench, LONG);
     room.run(&mut bench, 3.0, &[]);
@@ -172,6 +179,123 @@ fn somebody_who_speaks_up_stops_the_robot_and_is_heard_from_the_first_word() {
     assert_eq!(moods.len(), 1);
     let begin = graph::Time::from_msg(&moods[0].header.stamp).as_secs_f64();
     assert!((2.4..3.6).contains(&begin), "{begin}");
+    if understands {
+        let heard = bench.take::<Transcript>("speech/transcript");
+        assert!(
+            heard.len() == 1
+                && contains_phrase(&heard[0].text, &request.object)
+                && contains_phrase(&heard[0].text, &request.room),
+            "{heard:?}"
+        );
+    }
+}
+
+/// The sound of the first request, from its first loud sample on.
+fn at_once(gain: f32) -> Vec<f32> {
+    sound(&requests()[0]).into_iter().skip_while(|s| s.abs() < 0.03).map(|s| s * gain).collect()
+}
+
+#[test]
+fn who_is_speaking_is_let_finish() {
+    let voice = at_once(0.8);
+    let Some(mut bench) = bench(&[]) else { return };
+    let mut room = Room { echo: 0.1, played: Vec::new(), heard: 0 };
+    room.run(&mut bench, 1.0, &[]);
+    room.run(&mut bench, 0.6, &voice);
+    say(&mut bench, "0 Here I am.");
+    let rest = &voice[(0.6 * 16_000.0) as usize..];
+    let spoken = room.run(&mut bench, rest.len() as f64 / 16_000.0, rest);
+    assert_eq!(spoken, 0, "it spoke while somebody spoke to it");
+    let spoken = room.run(&mut bench, 3.0, &[]);
+    assert!(spoken > 8_000 && ended(&mut bench)[0].starts_with("succeeded|true|false|"), "{spoken} samples");
+    assert_eq!(bench.take::<msgs::omnimind_msgs::msg::SpeechEmotion>("speech/emotion").len(), 1);
+}
+
+#[test]
+fn nobody_makes_the_robot_wait_for_ever_and_what_is_urgent_does_not_wait() {
+    // Somebody who never stops: the same voice again and again.
+    let endless: Vec<f32> = at_once(0.8).into_iter().cycle().take(16_000 * 12).collect();
+    let Some(mut bench) = bench(&[]) else { return };
+    let mut room = Room { echo: 0.1, played: Vec::new(), heard: 0 };
+    room.run(&mut bench, 1.0, &[]);
+    room.run(&mut bench, 1.0, &endless);
+    say(&mut bench, "0 Here I am.");
+    let early = room.run(&mut bench, 4.0, &endless[16_000..]);
+    let later = room.run(&mut bench, 3.0, &endless[5 * 16_000..]);
+    assert!(early == 0 && later > 0, "{early} samples within 4 s, {later} after");
+
+    let Some(mut bench) = self::bench(&[]) else { return };
+    let mut room = Room { echo: 0.1, played: Vec::new(), heard: 0 };
+    room.run(&mut bench, 1.0, &[]);
+    room.run(&mut bench, 1.5, &endless);
+    say(&mut bench, "2 Careful!");
+    assert!(room.run(&mut bench, 2.0, &[]) > 3_000, "a warning waits for nobody");
+    // What was said until then is not thrown away.
+    assert_eq!(bench.take::<msgs::omnimind_msgs::msg::SpeechEmotion>("speech/emotion").len(), 1);
+}
+
+#[test]
+fn an_answer_that_begins_in_the_robots_last_echo_is_heard_from_its_first_syllable() {
+    let voice = at_once(0.8);
+    let Some(mut bench) = bench(&[]) else { return };
+    let mut room = Room { echo: 0.05, played: Vec::new(), heard: 0 };
+    say(&mut bench, "0 I have looked in the kitchen and in the hall. Where is the red cup?");
+    while ended(&mut bench).is_empty() {
+        room.run(&mut bench, 0.02, &[]);
+        assert!(room.heard < 16_000 * 20);
+    }
+    room.run(&mut bench, 0.14, &[]);
+    let begin = room.heard as f64 / 16_000.0;
+    room.run(&mut bench, voice.len() as f64 / 16_000.0 + 1.0, &voice);
+    let moods = bench.take::<msgs::omnimind_msgs::msg::SpeechEmotion>("speech/emotion");
+    assert_eq!(moods.len(), 1);
+    let heard = graph::Time::from_msg(&moods[0].header.stamp).as_secs_f64();
+    assert!((begin - 0.35..begin + 0.1).contains(&heard), "begun at {begin}, heard from {heard}");
+}
+
+#[test]
+fn words_under_an_urgent_text_end_nothing() {
+    let voice = at_once(0.8);
+    let Some(mut bench) = bench(&[]) else { return };
+    let mut room = Room { echo: 0.1, played: Vec::new(), heard: 0 };
+    say(&mut bench, "2 Careful, there is somebody at the stairs. Please step back from the stairs, and wait for me there.");
+    room.run(&mut bench, 1.5, &[]);
+    say(&mut bench, "0 Later I go to the kitchen.");
+    room.run(&mut bench, 10.0, &voice);
+    let ended = ended(&mut bench);
+    assert!(ended.len() == 2 && ended.iter().all(|e| e.starts_with("succeeded|true|false|")), "{ended:?}");
+}
+
+#[test]
+fn a_microphone_whose_clock_stands_still_is_heard_again_after_the_robot_spoke() {
+    let Some(mut bench) = bench(&[]) else { return };
+    say(&mut bench, "0 Here I am.");
+    let stuck = |samples: Vec<f32>| AudioChunk { sample_rate: 16_000, channels: 2, samples, ..AudioChunk::default() };
+    for _ in 0..700 {
+        bench.publish("microphone/audio", stuck(vec![0.0; 640]));
+        bench.run_for(Duration::from_millis(20));
+    }
+    assert!(ended(&mut bench)[0].starts_with("succeeded"));
+    for chunk in common::chunks(&common::from_bearing(&sound(&requests()[0]), 0.0, 0.5)) {
+        bench.publish("microphone/audio", stuck(chunk.samples));
+        bench.run_for(Duration::from_millis(20));
+    }
+    assert_eq!(bench.take::<msgs::omnimind_msgs::msg::SpeechEmotion>("speech/emotion").len(), 1);
+}
+
+#[test]
+fn a_text_asked_for_again_comes_from_the_cache_until_it_is_cleared() {
+    let Some(mut bench) = bench(&[]) else { return };
+    let mut ask = |voice: &str| {
+        let request =
+            SynthesizeRequest { text: "the cup is here".to_owned(), voice: voice.to_owned(), ..SynthesizeRequest::default() };
+        bench.call::<Synthesize>("audio/synthesize", request).unwrap()
+    };
+    let (first, again) = (ask(""), ask(""));
+    assert_eq!((&first.audio.samples, &first.provenance), (&again.audio.samples, &again.provenance));
+    assert!(!ask("../etc").success, "what failed is not kept");
+    let told = bench.call::<Trigger>("audio/clear_cache", TriggerRequest::default()).unwrap();
+    assert_eq!((told.success, told.message.as_str()), (true, "0 transcripts and 1 spoken texts were forgotten"));
 }
 
 #[test]

@@ -5,12 +5,15 @@ mod common;
 
 use common::{chunks, from_bearing, requests, sound, vocabulary};
 use graph::testing::Bench;
+use graph::{Client, Context, HandlerResult, Node, Publisher, Qos, Setup, SetupError};
 use models::testing::broker_or_skip;
 use msgs::omnimind_msgs::msg::{AudioChunk, PartialTranscript, SpeakerMatch, SpeechEmotion, Transcript, WakeEvent};
 use msgs::omnimind_msgs::srv::{
     EnrollSpeaker, EnrollSpeakerRequest, IdentifySpeaker, IdentifySpeakerRequest, ListSpeakers, ListSpeakersRequest,
     RemoveSpeaker, RemoveSpeakerRequest, Transcribe, TranscribeRequest,
 };
+use msgs::std_msgs::msg::String as Text;
+use msgs::std_srvs::srv::{Trigger, TriggerRequest};
 use omnimind_audio::Audio;
 use omnimind_audio::diarise::{DiariseSettings, Turn, diarise, error};
 use omnimind_audio::long::{self, CutSettings};
@@ -91,7 +94,7 @@ fn a_spoken_request_becomes_a_transcript_with_bearing_speaker_and_mood() {
     assert!(contains_phrase(&t.text, &request.object) && contains_phrase(&t.text, &request.room), "{}", t.text);
     assert!((f64::from(t.direction) - bearing).abs() < 0.1, "bearing {}", t.direction);
     assert_eq!((t.segments.len(), t.language.as_str(), t.num_speakers), (1, "en", 1));
-    assert_eq!((t.provenance.model.as_str(), t.provenance.device.as_str()), ("moonshine_tiny_en", "cpu"));
+    assert_eq!((t.provenance.model.as_str(), t.provenance.device.as_str()), ("moonshine_tiny_en+prosody_rules", "cpu"));
     assert!(!t.provenance.simulated && !t.provenance.degraded);
     // The voice begins 0.75 s after the start of the stream; there are 0.3 s of pre-roll.
     let begin = graph::Time::from_msg(&t.header.stamp).as_secs_f64();
@@ -166,6 +169,22 @@ fn while_the_robot_speaks_it_does_not_listen() {
         }
     }
     assert_eq!(utterances, [0, 1]);
+}
+
+#[test]
+fn what_was_said_until_the_robot_speaks_is_an_utterance() {
+    let heard = from_bearing(&sound(&requests()[0]), 0.0, 0.5);
+    let mut ear = omnimind_audio::ear::Ear::new(Default::default());
+    let mut found = Vec::new();
+    for (k, chunk) in heard.chunks(640).enumerate() {
+        // The voice begins at 0.75 s and is in its midst at 1.8 s.
+        let muted = k >= 90;
+        found.extend(ear.push(k as i64 * 20_000_000, 16_000, 2, chunk, muted).unwrap().utterances);
+    }
+    assert_eq!(found.len(), 1);
+    let begin = found[0].stamp_ns as f64 * 1e-9;
+    let end = begin + found[0].mono.len() as f64 / 16_000.0;
+    assert!((0.3..0.9).contains(&begin) && (1.6..1.81).contains(&end), "{begin} to {end}");
 }
 
 fn listening(parameters: &[(&str, graph::ParamValue)]) -> Bench {
@@ -294,6 +313,77 @@ fn a_recording_is_transcribed_with_its_speakers_by_a_service() {
 }
 
 #[test]
+fn a_recording_whose_speakers_cannot_be_told_apart_says_so() {
+    if broker_or_skip(&MODELS).is_none() {
+        return;
+    }
+    let mut bench = listening(&[("identify_speakers", false.into())]);
+    let request = |diarise| TranscribeRequest { audio: recording(sound(&requests()[0])), language: "en".to_owned(), diarise };
+    let answer = bench.call::<Transcribe>("audio/transcribe", request(true)).unwrap();
+    assert!(answer.success && answer.message.contains("not told apart: the parameter identify_speakers is off"), "{answer:?}");
+    assert!(answer.transcript.provenance.degraded && answer.transcript.segments.iter().all(|s| s.speaker_id.is_empty()));
+    let plain = bench.call::<Transcribe>("audio/transcribe", request(false)).unwrap();
+    assert!(plain.success && plain.message.is_empty() && !plain.transcript.provenance.degraded, "{plain:?}");
+}
+
+#[test]
+fn a_recording_is_transcribed_once_while_the_robot_goes_on_hearing() {
+    if broker_or_skip(&MODELS).is_none() {
+        return;
+    }
+    let mut bench = listening(&[]);
+    let samples: Vec<f32> = requests().iter().take(6).flat_map(|r| [sound(r), vec![0.0; 16_000]].concat()).collect();
+    let mut request = TranscribeRequest { audio: recording(samples), language: String::new(), diarise: false };
+    let first = bench.call::<Transcribe>("audio/transcribe", request.clone()).unwrap();
+    assert!(first.success && first.transcript.segments.len() >= 6, "{first:?}");
+    request.audio.header.frame_id = "another".to_owned();
+    let again = bench.call::<Transcribe>("audio/transcribe", request.clone()).unwrap();
+    assert_eq!(again.transcript.header.frame_id, "another");
+    assert_eq!((&again.transcript.text, &again.transcript.segments), (&first.transcript.text, &first.transcript.segments));
+    let told = bench.call::<Trigger>("audio/clear_cache", TriggerRequest::default()).unwrap();
+    assert!(told.message.starts_with("1 transcripts"), "{}", told.message);
+
+    // A second one while the first is worked on is refused; what the robot hears meanwhile is not lost.
+    bench.add::<Asking>(&[]).unwrap();
+    bench.run_for(Duration::from_millis(10));
+    hear(&mut bench, &from_bearing(&sound(&requests()[0]), 0.0, 0.5));
+    bench.run_for(Duration::from_secs(2));
+    let answers: Vec<String> = bench.take::<Text>("asking/answers").iter().map(|m| m.data.clone()).collect();
+    assert_eq!(answers.len(), 2, "{answers:?}");
+    assert!(answers[0].starts_with("false busy") && answers[1].starts_with("true"), "{answers:?}");
+    assert_eq!(bench.take::<Transcript>("speech/transcript").len(), 1);
+}
+
+/// Asks for two transcripts at once and publishes the answers.
+struct Asking {
+    client: Client<Transcribe>,
+    answers: Publisher<Text>,
+}
+
+impl Node for Asking {
+    const NAME: &'static str = "asking";
+
+    fn setup(s: &mut Setup<Self>) -> Result<Self, SetupError> {
+        let client = s.client::<Transcribe>("audio/transcribe", |n: &mut Self, ctx, _, answer| {
+            let data = answer.map_or_else(|e| e.to_string(), |a| format!("{} {}", a.success, a.message));
+            n.answers.publish(ctx, Text { data });
+            Ok(())
+        })?;
+        Ok(Self { client, answers: s.publisher("asking/answers", Qos::reliable(10))? })
+    }
+
+    fn start(&mut self, ctx: &mut Context) -> HandlerResult {
+        for skip in 0..2 {
+            let some = requests().into_iter().skip(skip).take(4);
+            let samples = some.flat_map(|r| [sound(&r), vec![0.0; 16_000]].concat()).collect();
+            let request = TranscribeRequest { audio: recording(samples), language: String::new(), diarise: false };
+            self.client.call(ctx, request);
+        }
+        Ok(())
+    }
+}
+
+#[test]
 fn words_come_while_somebody_speaks_and_the_transcript_takes_their_place() {
     if broker_or_skip(&MODELS).is_none() {
         return;
@@ -342,13 +432,13 @@ fn the_phrase_is_likely_only_where_it_was_said() {
     let mut stt = Moonshine::open(&broker).unwrap();
     let mut likely = |called: bool| -> Vec<f32> {
         let of = requests().into_iter().filter(|r| r.text.starts_with("Hey Omni") == called).step_by(3);
-        of.map(|r| stt.spot(&sound(&r), "hey omni").unwrap().unwrap().log_probability).collect()
+        of.map(|r| stt.spot(&sound(&r), "hey omni", -13.0).unwrap().unwrap().log_probability).collect()
     };
     let (said, not_said) = (likely(true), likely(false));
     let least = said.iter().copied().fold(f32::MAX, f32::min);
     let most = not_said.iter().copied().fold(f32::MIN, f32::max);
     assert!(least > most, "{said:?} {not_said:?}");
-    assert_eq!(stt.spot(&vec![0.1; 16_000], " ,.").unwrap(), None);
+    assert_eq!(stt.spot(&vec![0.1; 16_000], " ,.", -13.0).unwrap(), None);
 }
 
 #[test]
@@ -392,4 +482,12 @@ fn speakers_are_kept_over_a_restart_listed_identified_and_removed() {
     let (level, why) = bench.status("audio", "known speakers").unwrap();
     assert!(level == graph::Level::Error && why.contains("kept as") && why.contains(".damaged-1"), "{why}");
     assert!(bench.call::<ListSpeakers>("audio/list_speakers", ListSpeakersRequest::default()).unwrap().speaker_ids.is_empty());
+    drop(bench);
+
+    // A file that cannot be read (here a folder) is not written over.
+    let folder_path = folder.path().to_string_lossy().into_owned();
+    let mut bench = listening(&[("speakers_file", folder_path.as_str().into())]);
+    let request = EnrollSpeakerRequest { speaker_id: "ann".to_owned(), samples: of(":slt:")[..3].to_vec() };
+    let answer = bench.call::<EnrollSpeaker>("audio/enroll_speaker", request).unwrap();
+    assert!(!answer.success && answer.message.contains("the file is left as it is"), "{}", answer.message);
 }

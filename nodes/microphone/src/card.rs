@@ -7,6 +7,10 @@ use graph::Injector;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+/// A driver that says that its sound is older than this is not believed.
+const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Why the sound card gives nothing.
 #[derive(Debug, thiserror::Error)]
@@ -71,8 +75,18 @@ fn name_of(device: &cpal::Device) -> String {
 pub(crate) struct Losses {
     /// Times that the card's own buffer ran over.
     pub overruns: AtomicU64,
-    /// Buffers that the node had no room for.
-    pub dropped: AtomicU64,
+}
+
+/// A buffer from the card.
+pub(crate) struct Buffer {
+    /// Its number, counted by the callback: where one is missing, the node had no room for it.
+    pub sequence: u64,
+    /// When its first sample was recorded.
+    pub recorded: Instant,
+    pub rate: u32,
+    pub channels: u16,
+    /// Interleaved.
+    pub samples: Vec<f32>,
 }
 
 /// An open sound card; closed when dropped.
@@ -112,9 +126,9 @@ impl Card {
         &self.description
     }
 
-    /// What was lost so far: overruns of the card, buffers dropped for want of room.
-    pub fn losses(&self) -> (u64, u64) {
-        (self.losses.overruns.load(Ordering::Relaxed), self.losses.dropped.load(Ordering::Relaxed))
+    /// Times so far that the card's own buffer ran over.
+    pub fn overruns(&self) -> u64 {
+        self.losses.overruns.load(Ordering::Relaxed)
     }
 }
 
@@ -151,15 +165,20 @@ fn start(injector: Injector<Microphone>, name: &str, losses: Arc<Losses>) -> Res
             complain.send(move |node, ctx| node.card_lost(ctx, &reason));
         }
     };
+    let mut sequence = 0_u64;
     macro_rules! stream {
         ($sample:ty) => {
             device.build_input_stream(
                 config,
-                move |data: &[$sample], _: &cpal::InputCallbackInfo| {
+                move |data: &[$sample], info: &cpal::InputCallbackInfo| {
+                    let at = info.timestamp();
+                    let age = at.callback.duration_since(at.capture).min(MAX_AGE);
+                    let recorded = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
                     let samples: Vec<f32> = data.iter().map(|s| s.to_sample::<f32>()).collect();
-                    if !injector.send(move |node, ctx| node.from_card(ctx, rate, channels, samples)) {
-                        losses.dropped.fetch_add(1, Ordering::Relaxed);
-                    }
+                    let buffer = Buffer { sequence, recorded, rate, channels, samples };
+                    sequence += 1;
+                    // A full inbox drops its oldest: the numbers tell.
+                    injector.send(move |node, ctx| node.from_card(ctx, buffer));
                 },
                 on_error,
                 None,

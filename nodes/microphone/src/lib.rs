@@ -7,6 +7,7 @@ pub mod condition;
 mod node;
 pub mod playback;
 pub mod retry;
+pub mod stamps;
 
 #[cfg(feature = "alsa")]
 pub use card::{CardError, InputDevice, input_devices};

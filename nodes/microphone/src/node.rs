@@ -32,6 +32,11 @@ pub struct Microphone {
     card: Option<crate::card::Card>,
     #[cfg(feature = "alsa")]
     retry: crate::retry::Retry,
+    #[cfg(feature = "alsa")]
+    stamps: crate::stamps::Stamps,
+    /// Buffers of the card that the node had no room for, since it was opened.
+    #[cfg(feature = "alsa")]
+    dropped: u64,
 }
 
 enum Source {
@@ -108,6 +113,10 @@ impl Node for Microphone {
             card: None,
             #[cfg(feature = "alsa")]
             retry: crate::retry::Retry::default(),
+            #[cfg(feature = "alsa")]
+            stamps: crate::stamps::Stamps::default(),
+            #[cfg(feature = "alsa")]
+            dropped: 0,
         })
     }
 
@@ -140,6 +149,7 @@ impl Microphone {
                 ctx.status(Level::Ok, "source", card.description());
                 self.last_chunk = Some(ctx.now());
                 self.card = Some(card);
+                (self.stamps, self.dropped) = (crate::stamps::Stamps::default(), 0);
             }
             Err(e) => self.card_failed(ctx, &e.to_string()),
         }
@@ -162,7 +172,7 @@ impl Microphone {
                 self.card_failed(ctx, "the sound card gives no sound any more");
                 return;
             }
-            let (overruns, dropped) = card.losses();
+            let (overruns, dropped) = (card.overruns(), self.dropped);
             if overruns + dropped > 0 {
                 let what = format!("{overruns} overruns of the card, {dropped} buffers dropped because the node was late");
                 ctx.status(Level::Warn, "losses", what);
@@ -205,10 +215,15 @@ impl Microphone {
 
     /// A chunk from the sound card's thread.
     #[cfg(feature = "alsa")]
-    pub(crate) fn from_card(&mut self, ctx: &mut Context, rate: u32, channels: u16, samples: Vec<f32>) -> HandlerResult {
+    pub(crate) fn from_card(&mut self, ctx: &mut Context, buffer: crate::card::Buffer) -> HandlerResult {
         // The card works: the next failure is a first one.
         self.retry.succeeded();
-        let header = self.header(ctx.now());
+        let crate::card::Buffer { sequence, recorded, rate, channels, samples } = buffer;
+        let age_ns = i64::try_from(recorded.elapsed().as_nanos()).unwrap_or(0);
+        let frames = samples.len() / usize::from(channels.max(1));
+        let stamped = self.stamps.next(sequence, ctx.now().as_nanos() - age_ns, frames, rate);
+        self.dropped += stamped.lost;
+        let header = self.header(Time::from_nanos(stamped.stamp_ns));
         self.pass(ctx, header, rate, channels, samples);
         Ok(())
     }

@@ -121,7 +121,8 @@ pub fn wake(args: &WakeArgs) -> Result<()> {
             let how = format!("\"{}\", likeness {:.2}", found.heard, found.score);
             let rest = found.rest.trim().to_owned();
             calls.push(Call { start_s, end_s, how, score: found.score, by_sound: false, rest });
-        } else if let Some(spot) = recogniser.spot(samples, &args.phrase).with_context(|| sound.name.clone())?
+        } else if let Some(spot) =
+            recogniser.spot(samples, &args.phrase, args.log_probability).with_context(|| sound.name.clone())?
             && spot.log_probability >= args.log_probability
         {
             let how = format!("by its sound, log-probability {:.1}", spot.log_probability);

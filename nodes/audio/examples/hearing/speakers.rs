@@ -118,6 +118,30 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let misses = rates_at(same, other, strict).miss;
         println!("| {name} | {:.1} % | {at:.3} | {strict:.3} | {:.1} % |", 100.0 * rate, 100.0 * misses);
     }
+    // The node's rule, one against one.
+    println!("\n| cosine 0.75 and score 1 | missed of the same voice | accepted of others |\n| --- | --- | --- |");
+    for (name, noisy) in [("clean", 0), ("white noise, 15 dB", 1)] {
+        let (mut same, mut other) = ([0, 0], [0, 0]);
+        for a in &known {
+            for b in &known {
+                for test in b.tests.iter().skip(noisy).step_by(2) {
+                    let accepted = cosine(test, &a.profile) >= 0.75 && cohort.normalise(test, &a.profile) >= 1.0;
+                    let count = if a.name == b.name { &mut same } else { &mut other };
+                    count[usize::from(accepted)] += 1;
+                }
+            }
+        }
+        let share = |n: usize, of: [usize; 2]| 100.0 * n as f64 / (of[0] + of[1]).max(1) as f64;
+        println!(
+            "| {name} | {} of {}, {:.1} % | {} of {}, {:.1} % |",
+            same[0],
+            same[0] + same[1],
+            share(same[0], same),
+            other[1],
+            other[0] + other[1],
+            share(other[1], other)
+        );
+    }
     // Who is named, with everybody enrolled, at the node's thresholds.
     let (mut right, mut wrong, mut nobody) = (0, 0, 0);
     for b in &known {

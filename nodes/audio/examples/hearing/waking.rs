@@ -63,7 +63,7 @@ fn utterances(stt: &mut dyn Recogniser, sound: &[f32]) -> Result<Vec<Score>, Box
         // As in the node: words that are not believed are not looked at, their sound is.
         let believed = Guards::default().doubt(&text, utterance.duration_s()).is_none();
         let words = phrase.find(&text.text).filter(|_| believed).map_or(0.0, |m| m.score);
-        let sound = stt.spot(&samples, PHRASE)?.map_or(f32::MIN, |s| s.log_probability);
+        let sound = stt.spot(&samples, PHRASE, f32::MAX)?.map_or(f32::MIN, |s| s.log_probability);
         if words >= LIKENESS || sound >= -13.0 {
             eprintln!("  {words:.2} {sound:.1} {}", text.text);
         }
@@ -117,11 +117,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             let trap =
                 if n % 5 == 0 { Some(voices[(n / 5 + 4 * v) % voices.len()].say(TRAPS[(n / 5) % TRAPS.len()])?) } else { None };
             let sound = padded(&clips[n]);
-            speech_s += sound.len() as f64 / second;
+            speech_s += clips[n].len() as f64 / second;
             scores.extend(utterances(stt.as_mut(), &sound)?);
             if let Some(trap) = trap {
                 let sound = padded(&trap);
-                speech_s += sound.len() as f64 / second;
+                speech_s += trap.len() as f64 / second;
                 traps.extend(utterances(stt.as_mut(), &sound)?);
             }
             if speech_s >= minutes * 50.0 {

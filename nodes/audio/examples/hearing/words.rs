@@ -28,6 +28,21 @@ struct Tally {
     sentences: usize,
 }
 
+impl Tally {
+    fn add(&mut self, reference: &[String], hypothesis: &[String]) {
+        let errors = word_errors(reference, hypothesis);
+        self.errors += errors;
+        self.words += reference.len();
+        self.exact += usize::from(errors == 0);
+        self.sentences += 1;
+    }
+
+    fn cell(&self) -> String {
+        let share = |n: usize, of: usize| 100.0 * n as f64 / of.max(1) as f64;
+        format!(" {:.1} %, {:.0} % |", share(self.errors, self.words), share(self.exact, self.sentences))
+    }
+}
+
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let sentences = sentences()?;
     let every = arguments.number("--every", 1)?.max(1);
@@ -44,6 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let (names, voices): (Vec<String>, Vec<_>) = spoken(Path::new(arguments.first()?))?.into_iter().unzip();
 
     let mut transcripts = String::new();
+    let mut published = String::new();
     println!(
         "| voice |{}",
         CONDITIONS[..conditions].iter().fold(String::new(), |mut row, (noise, snr)| {
@@ -54,27 +70,24 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     println!("|{}", " --- |".repeat(conditions + 1));
     for (v, name) in names.iter().enumerate() {
         let mut tallies = [Tally::default(); CONDITIONS.len()];
+        let mut believed = tallies;
         for (n, sentence) in sentences.iter().enumerate().skip(offset).step_by(every) {
             for (c, (noise, snr)) in CONDITIONS.iter().enumerate().take(conditions) {
                 let mut rng = Pcg64Mcg::seed_from_u64((v * 1_000 + n) as u64);
                 let heard = heard(&voices, v, n, noise, *snr, &mut rng);
-                let text = listen(&mut stt, &heard, arguments.flag("--whole"))?;
+                let (text, guarded) = listen(&mut stt, &heard, arguments.flag("--whole"))?;
                 let (reference, hypothesis) = (normalised(sentence), normalised(&text));
-                let errors = word_errors(&reference, &hypothesis);
-                let tally = &mut tallies[c];
-                tally.errors += errors;
-                tally.words += reference.len();
-                tally.exact += usize::from(errors == 0);
-                tally.sentences += 1;
+                tallies[c].add(&reference, &hypothesis);
+                believed[c].add(&reference, &normalised(&guarded));
                 writeln!(transcripts, "{name}\t{noise}-{snr}\t{n}\t{}\t{}\t{text}", reference.join(" "), hypothesis.join(" "))?;
             }
         }
-        let cells = tallies[..conditions].iter().map(|t| {
-            let share = |n: usize, of: usize| 100.0 * n as f64 / of.max(1) as f64;
-            format!(" {:.1} %, {:.0} % |", share(t.errors, t.words), share(t.exact, t.sentences))
-        });
-        println!("| {name} ({}, {} words) |{}", tallies[0].sentences, tallies[0].words, cells.collect::<String>());
+        let cells = |of: &[Tally]| of[..conditions].iter().map(Tally::cell).collect::<String>();
+        println!("| {name} ({}, {} words) |{}", tallies[0].sentences, tallies[0].words, cells(&tallies));
+        writeln!(published, "| {name}, published |{}", cells(&believed))?;
     }
+    print!("{published}");
+    println!("\nPublished: without what the node's guards do not believe (missing words count as errors).");
     println!("\nCells: word error rate, sentences without an error. Signal to noise by the active level of the speech.");
     if let Some(file) = arguments.value("--transcripts") {
         std::fs::write(file, transcripts)?;
@@ -140,18 +153,24 @@ fn heard(voices: &[Vec<Vec<f32>>], voice: usize, sentence: usize, noise: &str, s
     }
 }
 
-/// The text that the node would publish: utterances cut by the segmenter, transcribed one by one.
-fn listen(stt: &mut Moonshine, heard: &[f32], whole: bool) -> Result<String, Box<dyn Error>> {
+/// Utterances cut by the segmenter, transcribed one by one: all text, and the text that the node would publish.
+fn listen(stt: &mut Moonshine, heard: &[f32], whole: bool) -> Result<(String, String), Box<dyn Error>> {
     if whole {
-        return Ok(stt.transcribe(heard)?.text);
+        let text = stt.transcribe(heard)?.text;
+        return Ok((text.clone(), text));
     }
     let mut segmenter = Segmenter::new(1, Default::default(), Default::default());
     let mut utterances = segmenter.push(heard).utterances;
     utterances.extend(segmenter.flush());
-    let mut text = String::new();
+    let (mut all, mut believed) = (String::new(), String::new());
     for utterance in utterances {
-        text.push_str(&stt.transcribe(&utterance.mono())?.text);
-        text.push(' ');
+        let text = stt.transcribe(&utterance.mono())?;
+        all.push_str(&text.text);
+        all.push(' ');
+        if Guards::default().doubt(&text, utterance.duration_s()).is_none() {
+            believed.push_str(&text.text);
+            believed.push(' ');
+        }
     }
-    Ok(text)
+    Ok((all, believed))
 }

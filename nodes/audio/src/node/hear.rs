@@ -1,10 +1,12 @@
 //! The node's hearing half: what was said, by whom and in which mood, while it is said and after.
 
 mod people;
+mod recording;
 mod settings;
 
 use super::{Audio, algorithm_provenance, model_provenance};
-use crate::diarise::{DiariseSettings, Turn, diarise};
+use crate::cache::Cache;
+use crate::diarise::{Diarisation, DiariseSettings, Turn, diarise};
 use crate::ear::HeardUtterance;
 use crate::emotion::{self, Mood};
 use crate::emotion_network::EmotionNetwork;
@@ -13,16 +15,22 @@ use crate::long::{self, CutSettings, LongSegment, LongTranscript};
 use crate::partial::PartialTracker;
 use crate::recogniser::{self, Guards, Recogniser};
 use crate::speaker::{self, SpeakerEncoder};
-use crate::speaker_book::{Acceptance, Cohort, SpeakerBook};
+use crate::speaker_book::{Acceptance, BookError, Cohort, SpeakerBook};
 use crate::wake::WakePhrase;
 use graph::{Context, HandlerResult, Level, NodeError, Param, Publisher, Qos, Setup, SetupError};
 use msgs::omnimind_msgs::msg::{
     PartialTranscript, Provenance, SpeakerMatch, SpeechEmotion, SpeechSegment, Transcript, WakeEvent,
 };
-use msgs::omnimind_msgs::srv::{EnrollSpeaker, IdentifySpeaker, ListSpeakers, RemoveSpeaker, Transcribe};
+use msgs::omnimind_msgs::srv::{EnrollSpeaker, IdentifySpeaker, ListSpeakers, RemoveSpeaker, Transcribe, TranscribeResponse};
 use msgs::std_msgs::msg::Header;
 use settings::Settings;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Time between two pieces of work on a recording.
+const RECORDING_STEP: Duration = Duration::from_millis(20);
+/// Transcripts of recordings are kept up to this size.
+const TRANSCRIPT_BYTES: usize = 16 << 20;
 
 /// What the node has for hearing.
 pub(super) struct Hearing {
@@ -39,7 +47,13 @@ pub(super) struct Hearing {
     book: SpeakerBook,
     /// Where the book is kept; `None`: until the node stops.
     book_file: Option<PathBuf>,
+    /// Why the file there could not be read: it is not written over then.
+    book_unread: Option<String>,
     tracker: PartialTracker,
+    /// The recording that is being transcribed.
+    recording: Option<recording::Recording>,
+    /// Recordings that were transcribed.
+    pub(super) transcripts: Cache<TranscribeResponse>,
     /// Commands are taken until then, ns.
     awake_until_ns: i64,
 }
@@ -51,7 +65,8 @@ pub(super) fn declare(s: &mut Setup<Audio>) -> Result<Hearing, SetupError> {
     s.service::<ListSpeakers>("audio/list_speakers", Audio::on_list)?;
     s.service::<RemoveSpeaker>("audio/remove_speaker", Audio::on_remove)?;
     s.service::<IdentifySpeaker>("audio/identify_speaker", Audio::on_identify)?;
-    s.service::<Transcribe>("audio/transcribe", Audio::on_transcribe)?;
+    s.service_deferred::<Transcribe>("audio/transcribe", Audio::on_transcribe)?;
+    s.timer(RECORDING_STEP, Audio::transcribe_on)?;
     Ok(Hearing {
         transcript: s.publisher("speech/transcript", Qos::reliable(10))?,
         partial: s.publisher("speech/partial", Qos::reliable(10))?,
@@ -64,7 +79,10 @@ pub(super) fn declare(s: &mut Setup<Audio>) -> Result<Hearing, SetupError> {
         cohort: Cohort::built_in(),
         book: SpeakerBook::default(),
         book_file: settings.book_file(),
+        book_unread: None,
         tracker: PartialTracker::default(),
+        recording: None,
+        transcripts: Cache::new(100, TRANSCRIPT_BYTES),
         awake_until_ns: i64::MIN,
         settings,
     })
@@ -114,13 +132,19 @@ impl Hearing {
                     ctx.status(Level::Ok, "known speakers", format!("{} in {}", book.len(), path.display()));
                     self.book = book;
                 }
-                Err(e) => ctx.status(Level::Error, "known speakers", e.to_string()),
+                Err(e) => {
+                    self.book_unread = matches!(e, BookError::Io { .. }).then(|| e.to_string());
+                    ctx.status(Level::Error, "known speakers", e.to_string());
+                }
             }
         }
     }
 
     /// Writes the book after a change; what went wrong in words.
     fn keep_book(&self) -> Result<(), String> {
+        if let Some(reason) = &self.book_unread {
+            return Err(format!("known until the node stops only: {reason}; the file is left as it is"));
+        }
         self.book_file.as_ref().map_or(Ok(()), |path| self.book.save(path).map_err(|e| e.to_string()))
     }
 
@@ -145,9 +169,9 @@ impl Hearing {
         let threshold = self.settings.emotion_threshold.get() as f32;
         if let Some(network) = &mut self.mood_network {
             match network.classify(samples, threshold) {
-                Ok((mood, run_ms)) => {
+                Ok((mood, run_ms, device)) => {
                     let run_ms = if self.settings.report_time.get() { run_ms } else { 0.0 };
-                    return (mood, model_provenance(network.model(), network.version(), run_ms, "cpu"));
+                    return (mood, model_provenance(network.model(), network.version(), run_ms, &device));
                 }
                 Err(e) => ctx.status(Level::Warn, "mood recognition", e.to_string()),
             }
@@ -181,24 +205,45 @@ impl Hearing {
         }
     }
 
-    /// Turns of several speakers, and their names as far as known; none for one speaker or where speakers are not told apart.
-    fn turns(&mut self, ctx: &mut Context, samples: &[f32]) -> (Vec<Turn>, Vec<String>) {
+    /// Turns of the speakers, and their names as far as known; why they are not told apart.
+    fn turns(&mut self, samples: &[f32]) -> Result<(Vec<Turn>, Vec<String>), String> {
+        let encoder = self.encoder.as_mut().ok_or("the model of speaker recognition is not available")?;
+        let found = diarise(encoder, samples, &DiariseSettings::default()).map_err(|e| e.to_string())?;
+        let names = self.names(&found);
+        Ok((found.turns, names))
+    }
+
+    /// Why speakers cannot be told apart, if so.
+    fn speakers_unknown(&self) -> Option<String> {
+        let why = match &self.encoder {
+            _ if !self.settings.identify.get() => "the parameter identify_speakers is off",
+            None => "the model of speaker recognition is not available",
+            Some(_) => return None,
+        };
+        Some(why.to_owned())
+    }
+
+    /// Names of the voices of a recording: those of the book, or a number each where there are several.
+    fn names(&self, found: &Diarisation) -> Vec<String> {
         let acceptance = self.acceptance();
-        let Some(encoder) = self.encoder.as_mut().filter(|_| self.settings.identify.get()) else { return Default::default() };
-        match diarise(encoder, samples, &DiariseSettings::default()) {
-            Ok(found) => {
-                let name = |(n, voice): (usize, &Vec<f32>)| {
-                    let known = self.book.identify(voice, &self.cohort, acceptance).speaker_id;
-                    if known.is_empty() && found.voices.len() > 1 { format!("speaker_{n}") } else { known }
-                };
-                let names = found.voices.iter().enumerate().map(name).collect();
-                (found.turns, names)
-            }
-            Err(e) => {
-                ctx.status(Level::Warn, "speaker recognition", e.to_string());
-                Default::default()
-            }
+        let name = |(n, voice): (usize, &Vec<f32>)| {
+            let known = self.book.identify(voice, &self.cohort, acceptance).speaker_id;
+            if known.is_empty() && found.voices.len() > 1 { format!("speaker_{n}") } else { known }
+        };
+        found.voices.iter().enumerate().map(name).collect()
+    }
+
+    /// The turns of a long utterance; none for a short one or where speakers are not told apart.
+    fn turns_within(&mut self, ctx: &mut Context, samples: &[f32]) -> (Vec<Turn>, Vec<String>) {
+        let seconds = samples.len() as f64 / f64::from(SAMPLE_RATE);
+        let from_s = self.settings.diarise_from_s.get();
+        if from_s <= 0.0 || seconds < from_s || self.speakers_unknown().is_some() {
+            return Default::default();
         }
+        self.turns(samples).unwrap_or_else(|reason| {
+            ctx.status(Level::Warn, "speaker recognition", reason);
+            Default::default()
+        })
     }
 
     /// Text of one utterance of the ear; `None` if it is not believed.
@@ -244,7 +289,7 @@ impl Hearing {
         header: &Header,
         stamp_ns: i64,
         samples: &[f32],
-        text: &str,
+        text: Option<&LongTranscript>,
     ) -> Result<bool, NodeError> {
         let Some(phrase) = WakePhrase::new(&self.settings.wake_phrase, self.settings.wake_likeness.get() as f32) else {
             return Ok(true);
@@ -252,16 +297,15 @@ impl Hearing {
         let Some(recogniser) = self.recogniser.as_mut() else { return Ok(false) };
         let end_ns = stamp_ns + (samples.len() as f64 / f64::from(SAMPLE_RATE) * 1e9) as i64;
         let listen_s = self.settings.wake_listen_s.get();
-        let written = phrase.find(text);
-        let (score, heard, rest) = match written {
-            Some(found) => (found.score, found.heard, found.rest),
-            None => match recogniser.spot(samples, &self.settings.wake_phrase)? {
-                Some(s) if f64::from(s.log_probability) >= self.settings.wake_log_probability.get() => {
-                    (s.log_probability, String::new(), s.rest)
-                }
+        let written = text.and_then(|t| Some((phrase.find(&t.text())?, t)));
+        let threshold = self.settings.wake_log_probability.get() as f32;
+        let (score, heard, rest, run_ms, device) = match written {
+            Some((found, t)) => (found.score, found.heard, found.rest, t.run_ms, t.device.clone()),
+            None => match recogniser.spot(samples, &self.settings.wake_phrase, threshold)? {
+                Some(s) if s.log_probability >= threshold => (s.log_probability, String::new(), s.rest, s.run_ms, s.device),
                 _ => {
                     let awake = stamp_ns <= self.awake_until_ns;
-                    if !awake && !text.is_empty() {
+                    if !awake && text.is_some() {
                         ctx.info("nobody called the robot: the words are not taken for a command");
                     }
                     return Ok(awake);
@@ -277,7 +321,12 @@ impl Hearing {
             heard,
             rest,
             listening: listen_s as f32,
-            provenance: model_provenance(recogniser.model(), recogniser.version(), 0.0, "cpu"),
+            provenance: model_provenance(
+                recogniser.model(),
+                recogniser.version(),
+                if self.settings.report_time.get() { run_ms } else { 0.0 },
+                &device,
+            ),
         };
         self.wake.publish(ctx, event);
         Ok(true)
@@ -289,6 +338,7 @@ impl Hearing {
         self.tracker.reset();
         let who = self.who(ctx, samples, &header);
         let (mood, provenance) = self.mood(ctx, samples);
+        let mood_by = provenance.model.clone();
         let speaker_id = who.as_ref().map_or(String::new(), |w| w.speaker_id.clone());
         if let Some(message) = who {
             self.speaker.publish(ctx, message);
@@ -299,38 +349,43 @@ impl Hearing {
         if !self.settings.transcribe.get() {
             return Ok(());
         }
-        let seconds = samples.len() as f64 / f64::from(SAMPLE_RATE);
-        let from_s = self.settings.diarise_from_s.get();
-        let (turns, names) = if from_s > 0.0 && seconds >= from_s { self.turns(ctx, samples) } else { Default::default() };
+        let (turns, names) = self.turns_within(ctx, samples);
         let text = self.text(ctx, samples, &turns)?;
         // The phrase may be heard in words that are not believed: short ones, and names that the recogniser does not know.
-        let words = text.as_ref().map_or(String::new(), LongTranscript::text);
-        let called = self.is_called(ctx, &header, utterance.stamp_ns, samples, &words)?;
+        let called = self.is_called(ctx, &header, utterance.stamp_ns, samples, text.as_ref())?;
         if let Some(text) = text.filter(|_| called) {
             let direction = utterance.bearing.map_or(f32::NAN, |b| b.bearing_rad as f32);
             let names = if turns.iter().any(|t| t.speaker > 0) { names } else { vec![speaker_id] };
             let moods = vec![mood.label; text.segments.len()];
-            let message = self.message(header, text, &names, &moods, direction);
+            let message = self.message(header, text, &names, (&moods, &mood_by), direction);
             self.transcript.publish(ctx, message);
         }
         Ok(())
     }
 
-    /// The transcript as a message. `names` are those of the speakers; `moods` one per segment.
-    fn message(&self, header: Header, text: LongTranscript, names: &[String], moods: &[&str], direction: f32) -> Transcript {
+    /// The transcript as a message. `names` are those of the speakers; `moods` one per segment, and what told them.
+    fn message(
+        &self,
+        header: Header,
+        text: LongTranscript,
+        names: &[String],
+        (moods, mood_by): (&[&str], &str),
+        direction: f32,
+    ) -> Transcript {
         let (model, version) = self.recogniser.as_ref().map_or(("", ""), |r| (r.model(), r.version()));
         let run_ms = if self.settings.report_time.get() { text.run_ms } else { 0.0 };
-        let speakers: std::collections::BTreeSet<usize> = text.segments.iter().map(|s| s.speaker.unwrap_or(0)).collect();
+        let speakers: std::collections::BTreeSet<usize> = text.segments.iter().filter_map(|s| s.speaker).collect();
+        let at_least = usize::from(!text.segments.is_empty());
         Transcript {
             header,
             text: text.text(),
             confidence: text.confidence(),
             language: text.language(),
-            num_speakers: speakers.len().try_into().unwrap_or(u16::MAX),
+            num_speakers: speakers.len().max(at_least).try_into().unwrap_or(u16::MAX),
             direction,
             provenance: Provenance {
                 degraded: text.segments.iter().any(|s| s.stopped),
-                ..model_provenance(model, version, run_ms, &text.device)
+                ..model_provenance(&format!("{model}+{mood_by}"), version, run_ms, &text.device)
             },
             segments: text
                 .segments
@@ -341,13 +396,19 @@ impl Hearing {
                     start_time: s.start_s,
                     end_time: s.end_s,
                     confidence: s.confidence,
-                    speaker_id: names.get(s.speaker.unwrap_or(0)).cloned().unwrap_or_default(),
+                    speaker_id: name_of(s.speaker, names),
                     emotion: (*mood).to_owned(),
                     language: s.language,
                 })
                 .collect(),
         }
     }
+}
+
+/// The name of a segment's speaker. Where several speak, a segment that lies in nobody's turn has none.
+fn name_of(speaker: Option<usize>, names: &[String]) -> String {
+    let only = if names.len() == 1 { names.first() } else { None };
+    speaker.map_or(only, |n| names.get(n)).cloned().unwrap_or_default()
 }
 
 impl Audio {
@@ -382,5 +443,18 @@ impl Audio {
         };
         hearing.partial.publish(ctx, message);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_of;
+
+    #[test]
+    fn a_segment_in_nobodys_turn_is_given_to_nobody_where_several_speak() {
+        let names = ["ann", "bob"].map(str::to_owned);
+        assert_eq!([Some(1), Some(0), None, Some(7)].map(|n| name_of(n, &names)), ["bob", "ann", "", ""]);
+        assert_eq!([None, Some(0)].map(|n| name_of(n, &names[..1])), ["ann", "ann"], "one speaker: all is theirs");
+        assert_eq!(name_of(None, &[]), "");
     }
 }

@@ -2,6 +2,8 @@
 
 use super::{Audio, algorithm_provenance, model_provenance};
 use crate::barge_in::{BargeIn, BargeInSettings};
+use crate::cache::{Cache, Key};
+use crate::ear::EarSettings;
 use crate::features::SAMPLE_RATE;
 use crate::speech_queue::{Playing, Rank, SpeechQueue, Turn};
 use crate::tts::text::check;
@@ -27,6 +29,14 @@ const MAX_SERVICE_TEXT: usize = 1_000;
 const KEPT_S: f64 = 0.8;
 /// Listening begins so long before an interruption was sure to be a voice, s.
 const PRE_ROLL_S: f64 = 0.3;
+/// Answers of the service are kept up to this size.
+const SOUND_BYTES: usize = 64 << 20;
+/// Chunks of the microphone that are kept at most, whatever their stamps and lengths.
+const MAX_KEPT: usize = 400;
+/// A text waits so long for somebody who speaks to finish, s.
+const POLITE_S: f64 = 5.0;
+/// The microphone's sound may be late by so much; if it is later its clock is another one, s.
+const LATE_S: f64 = 10.0;
 
 /// What the node has for speaking.
 pub(super) struct Speaking {
@@ -37,8 +47,12 @@ pub(super) struct Speaking {
     problem: String,
     queue: SpeechQueue<GoalHandle<Speak>>,
     spoken_chunks: u64,
+    /// Since when the next text waits for somebody to finish.
+    waits_since: Option<Time>,
     deaf_until: Option<Time>,
     barge_in: BargeIn,
+    /// Answers of the service.
+    pub(super) sounds: Cache<SynthesizeResponse>,
     /// Chunks of the microphone that were held back.
     kept: VecDeque<Arc<AudioChunk>>,
 }
@@ -52,7 +66,7 @@ struct Settings {
 }
 
 /// Declares the parameters, the service and the action of speaking.
-pub(super) fn declare(s: &mut Setup<Audio>, report_time: &Param<bool>) -> Result<Speaking, SetupError> {
+pub(super) fn declare(s: &mut Setup<Audio>, report_time: &Param<bool>, ear: &EarSettings) -> Result<Speaking, SetupError> {
     let settings = Settings {
         voice: s
             .param("tts_voice", String::new())
@@ -107,8 +121,15 @@ pub(super) fn declare(s: &mut Setup<Audio>, report_time: &Param<bool>) -> Result
         problem: String::new(),
         queue: SpeechQueue::new(limit),
         spoken_chunks: 0,
+        waits_since: None,
         deaf_until: None,
-        barge_in: BargeIn::new(BargeInSettings { margin_db, ..BargeInSettings::default() }),
+        barge_in: BargeIn::new(BargeInSettings {
+            margin_db,
+            vad: ear.vad,
+            min_modulation_db: ear.segmenter.min_modulation_db,
+            ..BargeInSettings::default()
+        }),
+        sounds: Cache::new(100, SOUND_BYTES),
         kept: VecDeque::new(),
     })
 }
@@ -136,9 +157,41 @@ impl Speaking {
         }
     }
 
+    /// Whether a text is being spoken.
+    pub(super) fn speaks(&self) -> bool {
+        self.queue.spoken_now().is_some()
+    }
+
     /// Whether sound of this time is the robot's own voice or its echo.
     fn deafens(&self, stamp: Time) -> bool {
-        !self.queue.is_empty() || self.deaf_until.is_some_and(|t| stamp < t)
+        self.queue.spoken_now().is_some() || self.deaf_until.is_some_and(|t| stamp < t)
+    }
+
+    /// Whether the next text must still wait because somebody speaks to the robot.
+    fn waits(&mut self, now: Time, somebody_speaks: bool) -> bool {
+        let next = self.queue.current().filter(|p| p.rank < Rank::Urgent);
+        if !somebody_speaks || next.is_none() || self.queue.spoken_now().is_some() {
+            self.waits_since = None;
+            return false;
+        }
+        now.seconds_since(*self.waits_since.get_or_insert(now)) < POLITE_S
+    }
+
+    /// Takes out what was kept longer than an interruption can reach back.
+    fn too_old(&mut self, stamp: Time) -> Vec<(Arc<AudioChunk>, bool)> {
+        let seconds = |c: &AudioChunk| c.samples.len() as f64 / f64::from(c.channels.max(1)) / f64::from(c.sample_rate.max(1));
+        let mut length_s: f64 = self.kept.iter().map(|c| seconds(c)).sum();
+        let mut ready = Vec::new();
+        // By their stamps; and by what they hold, since stamps may stand still.
+        while let Some(first) = self.kept.front() {
+            let age_s = stamp.seconds_since(Time::from_msg(&first.header.stamp));
+            if age_s <= KEPT_S && length_s <= 2.0 * KEPT_S && self.kept.len() <= MAX_KEPT {
+                break;
+            }
+            length_s -= seconds(first);
+            ready.extend(self.kept.pop_front().map(|first| (first, true)));
+        }
+        ready
     }
 
     fn options(&self, voice: &str) -> SpeakOptions {
@@ -185,6 +238,16 @@ fn result(text: &Playing<GoalHandle<Speak>>, success: bool, reason: String, inte
 impl Audio {
     fn on_synthesize(&mut self, ctx: &mut Context, request: SynthesizeRequest) -> Result<SynthesizeResponse, NodeError> {
         let options = self.speaking.options(&request.voice);
+        let key = Key::new("synthesize")
+            .text(&request.text)
+            .text(&request.format)
+            .text(&format!("{options:?} {}", self.speaking.engine))
+            .finish();
+        if let Some(kept) = self.speaking.sounds.get(key) {
+            let mut answer = kept.clone();
+            answer.audio.header.stamp = ctx.now().to_msg();
+            return Ok(answer);
+        }
         let spoken = if request.text.chars().count() > MAX_SERVICE_TEXT {
             Err("this text cannot be spoken at once: it is longer than 1000 characters; the action speak takes more".to_owned())
         } else {
@@ -192,6 +255,13 @@ impl Audio {
             synthesizer.and_then(|s| s.speak(&request.text, &options).map_err(|e| e.to_string()))
         };
         let answered = spoken.and_then(|speech| answer(&speech, &request, self.speaking.provenance(&speech), ctx.now()));
+        // With variation a voice never says the same twice.
+        if let Ok(answer) = &answered
+            && options.variation <= 0.0
+        {
+            let bytes = 1_000 + 4 * answer.audio.samples.len() + answer.speech.audio_data.len();
+            self.speaking.sounds.put(key, answer.clone(), bytes);
+        }
         Ok(answered.unwrap_or_else(|message| SynthesizeResponse {
             message,
             provenance: algorithm_provenance("none", "", true),
@@ -259,6 +329,9 @@ impl Audio {
     /// Plays the next piece of the robot's voice, in real time of the graph's clock.
     fn speak_on(&mut self, ctx: &mut Context) -> HandlerResult {
         let n = (u64::from(SAMPLE_RATE) * CHUNK_MS / 1_000) as usize;
+        if self.speaking.waits(ctx.now(), self.ear.is_listening()) {
+            return Ok(());
+        }
         let mut turn = self.speaking.queue.turn(n);
         if let Some(Turn::Speak(sentence)) = &turn {
             let options = self.speaking.options("");
@@ -297,9 +370,17 @@ impl Audio {
     pub(super) fn gate(&mut self, ctx: &mut Context, chunk: Arc<AudioChunk>) -> Result<Vec<(Arc<AudioChunk>, bool)>, NodeError> {
         let stamp = Time::from_msg(&chunk.header.stamp);
         let speaking = &mut self.speaking;
+        let spoke_until = speaking.deaf_until.map(|t| t.as_nanos() - (OWN_ECHO_S * 1e9) as i64);
+        // A microphone with stamps of another clock must not stay deaf.
+        speaking.deaf_until = speaking.deaf_until.filter(|t| ctx.now().seconds_since(*t) < LATE_S);
         let own = speaking.deafens(stamp);
         if !own || !speaking.settings.barge_in.get() {
-            let mut ready: Vec<_> = speaking.kept.drain(..).map(|kept| (kept, true)).collect();
+            let pre_roll_ns = (PRE_ROLL_S * 1e9) as i64;
+            // Somebody who began to answer while the echo still sounded; from before the robot's last word nothing is taken.
+            let answered = speaking.barge_in.pending_begin().filter(|_| !own && speaking.settings.barge_in.get());
+            let from_ns = answered.map(|begin| (begin - pre_roll_ns).max(spoke_until.unwrap_or(i64::MIN)).min(begin));
+            let own_voice = |kept: &AudioChunk| from_ns.is_none_or(|from| Time::from_msg(&kept.header.stamp).as_nanos() < from);
+            let mut ready: Vec<_> = speaking.kept.drain(..).map(|kept| (Arc::clone(&kept), own_voice(&kept))).collect();
             if !own {
                 speaking.barge_in.begin_anew();
             }
@@ -308,15 +389,9 @@ impl Audio {
         }
         let heard = speaking.barge_in.hear(stamp.as_nanos(), chunk.sample_rate, chunk.channels, &chunk.samples)?;
         speaking.kept.push_back(chunk);
-        let Some(begin_ns) = heard else {
-            let old =
-                |kept: &Arc<AudioChunk>| stamp.as_nanos() - Time::from_msg(&kept.header.stamp).as_nanos() > (KEPT_S * 1e9) as i64;
-            let mut ready = Vec::new();
-            while let Some(first) = speaking.kept.pop_front_if(|first| old(first)) {
-                ready.push((first, true));
-            }
-            return Ok(ready);
-        };
+        // What is urgent is said to its end, and what waits behind it is not dropped for words that nobody would listen to.
+        let urgent = speaking.queue.spoken_now().is_some_and(|p| p.rank == Rank::Urgent);
+        let Some(begin_ns) = heard.filter(|_| !urgent) else { return Ok(speaking.too_old(stamp)) };
         let ended = speaking.queue.interrupt();
         if speaking.queue.is_empty() {
             speaking.deaf_until = None;

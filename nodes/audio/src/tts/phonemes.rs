@@ -5,9 +5,11 @@
 //! `^`, `_`, `$` with "interspersePad").
 
 use super::SynthesizeError;
+use super::program::ended;
 use super::text::clauses;
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -61,23 +63,35 @@ impl Phonemizer {
 
     fn run(&self, lines: &str) -> Result<String, SynthesizeError> {
         let failed = |reason: String| SynthesizeError::Program { engine: "espeak-ng", reason };
+        // Into files, so that no reader is needed while it is waited for.
+        let file = || tempfile::tempfile().map_err(|e| failed(e.to_string()));
+        let into = |file: &File| file.try_clone().map(Stdio::from).map_err(|e| failed(e.to_string()));
+        let (answer, complaint) = (file()?, file()?);
         let mut child = Command::new(&self.program)
             .args(["-q", "--ipa", "-v", &self.language])
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(into(&answer)?)
+            .stderr(into(&complaint)?)
             .spawn()
             .map_err(|e| failed(e.to_string()))?;
         // A sentence is far smaller than a pipe's buffer, so that this cannot wait for a reader.
         let written = child.stdin.take().map_or(Ok(()), |mut pipe| writeln!(pipe, "{lines}"));
-        let output = child.wait_with_output().map_err(|e| failed(e.to_string()))?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        if !output.status.success() || (output.stdout.is_empty() && !said.trim().is_empty()) {
+        let status = ended(child).map_err(failed)?;
+        let (spoken, said) = (read(answer).map_err(|e| failed(e.to_string()))?, read(complaint).unwrap_or_default());
+        if !status.success() || (spoken.is_empty() && !said.trim().is_empty()) {
             return Err(failed(said.trim().to_owned()));
         }
         written.map_err(|e| failed(e.to_string()))?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        Ok(spoken)
     }
+}
+
+/// All that a program wrote.
+fn read(mut file: File) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Without the marks of a change of language, `(fr)`, which are no phonemes.

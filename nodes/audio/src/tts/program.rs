@@ -4,11 +4,38 @@ use super::text::check_latin;
 use super::{Engine, SpeakOptions, Speech, SynthesizeError};
 use crate::wav::read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// Words per minute that espeak-ng speaks unless told otherwise.
 const ESPEAK_WORDS_PER_MINUTE: f32 = 175.0;
+
+/// A program that takes longer than this for a sentence hangs.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Waits for a program to end; one that hangs is ended.
+///
+/// # Errors
+/// A word for it when it had to be ended or cannot be waited for.
+pub(super) fn ended(child: Child) -> Result<ExitStatus, String> {
+    within(child, TIMEOUT)
+}
+
+fn within(mut child: Child, limit: Duration) -> Result<ExitStatus, String> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().map_err(|e| e.to_string())? {
+            return Ok(status);
+        }
+        if begun.elapsed() > limit {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(format!("it had not ended after {} s and was stopped", limit.as_secs_f64()));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
 
 pub(super) struct Program {
     pub engine: Engine,
@@ -78,14 +105,32 @@ impl Program {
                 command.arg("-v").arg(voice).arg("-f").arg(&source).arg("-w").arg(sound)
             }
         };
-        let output = command.stdin(Stdio::null()).output().map_err(|e| self.failed(e))?;
-        if output.status.success() {
+        // What it says goes to a file: a pipe that nobody reads would stop it.
+        let complaints = folder.join("stderr.txt");
+        let stderr = std::fs::File::create(&complaints).map_err(|e| self.failed(e))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        let status = ended(command.spawn().map_err(|e| self.failed(e))?).map_err(|e| self.failed(e))?;
+        if status.success() {
             return Ok(());
         }
-        Err(self.failed(String::from_utf8_lossy(&output.stderr).trim()))
+        Err(self.failed(String::from_utf8_lossy(&std::fs::read(&complaints).unwrap_or_default()).trim()))
     }
 
     fn failed(&self, reason: impl ToString) -> SynthesizeError {
         SynthesizeError::Program { engine: self.engine.name(), reason: reason.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_hangs_is_ended_and_one_that_ends_is_not() {
+        let hangs = Command::new("sleep").arg("1000").spawn().unwrap();
+        let why = within(hangs, Duration::from_millis(20)).unwrap_err();
+        assert!(why.contains("was stopped"), "{why}");
+        assert!(ended(Command::new("true").spawn().unwrap()).unwrap().success());
+        assert!(!ended(Command::new("false").spawn().unwrap()).unwrap().success());
     }
 }

@@ -1,22 +1,21 @@
-//! The services about speakers and recordings.
+//! The services about speakers.
 
 use super::{Audio, SAMPLE_RATE, model_provenance};
-use crate::long::{self, CutSettings};
 use crate::resample::resample;
-use crate::speaker;
+use crate::speaker::{self, Embedding};
 use crate::wav::to_mono;
 use graph::{Context, NodeError};
-use msgs::omnimind_msgs::msg::{AudioChunk, Transcript};
+use msgs::omnimind_msgs::msg::AudioChunk;
 use msgs::omnimind_msgs::srv::{
     EnrollSpeakerRequest, EnrollSpeakerResponse, IdentifySpeakerRequest, IdentifySpeakerResponse, ListSpeakersRequest,
-    ListSpeakersResponse, RemoveSpeakerRequest, RemoveSpeakerResponse, TranscribeRequest, TranscribeResponse,
+    ListSpeakersResponse, RemoveSpeakerRequest, RemoveSpeakerResponse,
 };
 
 /// Longest recording of a request, s: ten minutes.
 const MAX_RECORDING_S: f64 = 600.0;
 
 /// 16 kHz mono.
-fn sound(chunk: &AudioChunk) -> Result<Vec<f32>, String> {
+pub(super) fn sound(chunk: &AudioChunk) -> Result<Vec<f32>, String> {
     if chunk.channels == 0 || chunk.sample_rate == 0 {
         return Err(format!("sound of {} channels at {} Hz is none", chunk.channels, chunk.sample_rate));
     }
@@ -31,13 +30,13 @@ fn sound(chunk: &AudioChunk) -> Result<Vec<f32>, String> {
 
 impl Audio {
     /// Embeddings of samples of one voice.
-    fn embeddings(&mut self, samples: &[AudioChunk]) -> Result<Vec<Vec<f32>>, String> {
+    fn embeddings(&mut self, samples: &[AudioChunk]) -> Result<Vec<Embedding>, String> {
         let encoder = self.hearing.encoder.as_mut();
         let encoder = encoder.ok_or("there is no speaker recognition: its model is not available")?;
         let mut all = Vec::with_capacity(samples.len());
         for (i, chunk) in samples.iter().enumerate() {
             let embedding = sound(chunk).and_then(|s| encoder.embed(&s).map_err(|e| e.to_string()));
-            all.push(embedding.map_err(|reason| format!("sample {i}: {reason}"))?.vector);
+            all.push(embedding.map_err(|reason| format!("sample {i}: {reason}"))?);
         }
         Ok(all)
     }
@@ -49,7 +48,9 @@ impl Audio {
     ) -> Result<EnrollSpeakerResponse, NodeError> {
         let count = request.samples.len();
         let learnt = self.embeddings(&request.samples).and_then(|embeddings| {
-            let confidence = self.hearing.book.enroll(&request.speaker_id, &embeddings).map_err(|e| e.to_string())?;
+            let voices: Vec<Vec<f32>> = embeddings.into_iter().map(|e| e.vector).collect();
+            let confidence = self.hearing.book.enroll(&request.speaker_id, &voices).map_err(|e| e.to_string())?;
+            self.hearing.transcripts.clear();
             self.hearing.keep_book()?;
             Ok(confidence)
         });
@@ -73,6 +74,7 @@ impl Audio {
         request: RemoveSpeakerRequest,
     ) -> Result<RemoveSpeakerResponse, NodeError> {
         let removed = self.hearing.book.remove(&request.speaker_id);
+        self.hearing.transcripts.clear();
         Ok(match (removed, self.hearing.keep_book()) {
             (false, _) => RemoveSpeakerResponse { success: false, message: format!("nobody is called `{}`", request.speaker_id) },
             (true, Err(message)) => RemoveSpeakerResponse { success: false, message },
@@ -85,45 +87,21 @@ impl Audio {
         _: &mut Context,
         request: IdentifySpeakerRequest,
     ) -> Result<IdentifySpeakerResponse, NodeError> {
-        Ok(match self.embeddings(std::slice::from_ref(&request.audio)) {
-            Ok(embeddings) => {
-                let embedding = embeddings.into_iter().next().unwrap_or_default();
-                let found = self.hearing.book.identify(&embedding, &self.hearing.cohort, self.hearing.acceptance());
+        let embedded = self.embeddings(std::slice::from_ref(&request.audio));
+        Ok(match embedded.and_then(|all| all.into_iter().next().ok_or_else(|| "no sound".to_owned())) {
+            Ok(embedding) => {
+                let found = self.hearing.book.identify(&embedding.vector, &self.hearing.cohort, self.hearing.acceptance());
+                let run_ms = if self.hearing.settings.report_time.get() { embedding.run_ms } else { 0.0 };
                 IdentifySpeakerResponse {
                     success: true,
                     message: String::new(),
                     speaker_id: found.speaker_id,
                     similarity: found.similarity,
                     score: found.score,
-                    provenance: model_provenance(speaker::MODEL, speaker::MODEL_VERSION, 0.0, "cpu"),
+                    provenance: model_provenance(speaker::MODEL, speaker::MODEL_VERSION, run_ms, &embedding.device),
                 }
             }
             Err(message) => IdentifySpeakerResponse { success: false, message, ..IdentifySpeakerResponse::default() },
         })
-    }
-
-    pub(super) fn on_transcribe(
-        &mut self,
-        ctx: &mut Context,
-        request: TranscribeRequest,
-    ) -> Result<TranscribeResponse, NodeError> {
-        Ok(match self.recording(ctx, &request) {
-            Ok(transcript) => TranscribeResponse { success: true, message: String::new(), transcript },
-            Err(message) => TranscribeResponse { success: false, message, ..TranscribeResponse::default() },
-        })
-    }
-
-    /// Text, speakers and moods of a whole recording.
-    fn recording(&mut self, ctx: &mut Context, request: &TranscribeRequest) -> Result<Transcript, String> {
-        let samples = sound(&request.audio)?;
-        let (turns, names) = if request.diarise { self.hearing.turns(ctx, &samples) } else { Default::default() };
-        let guards = self.hearing.guards();
-        let recogniser = self.hearing.recogniser.as_mut().ok_or("there is no speech recognition: its model is not available")?;
-        let text = long::transcribe(recogniser.as_mut(), &samples, &request.language, &turns, &CutSettings::default(), &guards)
-            .map_err(|e| e.to_string())?;
-        let at = |s: f64| ((s * f64::from(SAMPLE_RATE)) as usize).min(samples.len());
-        let moods: Vec<&str> =
-            text.segments.iter().map(|s| self.hearing.mood(ctx, &samples[at(s.start_s)..at(s.end_s)]).0.label).collect();
-        Ok(self.hearing.message(request.audio.header.clone(), text, &names, &moods, f32::NAN))
     }
 }
