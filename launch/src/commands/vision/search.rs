@@ -34,7 +34,8 @@ pub fn run(args: &SearchArgs) -> Result<ExitCode> {
         name => Some(ImageTextPair::load(Broker::shared()?, name, args.networks.threads as usize, Priority::MISSION)?),
     };
     let mut index = ImageIndex::new(files.len());
-    let mut origin = Origin::default();
+    // Of all pictures, and of what is looked for.
+    let mut spent_ms = 0.0;
     let mut failed = false;
     for (n, file) in files.iter().enumerate() {
         let image = match picture(file) {
@@ -48,9 +49,9 @@ pub fn run(args: &SearchArgs) -> Result<ExitCode> {
         let (seen, opinion) = (analyser.detect(&image)?, analyser.classify(&image)?);
         let look = GrayF::look(&image);
         let found = analyser.compose(&image, &look, image_id(&image), seen.as_ref(), opinion.as_ref(), &image_features(&image));
-        let vector = pair.as_ref().map(|p| p.embed_image(&image)).transpose()?.map(|(vector, _)| vector).unwrap_or_default();
+        let (vector, by_pair) = pair.as_ref().map(|p| p.embed_image(&image)).transpose()?.unwrap_or_default();
         let classes = opinion.as_ref().map(|o| o.probabilities.as_slice());
-        origin = found.origin.clone();
+        spent_ms += found.origin.inference_ms + by_pair.inference_ms;
         index.remember(View {
             first_ns: n as i64,
             last_ns: n as i64,
@@ -61,36 +62,38 @@ pub fn run(args: &SearchArgs) -> Result<ExitCode> {
             description: found.description,
             embedding: opinion.map(|o| o.embedding).unwrap_or_default(),
             pair: vector,
+            // Places are checked by `vision match`.
+            picture: Vec::new(),
         });
     }
     let most = args.results as usize;
+    // Who described the pictures, then who looked for words or picture among them.
+    let mut origin = analyser.labelling();
     let by = |origin: &mut Origin, model: &str, version: &str| {
         origin.model = format!("{}+{model}", origin.model);
         origin.version = format!("{}+{version}", origin.version);
     };
     let hits = if let Some(image) = &wanted {
         let opinion = analyser.classify(image)?.context("a search by picture needs a classifier")?;
-        origin = opinion.origin;
+        spent_ms += opinion.origin.inference_ms;
         by(&mut origin, "embedding-search", "1");
         index.like_picture(&opinion.embedding, most)
     } else if let Some(pair) = &mut pair {
         let vector = pair.text.embed(&args.wanted)?;
-        let (model, version) = pair.text.model();
-        origin = Origin {
-            model: model.to_owned(),
-            version: version.to_owned(),
-            device: pair.text.device().to_owned(),
-            ..Origin::default()
-        };
+        spent_ms += pair.text.take_spent_ms();
+        by(&mut origin, pair.model().0, pair.model().1);
+        by(&mut origin, pair.text.model().0, pair.text.model().1);
         by(&mut origin, "image-text-search", "1");
         index.like_pair(&vector, most)
     } else {
         let mut text = TextEncoder::load(Broker::shared()?, text_model, args.networks.threads as usize, Priority::MISSION)?;
         by(&mut origin, text.model().0, text.model().1);
         by(&mut origin, "label-search", "1");
-        index.like_words(&args.wanted, most, |words| text.embed(words))?
+        let hits = index.like_words(&args.wanted, most, |words| text.embed(words))?;
+        spent_ms += text.take_spent_ms();
+        hits
     };
-    origin.inference_ms = 0.0;
+    origin.inference_ms = spent_ms;
     show(args, &hits, &origin);
     Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }

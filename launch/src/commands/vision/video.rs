@@ -8,12 +8,8 @@ use ::video::{AviWriter, Frame, Options, Video};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use image::RgbImage;
-use omnimind_vision::features::features_of_look;
-use omnimind_vision::gray::GrayF;
-use omnimind_vision::motion::{Motion, MotionFrame};
-use omnimind_vision::similarity::perceptual_hash;
-use omnimind_vision::track::{Tracker, TrackerSettings};
-use omnimind_vision::{Analyser, Analysis, DetectorSettings, annotate, frame_id};
+use omnimind_vision::watch::{Watched, Watcher};
+use omnimind_vision::{Analyser, annotate};
 use serde_json::{Value, json};
 
 use super::analyze::merge;
@@ -47,8 +43,6 @@ pub struct VideoArgs {
     pub output: Option<PathBuf>,
 }
 
-/// Weak detections that the tracker is shown, and how many; they are not printed.
-const TRACKED: usize = 100;
 const JPEG_QUALITY: u8 = 90;
 
 pub fn run(args: &VideoArgs) -> Result<ExitCode> {
@@ -59,7 +53,7 @@ pub fn run(args: &VideoArgs) -> Result<ExitCode> {
     let options = Options { every, ffmpeg: Some(PathBuf::from(&args.ffmpeg)), ..Options::default() };
     let clip = Video::open(&args.clip, &options).with_context(|| args.clip.display().to_string())?;
     let mut output = args.output.as_deref().map(Output::open).transpose()?;
-    let mut watcher = Watcher::new(args)?;
+    let mut looker = Looker::new(args)?;
     let info = clip.info().clone();
     if !args.json {
         println!("{}: {info}", args.clip.display());
@@ -85,9 +79,9 @@ pub fn run(args: &VideoArgs) -> Result<ExitCode> {
             // In step with the clip's clock, not with the frame that was late.
             next_s = ((frame.time_s * fps + 1e-6).floor() + 1.0) / fps;
         }
-        let seen = watcher.look(&frame)?;
+        let seen = looker.look(&frame)?;
         if let Some(output) = &mut output {
-            output.push(&frame, annotate(&frame.picture, &seen.analysis.objects))?;
+            output.push(&frame, annotate(&frame.picture, &seen.0.analysis.objects))?;
         }
         println!("{}", if args.json { seen.json(args, &frame).to_string() } else { seen.text(&frame) });
         (looked_at, last_s) = (looked_at + 1, frame.time_s);
@@ -98,7 +92,7 @@ pub fn run(args: &VideoArgs) -> Result<ExitCode> {
     if let Some(output) = output {
         output.finish()?;
     }
-    let tracks = watcher.tracker.issued();
+    let tracks = looker.watcher.tracks();
     if args.json {
         let line = json!({"command": "video", "file": args.clip, "summary": {"frames": looked_at, "damaged": damaged, "until_s": last_s,
             "tracks": tracks, "cut_off": broken.as_ref().map(ToString::to_string), "container": info.container, "codec": info.codec,
@@ -106,7 +100,7 @@ pub fn run(args: &VideoArgs) -> Result<ExitCode> {
         println!("{line}");
     } else {
         let damage = if damaged > 0 { format!(", {damaged} damaged") } else { String::new() };
-        println!("{looked_at} frames{damage}, {tracks} objects followed; by {}", watcher.by);
+        println!("{looked_at} frames{damage}, {tracks} objects followed; by {}", looker.by);
     }
     match broken {
         Some(error) => Err(error).with_context(|| args.clip.display().to_string()),
@@ -115,73 +109,43 @@ pub fn run(args: &VideoArgs) -> Result<ExitCode> {
 }
 
 /// Looks at one frame after the other.
-struct Watcher {
+struct Looker {
     analyser: Analyser,
-    settings: DetectorSettings,
-    tracker: Tracker,
-    following: TrackerSettings,
-    before: Option<MotionFrame>,
+    watcher: Watcher,
     by: String,
 }
 
 /// What a frame shows.
-struct Seen {
-    analysis: Analysis,
-    /// `None` for the first frame.
-    motion: Option<Motion>,
-    hash: u64,
-}
+struct Seen(Watched);
 
-impl Watcher {
+impl Looker {
     fn new(args: &VideoArgs) -> Result<Self> {
-        let settings = args.networks.settings();
-        let following = TrackerSettings { high_score: settings.confidence_threshold, ..TrackerSettings::default() };
-        let analyser = args.networks.analyser()?;
-        Ok(Self { analyser, settings, tracker: Tracker::new(), following, before: None, by: String::new() })
+        let watcher = Watcher::new(args.networks.settings());
+        Ok(Self { analyser: args.networks.analyser()?, watcher, by: String::new() })
     }
 
     fn look(&mut self, frame: &Frame) -> Result<Seen> {
-        let image = &frame.picture;
-        let shown = DetectorSettings {
-            confidence_threshold: self.following.low_score.min(self.settings.confidence_threshold),
-            max_objects: self.settings.max_objects.max(TRACKED),
-            ..self.settings
-        };
-        let mut detections = self.analyser.detect_with(image, &shown)?;
-        if let Some(found) = &mut detections {
-            let stamp_ns = (frame.time_s * 1e9).round() as i64;
-            self.tracker.follow(&self.following, stamp_ns, image.width(), image.height(), &mut found.objects);
-            found.objects.retain(|o| o.confidence >= self.settings.confidence_threshold);
-            found.objects.truncate(self.settings.max_objects);
-            found.origin.model.push_str("+bytetrack");
-            found.origin.version.push_str("+1");
-        }
-        let opinion = self.analyser.classify(image)?;
-        let look = GrayF::look(image);
-        let numbers = features_of_look(image, &look);
-        let analysis = self.analyser.compose(image, &look, frame_id(image), detections.as_ref(), opinion.as_ref(), &numbers);
-        let now = MotionFrame::new(&look);
-        let motion = self.before.as_ref().and_then(|before| now.motion_since(before));
-        self.before = Some(now);
-        self.by.clone_from(&analysis.origin.model);
-        Ok(Seen { analysis, motion, hash: perceptual_hash(&GrayF::from_rgb(image)) })
+        let seen = self.watcher.look(&mut self.analyser, &frame.picture, frame.time_s)?;
+        self.by.clone_from(&seen.analysis.origin.model);
+        Ok(Seen(seen))
     }
 }
 
 impl Seen {
     fn json(&self, args: &VideoArgs, frame: &Frame) -> Value {
-        let camera = self.motion.map(|m| json!({"shift": m.camera.shift, "turn": m.camera.turn, "zoom": m.camera.zoom}));
+        let camera = self.0.motion.map(|m| json!({"shift": m.camera.shift, "turn": m.camera.turn, "zoom": m.camera.zoom}));
         let mut line = json!({"command": "video", "file": args.clip, "frame": frame.number, "time_s": frame.time_s,
-            "width": frame.picture.width(), "height": frame.picture.height(), "image_hash": format!("{:016x}", self.hash),
-            "motion_score": self.motion.map(|m| m.score), "camera_motion": camera});
-        merge(&mut line, json::analysis(&self.analysis));
-        line["provenance"] = json::provenance(&self.analysis.origin);
+            "width": frame.picture.width(), "height": frame.picture.height(), "image_hash": format!("{:016x}", self.0.analysis.image_hash),
+            "motion_score": self.0.motion.map(|m| m.score), "camera_motion": camera});
+        merge(&mut line, json::analysis(&self.0.analysis));
+        line["provenance"] = json::provenance(&self.0.analysis.origin);
         line
     }
 
     fn text(&self, frame: &Frame) -> String {
-        let motion = self.motion.map_or_else(|| "  - ".to_owned(), |m| format!("{:.2}", m.score));
+        let motion = self.0.motion.map_or_else(|| "  - ".to_owned(), |m| format!("{:.2}", m.score));
         let objects: Vec<String> = self
+            .0
             .analysis
             .objects
             .iter()
@@ -191,7 +155,7 @@ impl Seen {
             })
             .collect();
         let objects = if objects.is_empty() { "-".to_owned() } else { objects.join(", ") };
-        let (scene, hash) = (self.analysis.scene.as_str(), self.hash);
+        let (scene, hash) = (self.0.analysis.scene.as_str(), self.0.analysis.image_hash);
         format!("{:>6}  {:>9.3} s  motion {motion}  {hash:016x}  {scene:<11}  {objects}", frame.number, frame.time_s)
     }
 }
