@@ -112,7 +112,8 @@ pub fn cooccurrence_entropy(gray: &GrayF) -> f32 {
 /// Entropy of the 8-neighbour local binary patterns, over 8 bits. A neighbour counts if it is brighter than the middle by
 /// more than two levels, so that sensor noise on a wall is no texture.
 pub fn pattern_entropy(gray: &GrayF) -> f32 {
-    pattern_entropy_above(gray, 2.0)
+    // Brightness is a sum of thousandths of whole levels: half of one more, so that rounding never decides whether a difference is more than two.
+    pattern_entropy_above(gray, 2.0005)
 }
 
 /// [`pattern_entropy`] with a margin of one's own. In a picture of whole levels -0.5 gives the patterns of Ojala's text, where an equally
