@@ -36,7 +36,7 @@ NODES = [
     ("lidar", {}),
     ("battery", {}),
     ("vision", {}),
-    ("audio", {"vocabulary": ["omni", "cup", "bottle", "bowl", "apple", "teddy bear", "kitchen", "living room", "bedroom", "hall", "study"]}),
+    ("audio", {"wake_phrase": text(""), "vocabulary": ["omni", "cup", "bottle", "bowl", "apple", "teddy bear", "kitchen", "living room", "bedroom", "hall", "study"]}),
     ("fusion", {"home": text(LaunchConfiguration("home"))}),
     ("planner", {"home": text(LaunchConfiguration("home"))}),
     ("motion", {"home": text(LaunchConfiguration("home")), "map": text(LaunchConfiguration("map"))}),

@@ -53,6 +53,7 @@ impl Asker {
 fn bench(parameters: &[(&str, graph::ParamValue)]) -> Option<Bench> {
     let mut bench = Bench::new();
     let mut all = parameters.to_vec();
+    all.push(("wake_phrase", "".into()));
     for quick in ["transcribe", "identify_speakers"] {
         if !parameters.iter().any(|(name, _)| *name == quick) {
             all.push((quick, false.into()));

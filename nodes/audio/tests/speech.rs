@@ -75,8 +75,12 @@ fn a_spoken_request_becomes_a_transcript_with_bearing_speaker_and_mood() {
     let heard = chunks(&from_bearing(&sound(request), bearing, 0.4));
     let run = || {
         let mut bench = Bench::new();
-        let parameters =
-            [("tts_engine", "none".into()), ("vocabulary", vocabulary().into()), ("report_inference_time", false.into())];
+        let parameters = [
+            ("tts_engine", "none".into()),
+            ("wake_phrase", "".into()),
+            ("vocabulary", vocabulary().into()),
+            ("report_inference_time", false.into()),
+        ];
         bench.add::<Audio>(&parameters).unwrap();
         bench.run_for(Duration::from_millis(10));
         for chunk in &heard {
@@ -190,6 +194,9 @@ fn what_was_said_until_the_robot_speaks_is_an_utterance() {
 fn listening(parameters: &[(&str, graph::ParamValue)]) -> Bench {
     let mut bench = Bench::new();
     let mut all = vec![("tts_engine", "none".into()), ("report_inference_time", false.into())];
+    if !parameters.iter().any(|(name, _)| *name == "wake_phrase") {
+        all.push(("wake_phrase", "".into()));
+    }
     all.extend_from_slice(parameters);
     bench.add::<Audio>(&all).unwrap();
     bench.run_for(Duration::from_millis(10));

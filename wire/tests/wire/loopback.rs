@@ -164,6 +164,8 @@ fn a_sample_without_a_readable_attachment_is_dropped_and_counted() {
     stranger.insert_json5("scouting/multicast/enabled", "false").expect("valid");
     let stranger = zenoh::open(stranger).wait().expect("opens");
     let key = wire::key_expression(0, "/chatter", endpoint.dds_name, endpoint.type_hash).expect("valid");
+    let known = stranger.declare_publisher(&key).wait().expect("declares");
+    wait_until("the subscription is known", || known.matching_status().wait().expect("answers").matching());
     stranger.put(&key, text("none").to_cdr()).wait().expect("sends");
     stranger.put(&key, text("short").to_cdr()).attachment(vec![1_u8, 2, 3]).wait().expect("sends");
     let good = wire::Attachment { sequence: 1, source_time_ns: 2, gid: [7; 16] };

@@ -75,8 +75,8 @@ impl Settings {
             wake_phrase: text(
                 s,
                 "wake_phrase",
-                "",
-                "only what follows this phrase is taken for a command, e.g. hey omni; empty: everything is",
+                "hey omni",
+                "only what follows this phrase is taken for a command; empty: everything is",
             )?,
             wake_likeness: s
                 .param("wake_likeness", 0.78)
