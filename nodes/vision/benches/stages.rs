@@ -238,14 +238,14 @@ fn contract(analyser: &mut Analyser, image: &RgbImage, analysis: Vec<f64>) -> Re
     let opinion = analyser.classify(image)?.ok_or("no classifier")?;
     let picture = revisit::small(image)?;
     for n in 0..512_i64 {
-        let words =
-            |w: usize| Label { text: format!("{} {}", classify::class_name(w).unwrap_or_default(), n % 7), confidence: 0.5 };
+        // A home's things: 200 kinds. A text encoder keeps the vectors of 2048 texts.
+        let words = |w: usize| Label { text: classify::class_name(w).unwrap_or_default().to_owned(), confidence: 0.5 };
         index.remember(View {
             first_ns: n,
             last_ns: n,
             frame: n.to_string(),
             image_id: found.image_id.clone(),
-            labels: (0..6).map(|w| words((n as usize * 13 + w * 101) % classify::CLASSES)).collect(),
+            labels: (0..6).map(|w| words((n as usize * 13 + w * 37) % 200 + 400)).collect(),
             description: found.description.clone(),
             embedding: opinion.embedding.clone(),
             pair: Vec::new(),
