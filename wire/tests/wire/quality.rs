@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use wire::{Client, Wire, WireConfig, gid_of};
 use zenoh::Wait;
+use zenoh::qos::CongestionControl;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -304,8 +305,8 @@ fn taps_hear_topics_that_only_other_processes_have() {
 /// A session that speaks rmw_zenoh by hand.
 struct Foreigner {
     session: zenoh::Session,
+    publisher: zenoh::pubsub::Publisher<'static>,
     gid: [u8; 16],
-    key: String,
     _token: zenoh::liveliness::LivelinessToken,
 }
 
@@ -325,11 +326,12 @@ impl Foreigner {
         let token = format!("@ros2_lv/0/{}/1/2/MP/%/%/foreigner/{mangled}/{}/{}/{qos}", session.zid(), kind.dds_name, kind.hash);
         let key = format!("0/{}/{}/{}", &name[1..], kind.dds_name, kind.hash);
         let _token = session.liveliness().declare_token(token.clone()).wait().expect("a token");
-        Self { session, gid: gid_of(&token), key, _token }
+        let publisher = session.declare_publisher(key).congestion_control(CongestionControl::Block).wait().expect("a publisher");
+        Self { session, publisher, gid: gid_of(&token), _token }
     }
 
     fn put(&self, payload: &[u8], attachment: Option<Vec<u8>>) {
-        let put = self.session.put(&self.key, payload);
+        let put = self.publisher.put(payload);
         match attachment {
             Some(attachment) => put.attachment(attachment).wait(),
             None => put.wait(),
@@ -348,6 +350,8 @@ fn gaps_in_a_publishers_count_are_told_as_lost_and_nonsense_is_refused_and_count
     let _b = Process::start(&config, "hostile", &[(listener(), "listener", &[])]);
     let foreigner = Foreigner::publishes::<Int64>(&config, "/hostile/numbers", "::,10:,:,:,,");
     wait_until("a match", || noted("/hostile/listener", "Matched"));
+    // The listener knows the foreigner before the foreigner's session need know the listener.
+    wait_until("the subscription is known", || foreigner.publisher.matching_status().wait().expect("answers").matching());
     let good = |number: i64| Int64 { data: number }.to_cdr();
     // Without an attachment, with half of one, with ten megabytes.
     foreigner.put(&good(1), None);
