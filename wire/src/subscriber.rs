@@ -37,17 +37,26 @@ pub(crate) fn declare(
     Ok(builder.wait()?)
 }
 
-/// A sample with its attachment read: payload, attachment. `None` if it is refused (counted) or this session's own.
+/// A sample with its attachment read, counted: payload, attachment. `None` if it is refused (counted) or this session's own.
 pub(crate) fn accept(link: &Arc<Link>, sample: &Sample) -> Option<(Bytes, crate::Attachment)> {
+    let read = read(link, sample)?;
+    count(link, sample);
+    Some(read)
+}
+
+/// As [`accept`], for a sample that may have come before over another way: who takes it as new counts it.
+pub(crate) fn read(link: &Arc<Link>, sample: &Sample) -> Option<(Bytes, crate::Attachment)> {
     if link.refuses(sample.key_expr(), sample.payload().len()).is_some() {
         return None;
     }
     let attachment = link.accept(sample.attachment())?;
-    link.received.fetch_add(1, Ordering::Relaxed);
-    if sample.payload().as_shm().is_some() {
-        link.received_shared.fetch_add(1, Ordering::Relaxed);
-    }
     Some((shared(sample.payload()), attachment))
+}
+
+/// Counts a sample that came.
+pub(crate) fn count(link: &Link, sample: &Sample) {
+    link.received.fetch_add(1, Ordering::Relaxed);
+    link.received_shared.fetch_add(sample.payload().as_shm().is_some().into(), Ordering::Relaxed);
 }
 
 /// Holds a payload that lies in one piece.

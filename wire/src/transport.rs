@@ -275,7 +275,7 @@ impl Transport for Wire {
             if sample.kind() != SampleKind::Put {
                 return;
             }
-            let Some((payload, attachment)) = subscriber::accept(&link, &sample) else { return };
+            let Some((payload, attachment)) = subscriber::read(&link, &sample) else { return };
             let (gid, sequence) = (attachment.gid, attachment.sequence);
             let neighbours = link.neighbours.as_ref();
             if let Some(neighbours) = neighbours.filter(|neighbours| neighbours.host.has_senders()) {
@@ -283,21 +283,16 @@ impl Transport for Wire {
                 neighbours.drain();
             }
             let hand_over = || {
+                subscriber::count(&link, &sample);
                 let source_time = Time::from_nanos(attachment.source_time_ns);
                 let carrier = if sample.payload().as_shm().is_some() { ("shared-memory", 0) } else { ("network", 1) };
                 sink(RemoteSample { payload, source_time, sequence, gid, age: age(&sample), carrier });
             };
-            let new = match neighbours {
-                Some(neighbours) => order.over_zenoh(neighbours, &gid, sequence, hand_over),
-                None => {
-                    hand_over();
-                    true
+            match neighbours {
+                Some(neighbours) => {
+                    order.over_zenoh(neighbours, &gid, sequence, hand_over);
                 }
-            };
-            if !new {
-                // Counted when it was read, and before, when it came the other way.
-                link.received.fetch_sub(1, Ordering::Relaxed);
-                link.received_shared.fetch_sub(sample.payload().as_shm().is_some().into(), Ordering::Relaxed);
+                None => hand_over(),
             }
             if let Some(neighbours) = neighbours.filter(|neighbours| neighbours.host.knows(&gid)) {
                 neighbours.note_elsewhere(&topic, &gid, sequence);

@@ -222,10 +222,9 @@ fn a_publisher_elsewhere_is_alive_while_it_says_so_and_gone_when_its_process_is(
     let a = Process::start(&config, "alive", &[(talker(), "talker", &[("qos", "manual".into()), ("last", 3.into())])]);
     wait_until("the service", || noted("/alive/listener", "served true"));
     wait_until("alive", || noted("/alive/listener", "LivelinessChanged { alive: 1, not_alive: 0, alive_change: 1"));
-    // After three samples it only asserts, for several leases.
+    // After three samples, which may be over before anybody listens, it only asserts, for several leases.
     let count = notes("/alive/talker", "subscribers").len();
     wait_until("50 assertions", || notes("/alive/talker", "subscribers").len() > count + 50);
-    assert!(noted("/alive/listener", "heard 3"));
     let alive_before = notes("/alive/listener", "LivelinessChanged").len();
     drop(a);
     wait_until("the service is gone", || noted("/alive/listener", "served false"));
