@@ -44,11 +44,12 @@ fn profile(name: &str) -> Qos {
     }
 }
 
-/// Publishes 1, 2, 3, ... up to `last`, from `first` on; then asserts its liveliness.
+/// Publishes 1, 2, 3, ... up to `last`, from `first` on, as soon as `listeners` are matched; before and after it asserts its liveliness.
 struct Talker {
     out: Publisher<Int64>,
     next: i64,
     last: Param<i64>,
+    listeners: Param<i64>,
 }
 
 impl Node for Talker {
@@ -61,7 +62,7 @@ impl Node for Talker {
         })?;
         s.timer(20 * MS, |node: &mut Self, ctx| {
             note(ctx.node_name(), format!("subscribers {} {}", ctx.count_subscribers("numbers"), node.out.count_subscribers()));
-            if node.next <= node.last.get() {
+            if node.next <= node.last.get() && node.out.count_subscribers() as i64 >= node.listeners.get() {
                 node.out.publish(ctx, Int64 { data: node.next });
                 node.next += 1;
             } else {
@@ -71,7 +72,8 @@ impl Node for Talker {
         })?;
         s.service::<Trigger>("go", |_: &mut Self, _, _| Ok(Default::default()))?;
         let next = s.param("first", 1).declare()?.get();
-        Ok(Self { out: s.publisher("numbers", qos)?, next, last: s.param("last", 1_000_000).declare()? })
+        let (last, listeners) = (s.param("last", 1_000_000).declare()?, s.param("listeners", 0).declare()?);
+        Ok(Self { out: s.publisher("numbers", qos)?, next, last, listeners })
     }
 }
 
@@ -219,10 +221,12 @@ fn what_does_not_fit_is_not_delivered_between_processes_and_both_sides_are_told(
 fn a_publisher_elsewhere_is_alive_while_it_says_so_and_gone_when_its_process_is() {
     let config = config();
     let _b = Process::start(&config, "alive", &[(listener(), "listener", &[("qos", "manual".into())])]);
-    let a = Process::start(&config, "alive", &[(talker(), "talker", &[("qos", "manual".into()), ("last", 3.into())])]);
+    let patient = [("qos", "manual".into()), ("last", 3.into()), ("listeners", 1.into())];
+    let a = Process::start(&config, "alive", &[(talker(), "talker", &patient)]);
     wait_until("the service", || noted("/alive/listener", "served true"));
     wait_until("alive", || noted("/alive/listener", "LivelinessChanged { alive: 1, not_alive: 0, alive_change: 1"));
-    // After three samples, which may be over before anybody listens, it only asserts, for several leases.
+    // After three samples it only asserts, for several leases.
+    wait_until("the samples", || noted("/alive/listener", "heard 3"));
     let count = notes("/alive/talker", "subscribers").len();
     wait_until("50 assertions", || notes("/alive/talker", "subscribers").len() > count + 50);
     let alive_before = notes("/alive/listener", "LivelinessChanged").len();
