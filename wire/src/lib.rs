@@ -10,6 +10,7 @@ mod config;
 mod edges;
 mod error;
 mod guest;
+mod history;
 mod live;
 mod name;
 mod neighbours;

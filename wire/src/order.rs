@@ -4,6 +4,7 @@ use crate::attachment::Gid;
 use crate::neighbours::Neighbours;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -12,17 +13,38 @@ const LATE: Duration = Duration::from_secs(60);
 /// So many publishers are kept before it is looked for those that have sent nothing for long.
 const MANY: usize = 256;
 
-/// The last sample of each publisher, and when it came.
-#[derive(Default)]
-struct Had {
-    last: HashMap<Gid, (i64, Instant)>,
+/// What is known of each publisher, and when that last changed. Those of which nothing was heard for [`LATE`] are forgotten when there
+/// are many.
+pub(crate) struct Recent<K, V> {
+    known: HashMap<K, (V, Instant)>,
     /// How many there may be before the next look.
     limit: usize,
 }
 
-/// What a subscription has had.
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        Self { known: HashMap::new(), limit: MANY }
+    }
+}
+
+impl<K: Hash + Eq, V> Recent<K, V> {
+    pub fn get(&mut self, key: &K) -> Option<&mut V> {
+        self.known.get_mut(key).map(|(value, _)| value)
+    }
+
+    pub fn insert(&mut self, key: K, value: V) {
+        let now = Instant::now();
+        if self.known.len() > self.limit {
+            self.known.retain(|_, (_, at)| now.saturating_duration_since(*at) < LATE);
+            self.limit = MANY.max(2 * self.known.len());
+        }
+        self.known.insert(key, (value, now));
+    }
+}
+
+/// The last sample that a subscription has had of each publisher.
 #[derive(Default)]
-pub(crate) struct Order(Mutex<Had>);
+pub(crate) struct Order(Mutex<Recent<Gid, i64>>);
 
 impl Order {
     /// Hands over what came over the carrier, unless it was there before. The next one waits until that is done.
@@ -35,7 +57,7 @@ impl Order {
     pub fn over_zenoh(&self, neighbours: &Neighbours, gid: &Gid, sequence: i64, sink: impl FnOnce()) -> bool {
         let mut had = self.0.lock();
         // One that is over is known no longer, but its last samples may still come a second time.
-        if neighbours.host.knows(gid) || had.last.contains_key(gid) {
+        if neighbours.host.knows(gid) || had.get(gid).is_some() {
             return Self::hand_over(&mut had, neighbours, gid, sequence, sink);
         }
         drop(had);
@@ -43,16 +65,10 @@ impl Order {
         true
     }
 
-    fn hand_over(had: &mut Had, neighbours: &Neighbours, gid: &Gid, sequence: i64, sink: impl FnOnce()) -> bool {
-        let now = Instant::now();
-        if had.last.len() > had.limit.max(MANY) {
-            had.last.retain(|_, (_, at)| now.saturating_duration_since(*at) < LATE);
-            had.limit = 2 * had.last.len();
-        }
-        let (last, at) = had.last.entry(*gid).or_insert((i64::MIN, now));
-        let new = sequence > *last;
+    fn hand_over(had: &mut Recent<Gid, i64>, neighbours: &Neighbours, gid: &Gid, sequence: i64, sink: impl FnOnce()) -> bool {
+        let new = had.get(gid).is_none_or(|last| sequence > *last);
         if new {
-            (*last, *at) = (sequence, now);
+            had.insert(*gid, sequence);
             sink();
         } else {
             neighbours.counts.doubles.fetch_add(1, Ordering::Relaxed);
@@ -113,7 +129,7 @@ mod tests {
         for n in [1, 1, 3, 2] {
             assert!(order.over_zenoh(&neighbours, &GID, n, || ()), "Zenoh's own order");
         }
-        assert!(order.0.lock().last.is_empty());
+        assert!(order.0.lock().known.is_empty());
     }
 
     #[test]

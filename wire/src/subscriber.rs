@@ -1,6 +1,7 @@
 //! Subscriptions (rmw_zenoh: `detail/rmw_subscription_data.cpp`).
 
 use crate::error::WireError;
+use crate::history::Whole;
 use crate::session::Link;
 use graph::{Durability, Qos, Reliability};
 use msgs::Bytes;
@@ -25,14 +26,18 @@ pub(crate) fn declare(
     from: Locality,
     callback: impl Fn(Sample) + Send + Sync + 'static,
 ) -> Result<AdvancedSubscriber<()>, WireError> {
-    let builder = link.session.declare_subscriber(KeyExpr::try_from(key)?).allowed_origin(from);
-    let mut builder = builder.callback(callback).advanced();
-    if qos.durability == Durability::TransientLocal {
-        let history = HistoryConfig::default().detect_late_publishers().max_samples(qos.cache_depth());
-        builder = builder.history(history).subscriber_detection().query_timeout(HISTORY_TIMEOUT);
-        if qos.reliability == Reliability::Reliable {
-            builder = builder.recovery(RecoveryConfig::default().heartbeat());
-        }
+    let key = KeyExpr::try_from(key)?;
+    let builder = link.session.declare_subscriber(key.clone()).allowed_origin(from);
+    if qos.durability == Durability::Volatile {
+        return Ok(builder.callback(callback).advanced().wait()?);
+    }
+    let depth = qos.cache_depth();
+    let whole = Whole::new(link.session.clone(), key, depth, from, callback);
+    let history = HistoryConfig::default().detect_late_publishers().max_samples(depth);
+    let builder = builder.callback(move |sample| whole.came(sample)).advanced();
+    let mut builder = builder.history(history).subscriber_detection().query_timeout(HISTORY_TIMEOUT);
+    if qos.reliability == Reliability::Reliable {
+        builder = builder.recovery(RecoveryConfig::default().heartbeat());
     }
     Ok(builder.wait()?)
 }
@@ -60,9 +65,9 @@ pub(crate) fn count(link: &Link, sample: &Sample) {
 }
 
 /// Holds a payload that lies in one piece.
-struct Whole(ZBytes);
+struct OnePiece(ZBytes);
 
-impl AsRef<[u8]> for Whole {
+impl AsRef<[u8]> for OnePiece {
     fn as_ref(&self) -> &[u8] {
         self.0.slices().next().unwrap_or_default()
     }
@@ -74,7 +79,7 @@ fn shared(payload: &ZBytes) -> Bytes {
     const SMALL: usize = 32 << 10;
     match payload.to_bytes() {
         Cow::Borrowed(bytes) if bytes.len() < SMALL && payload.as_shm().is_none() => Bytes::copy_from_slice(bytes),
-        Cow::Borrowed(_) => Bytes::from_owner(Whole(payload.clone())),
+        Cow::Borrowed(_) => Bytes::from_owner(OnePiece(payload.clone())),
         Cow::Owned(bytes) => Bytes::from(bytes),
     }
 }

@@ -1,6 +1,6 @@
 //! Quality of service, events and the view of the graph between two processes' worth of graphs on the wall clock.
 
-use crate::common::{config, wait_until};
+use crate::common::{LIMIT, config, wait_until};
 use graph::transport::Transport;
 use graph::{
     Graph, GraphConfig, Mode, Node, NodeFactory, NodeSpec, Param, Publisher, Qos, Setup, SetupError, StopFlag, silent_sink,
@@ -16,6 +16,7 @@ use std::time::Duration;
 use wire::{Client, Wire, WireConfig, gid_of};
 use zenoh::Wait;
 use zenoh::qos::CongestionControl;
+use zenoh::sample::SourceInfo;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -38,18 +39,18 @@ fn profile(name: &str) -> Qos {
     match name {
         "best_effort" => Qos::sensor_data(),
         "latched" => Qos::latched(3),
-        "manual" => Qos::reliable(10).manual_liveliness(300 * MS),
+        "manual" => Qos::reliable(10).manual_liveliness(3000 * MS),
         "short_lived" => Qos::latched(10).lifespan(200 * MS),
         _ => Qos::reliable(10),
     }
 }
 
-/// Publishes 1, 2, 3, ... up to `last`, from `first` on, as soon as `listeners` are matched; before and after it asserts its liveliness.
+/// Publishes 1, 2, 3, ... up to `last`, from `first` on, or until the node `until` has heard one; afterwards it asserts its liveliness.
 struct Talker {
     out: Publisher<Int64>,
     next: i64,
     last: Param<i64>,
-    listeners: Param<i64>,
+    until: Param<String>,
 }
 
 impl Node for Talker {
@@ -62,7 +63,7 @@ impl Node for Talker {
         })?;
         s.timer(20 * MS, |node: &mut Self, ctx| {
             note(ctx.node_name(), format!("subscribers {} {}", ctx.count_subscribers("numbers"), node.out.count_subscribers()));
-            if node.next <= node.last.get() && node.out.count_subscribers() as i64 >= node.listeners.get() {
+            if node.next <= node.last.get() && !noted(&node.until.get(), "heard") {
                 node.out.publish(ctx, Int64 { data: node.next });
                 node.next += 1;
             } else {
@@ -72,8 +73,8 @@ impl Node for Talker {
         })?;
         s.service::<Trigger>("go", |_: &mut Self, _, _| Ok(Default::default()))?;
         let next = s.param("first", 1).declare()?.get();
-        let (last, listeners) = (s.param("last", 1_000_000).declare()?, s.param("listeners", 0).declare()?);
-        Ok(Self { out: s.publisher("numbers", qos)?, next, last, listeners })
+        let (last, until) = (s.param("last", 1_000_000).declare()?, s.param("until", String::new()).declare()?);
+        Ok(Self { out: s.publisher("numbers", qos)?, next, last, until })
     }
 }
 
@@ -221,14 +222,14 @@ fn what_does_not_fit_is_not_delivered_between_processes_and_both_sides_are_told(
 fn a_publisher_elsewhere_is_alive_while_it_says_so_and_gone_when_its_process_is() {
     let config = config();
     let _b = Process::start(&config, "alive", &[(listener(), "listener", &[("qos", "manual".into())])]);
-    let patient = [("qos", "manual".into()), ("last", 3.into()), ("listeners", 1.into())];
-    let a = Process::start(&config, "alive", &[(talker(), "talker", &patient)]);
+    let understood = [("qos", "manual".into()), ("until", "/alive/listener".into())];
+    let a = Process::start(&config, "alive", &[(talker(), "talker", &understood)]);
     wait_until("the service", || noted("/alive/listener", "served true"));
     wait_until("alive", || noted("/alive/listener", "LivelinessChanged { alive: 1, not_alive: 0, alive_change: 1"));
-    // After three samples it only asserts, for several leases.
-    wait_until("the samples", || noted("/alive/listener", "heard 3"));
+    // After a sample was heard it only asserts, for several leases.
+    wait_until("a sample", || noted("/alive/listener", "heard"));
     let count = notes("/alive/talker", "subscribers").len();
-    wait_until("50 assertions", || notes("/alive/talker", "subscribers").len() > count + 50);
+    wait_until("seven seconds of assertions", || notes("/alive/talker", "subscribers").len() > count + 350);
     let alive_before = notes("/alive/listener", "LivelinessChanged").len();
     drop(a);
     wait_until("the service is gone", || noted("/alive/listener", "served false"));
@@ -382,4 +383,36 @@ fn gaps_in_a_publishers_count_are_told_as_lost_and_nonsense_is_refused_and_count
     }
     let tokens = "3 liveliness tokens refused";
     wait_until(tokens, || notes("/hostile/listener", "said graph: wire: ").iter().any(|note| note.contains(tokens)));
+}
+
+#[test]
+fn a_sample_that_overtakes_the_history_of_its_publisher_is_heard_after_it() {
+    let config = config();
+    let _b = Process::start(&config, "overtaken", &[(listener(), "listener", &[("qos", "latched".into())])]);
+    let foreigner = Foreigner::publishes::<Int64>(&config, "/overtaken/numbers", ":1:,3:,:,:,,");
+    wait_until("a match", || noted("/overtaken/listener", "Matched"));
+    wait_until("the subscription is known", || foreigner.publisher.matching_status().wait().expect("answers").matching());
+    let id = foreigner.publisher.id();
+    let history = format!("{}/@adv/pub/{}/{}/_", foreigner.publisher.key_expr(), id.zid(), id.eid());
+    let asked = foreigner.session.declare_queryable(history.clone()).wait().expect("a queryable");
+    let _late = foreigner.session.liveliness().declare_token(history).wait().expect("a token");
+    let (payload, number) = (|n: u32| Int64 { data: n.into() }.to_cdr(), |n| SourceInfo::new(id, n));
+    let first = asked.recv_timeout(LIMIT).expect("open").expect("the history is asked for");
+    // The history, two samples, is on its way when the third is sent.
+    let third = foreigner.publisher.put(payload(2)).attachment(foreigner.attachment(3)).source_info(number(2));
+    third.wait().expect("sends");
+    let answer = |query: zenoh::query::Query| {
+        for n in [0, 1, 2] {
+            let reply = query.reply(foreigner.publisher.key_expr(), payload(n)).source_info(number(n));
+            reply.attachment(foreigner.attachment(i64::from(n) + 1)).wait().expect("replies");
+        }
+    };
+    answer(first);
+    wait_until("all three", || {
+        while let Ok(Some(query)) = asked.try_recv() {
+            answer(query);
+        }
+        notes("/overtaken/listener", "heard").len() == 3
+    });
+    assert_eq!(notes("/overtaken/listener", "heard"), ["heard 0", "heard 1", "heard 2"]);
 }
