@@ -2,7 +2,8 @@
 //!
 //! zenoh-ext 1.10.2 asks a publisher that is new for its history, but may hand over one of its samples while that is on the way, and
 //! drops what comes later as old (`advanced_subscriber.rs`, `handle_sample`: only the first query of all holds samples back). So the
-//! samples of a publisher of which the first one heard is not its first are held here until it was asked once more.
+//! samples of a publisher of which the first one heard is not its first are held here until it was asked once more. (Numbers are `u32` and start
+//! again after 4 billion samples; a history across that is handed over in the wrong order.)
 
 use crate::order::Recent;
 use parking_lot::Mutex;

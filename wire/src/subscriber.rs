@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use zenoh::Wait;
 use zenoh::bytes::ZBytes;
+use zenoh::handlers::Callback;
 use zenoh::key_expr::KeyExpr;
 use zenoh::sample::{Locality, Sample};
 use zenoh_ext::{AdvancedSubscriber, AdvancedSubscriberBuilderExt, HistoryConfig, RecoveryConfig};
@@ -32,9 +33,15 @@ pub(crate) fn declare(
         return Ok(builder.callback(callback).advanced().wait()?);
     }
     let depth = qos.cache_depth();
-    let whole = Whole::new(link.session.clone(), key, depth, from, callback);
     let history = HistoryConfig::default().detect_late_publishers().max_samples(depth);
-    let builder = builder.callback(move |sample| whole.came(sample)).advanced();
+    // Of one sample nothing comes before it: it is handed over at once.
+    let callback: Callback<Sample> = if depth > 1 {
+        let whole = Whole::new(link.session.clone(), key, depth, from, callback);
+        Callback::from(move |sample| whole.came(sample))
+    } else {
+        Callback::from(callback)
+    };
+    let builder = builder.with(callback).advanced();
     let mut builder = builder.history(history).subscriber_detection().query_timeout(HISTORY_TIMEOUT);
     if qos.reliability == Reliability::Reliable {
         builder = builder.recovery(RecoveryConfig::default().heartbeat());
